@@ -1,0 +1,225 @@
+"""Every message on the wire, as flat JSON with unit-suffixed keys.
+
+A sensor that is missing is `null`, never 0. Unknown keys are ignored. Payloads above `MAX_BYTES` are refused unread.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+
+from agent.wire.errors import Failure, WireError
+from agent.wire.topics import DeviceTopic, Leaf
+
+MAX_BYTES = 256 * 1024
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """What every message carries: the device it is about, which must equal the device of its topic."""
+
+    device: str
+
+
+class Status(Message, frozen=True, kw_only=True):
+    """Retained, and the last will: is the device connected, and which boot of its agent speaks."""
+
+    online: bool
+    boot: str
+
+
+class Info(Message, frozen=True, kw_only=True):
+    """Retained: what the device declares about itself. `profile` is the profile's YAML text as the owner wrote it."""
+
+    agent_version: str
+    architecture: str
+    runtimes: list[str]
+    profile: str
+    emulated: str | None = None
+
+
+class Assignment(Message, frozen=True, kw_only=True):
+    """The signed statement "device D runs variant V, seq N, within these budgets" (the payload of a DSSE envelope).
+
+    `golden_outputs` are the first values of the flattened first output for the inputs that `golden_inputs(seed)` of the
+    worker makes; the device must reproduce them within `golden_tolerance` (absolute plus relative).
+    Of the RAM caps, `ram_total_bytes` is for the whole worker process, `ram_model_bytes` for what it grows above the
+    runtime's base. `power_idle_watts` and `power_busy_watts` let a device without a power sensor model its draw.
+    """
+
+    epoch: int
+    seq: int
+    model: str
+    sha256: str
+    size_bytes: int
+    block_bytes: int
+    blocks: list[str]
+    ram_total_bytes: int | None = None
+    ram_model_bytes: int | None = None
+    latency_p95_ms: float | None = None
+    rate_hz: float = 1.0
+    power_idle_watts: float | None = None
+    power_busy_watts: float | None = None
+    golden_seed: int = 0
+    golden_outputs: list[list[float]] = []
+    golden_tolerance: float = 1e-3
+    issued_unix_s: float | None = None
+    expires_unix_s: float | None = None
+
+
+class Phase(StrEnum):
+    IDLE = "idle"
+    DOWNLOADING = "downloading"
+    TRIAL = "trial"
+    ACTIVE = "active"
+
+
+class Result(StrEnum):
+    SUCCEEDED = "succeeded"
+    REJECTED = "rejected"
+    FAILED_NO_CHANGE = "failed_no_change"
+    FAILED_ROLLED_BACK = "failed_rolled_back"
+    FAILED_STUCK = "failed_stuck"
+
+
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """The device's own measured run of the exact artifact, before it may become active.
+
+    RAM is the worker's high-water mark (`VmHWM`); base is the same with only the runtime loaded. Latency is wall time,
+    or on an emulated device (`emulated_slowdown` set) the thread's CPU time times that factor.
+    """
+
+    sha256: str
+    passed: bool
+    failure: Failure | None = None
+    detail: str = ""
+    ram_base_bytes: int | None = None
+    ram_peak_bytes: int | None = None
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
+    golden_max_error: float | None = None
+    samples: int = 0
+    emulated_slowdown: float | None = None
+
+
+class Reported(Message, frozen=True, kw_only=True):
+    """Retained: what runs (`sha256` is the truth) and how the assignment `seq` is going."""
+
+    boot: str
+    seq: int
+    epoch: int = 0
+    sha256: str | None
+    phase: Phase
+    result: Result | None = None
+    failure: Failure | None = None
+    reason: str = ""
+    trial: Trial | None = None
+    blocks_have: int = 0
+    blocks_total: int = 0
+
+
+class Window(msgspec.Struct, frozen=True, kw_only=True):
+    """One aggregated telemetry interval. `seq` counts up within a boot; (device, boot, seq) is its identity.
+
+    `wall_unix_s` is the device's own clock at the end of the interval: a hint, never trusted for order.
+    `power_source` and `latency_source` say how a figure came about: measured | modelled | emulated.
+    """
+
+    seq: int
+    duration_s: float
+    wall_unix_s: float | None = None
+    sha256: str | None = None
+    count: int = 0
+    errors: int = 0
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_mean_ms: float | None = None
+    latency_source: str = "measured"
+    busy_share: float | None = None
+    rss_bytes: int | None = None
+    ram_peak_bytes: int | None = None
+    temperature_celsius: float | None = None
+    temperature_max_celsius: float | None = None
+    power_watts: float | None = None
+    power_source: str | None = None
+    battery_percent: float | None = None
+    battery_discharging: bool | None = None
+    frequency_hz: float | None = None
+    throttled_share: float | None = None
+
+
+class Telemetry(Message, frozen=True, kw_only=True):
+    """Windows of one boot, oldest first. `dropped` counts windows that a full spool had to give up since that boot began."""
+
+    boot: str
+    windows: list[Window]
+    dropped: int = 0
+
+
+class Ack(Message, frozen=True, kw_only=True):
+    """Every window of `boot` up to `seq` is committed in the controller's database; the device may free it."""
+
+    boot: str
+    seq: int
+
+
+class Event(Message, frozen=True, kw_only=True):
+    """Something that happened on the device: throttled, undervoltage, rolled_back, worker_died, ..."""
+
+    boot: str
+    kind: str
+    message: str = ""
+    wall_unix_s: float | None = None
+
+
+class Need(Message, frozen=True, kw_only=True):
+    """The blocks of an artifact that the device lacks, as a bitmap in base64 (see `agent.wire.blocks`)."""
+
+    sha256: str
+    missing: str
+
+
+LEAF_TYPES: dict[Leaf, type[Message]] = {
+    Leaf.STATUS: Status,
+    Leaf.INFO: Info,
+    Leaf.REPORTED: Reported,
+    Leaf.TELEMETRY: Telemetry,
+    Leaf.ACK: Ack,
+    Leaf.EVENT: Event,
+    Leaf.NEED: Need,
+}
+_DECODERS = {leaf: msgspec.json.Decoder(kind) for leaf, kind in LEAF_TYPES.items()}
+_ENCODER = msgspec.json.Encoder()
+M = TypeVar("M")
+
+
+def encode(message: msgspec.Struct) -> bytes:
+    return _ENCODER.encode(message)
+
+
+def decode(topic: DeviceTopic, payload: bytes) -> Message:
+    """Decode and validate what arrived on `topic`; `desired` is not here, it is read by `agent.wire.signing`.
+
+    Raises `WireError` on an oversize or malformed payload and where topic and payload name different devices.
+    """
+    if len(payload) > MAX_BYTES:
+        raise WireError(f"{topic}: {len(payload)} bytes, at most {MAX_BYTES} are read")
+    try:
+        message: Message = _DECODERS[topic.leaf].decode(payload)
+    except KeyError:
+        raise WireError(f"{topic}: is not a plain message") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"{topic}: {error}") from None
+    if message.device != topic.device:
+        raise WireError(f"{topic}: the payload speaks for device {message.device!r}")
+    return message
+
+
+def decode_as(kind: type[M], payload: bytes | str) -> M:
+    """Decode `payload` as one message type; raises `WireError`."""
+    try:
+        return msgspec.json.decode(payload, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"{kind.__name__}: {error}") from None

@@ -1,0 +1,87 @@
+"""What is said over the pipes of an inference worker: `python -m agent.worker`, one JSON object a line.
+
+The parent writes one `WorkerSpec`; the worker loads the artifact, tries it, writes one `TrialLine` and waits. On `Go` it
+serves and writes a `WindowLine` an interval, until its stdin ends. The device and the controller's reference measurement
+use the same worker, so that both mean the same by a figure.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from agent.wire.messages import Trial
+
+GOLDEN_SAMPLES = 4
+GOLDEN_VALUES = 64
+
+
+class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One artifact and what it is held to. Caps left None are measured but not judged.
+
+    `golden_outputs` empty: they are made rather than compared, and come back in the `TrialLine`.
+    `replay` is an `.npy` of inputs `[n, *input_shape]` that stands for the application's own data.
+    `emulated_slowdown` makes this host stand for a slower device: a latency is then the thread's CPU time times the
+    factor, and the worker sleeps the difference.
+    """
+
+    path: str
+    sha256: str
+    runtime: str = "onnxruntime"
+    ram_total_bytes: int | None = None
+    ram_model_bytes: int | None = None
+    latency_p95_ms: float | None = None
+    golden_seed: int = 0
+    golden_outputs: list[list[float]] = []
+    golden_tolerance: float = 1e-3
+    warmup: int = 20
+    samples: int = 200
+    emulated_slowdown: float | None = None
+    rate_hz: float = 1.0
+    replay: str | None = None
+    window_s: float = 30.0
+
+
+class TrialLine(msgspec.Struct, frozen=True, kw_only=True, tag="trial"):
+    """The verdict; `golden_outputs` are the first `GOLDEN_VALUES` values of each golden input's first output.
+
+    `latency_cpu_p50_ms` and `latency_cpu_p95_ms` are the thread's CPU time without any emulation: what an idle core
+    would have taken, whatever else this host is doing.
+    """
+
+    trial: Trial
+    golden_outputs: list[list[float]] = []
+    latency_cpu_p50_ms: float | None = None
+    latency_cpu_p95_ms: float | None = None
+
+
+class WindowLine(msgspec.Struct, frozen=True, kw_only=True, tag="window"):
+    """What the worker saw in one interval; the supervisor adds what the sensors say."""
+
+    duration_s: float
+    count: int
+    errors: int
+    busy_s: float
+    rss_bytes: int
+    ram_peak_bytes: int
+    latency_p50_ms: float | None = None
+    latency_p95_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_mean_ms: float | None = None
+    latency_source: str = "measured"
+
+
+class Go(msgspec.Struct, frozen=True, kw_only=True, tag="go"):
+    """The trial was accepted: serve."""
+
+
+WorkerLine = TrialLine | WindowLine
+_ENCODER = msgspec.json.Encoder()
+_LINES = msgspec.json.Decoder(WorkerLine)
+
+
+def to_line(message: msgspec.Struct) -> bytes:
+    return _ENCODER.encode(message) + b"\n"
+
+
+def read_line(line: bytes) -> WorkerLine:
+    return _LINES.decode(line)

@@ -1,0 +1,1 @@
+"""Pure rules: no clock, no database, no socket, no torch. Read `decide.py` first."""

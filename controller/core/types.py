@@ -1,0 +1,280 @@
+"""The nouns of the controller as frozen values. SI units; a `None` is "not known", never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from agent.wire.messages import Reported, Window
+from agent.wire.profile import Profile
+
+
+class Constraint(StrEnum):
+    """What can bind a device. The first two name the memory caps of a profile, the rest the sources of its other caps."""
+
+    RAM_TOTAL = "ram.total"
+    RAM_MODEL = "ram.model"
+    STORAGE = "storage"
+    DEADLINE = "deadline"
+    RATE = "rate"
+    THERMAL = "thermal"
+    BATTERY = "battery"
+    ACCURACY = "accuracy"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    value: float
+    binding: Constraint
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The profile collapsed to three caps, on the device itself. A missing cap is unlimited.
+
+    `ram_bytes` is for what the model adds above the runtime's measured base; `latency_s` is the p95 of one inference.
+    """
+
+    ram_bytes: Cap | None
+    storage_bytes: Cap | None
+    latency_s: Cap | None
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """The same in the reference host's terms: what a prune job is asked to stay under. None is unlimited."""
+
+    ram_bytes: int | None = None
+    storage_bytes: int | None = None
+    latency_s: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Equal caps have equal keys, and share one variant."""
+        latency = "-" if self.latency_s is None else f"{self.latency_s * 1e6:.0f}us"
+        return f"ram={self.ram_bytes or '-'} storage={self.storage_bytes or '-'} latency={latency}"
+
+
+class DeviceState(StrEnum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What is learned about one device. Every field left None is still as declared or modelled.
+
+    `slowness` is device latency over reference latency, with `slowness_samples` observations behind it;
+    `ram_extra_bytes` is device RAM above the reference's for the same variant; `ram_base_bytes` the runtime alone.
+    """
+
+    slowness: float | None = None
+    slowness_samples: int = 0
+    ram_base_bytes: int | None = None
+    ram_extra_bytes: int | None = None
+    ambient_celsius: float | None = None
+    busy_watts: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A registered device with what it declares (`profile`), what it reports and what is learned about it."""
+
+    id: str
+    state: DeviceState
+    profile: Profile
+    profile_text: str = ""
+    device_class: str = "device"
+    labels: Mapping[str, str] = field(default_factory=dict)
+    registered_unix_s: float = 0.0
+    calibration: Calibration = Calibration()
+    online: bool = False
+    boot: str | None = None
+    last_seen_unix_s: float | None = None
+    agent_version: str | None = None
+    architecture: str | None = None
+    runtimes: tuple[str, ...] = ()
+    emulated: str | None = None
+    reported: Reported | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """A trained network, immutable by `name@version`. `spec_path` and `digest` say where it came from, byte by byte.
+
+    `accuracy_floor` is a share (0.85), or None where the spec sets none. `ram_base_bytes` is the bare runtime measured on
+    the reference host. The dense variant is an ordinary `Variant` with `dense=True`.
+    """
+
+    name: str
+    version: str
+    spec_path: str
+    digest: str
+    accuracy_floor: float | None = None
+    ram_base_bytes: int = 0
+    added_unix_s: float = 0.0
+
+    @property
+    def ref(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variant:
+    """One pruned, exported and *measured* artifact of a model.
+
+    `ram_bytes` is the high-water mark of the exact artifact in a fresh process above the runtime's base; latencies are of
+    one inference at batch 1 on one thread of the reference host. `accuracy` with its 95% interval is on gate data that
+    selected nothing; None is *unverified accuracy*. `requested` is the key of the caps that it was pruned for.
+    """
+
+    sha256: str
+    model: str
+    size_bytes: int
+    precision: str
+    ram_bytes: int
+    latency_p50_s: float
+    latency_p95_s: float
+    parameters: int
+    accuracy: float | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
+    dense: bool = False
+    requested: str = ""
+    golden_seed: int = 0
+    golden_outputs: tuple[tuple[float, ...], ...] = ()
+    golden_tolerance: float = 1e-3
+    lineage: Mapping[str, object] = field(default_factory=dict)
+    created_unix_s: float = 0.0
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    INFEASIBLE = "infeasible"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneJob:
+    """A prune to `caps`. INFEASIBLE: no variant at or above the accuracy floor fits; `sha256` is then the closest one."""
+
+    id: str
+    model: str
+    caps: Caps
+    state: JobState = JobState.QUEUED
+    sha256: str | None = None
+    binding: Constraint | None = None
+    detail: str = ""
+    attempts: int = 0
+    created_unix_s: float = 0.0
+    finished_unix_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """What the fit says of one device and one model: the variant to run, or why there is none."""
+
+    device: str
+    model: str
+    feasible: bool
+    binding: Constraint
+    envelope: Envelope
+    sha256: str | None = None
+    waiting_for: str | None = None
+    reason: str = ""
+    relaxations: tuple[str, ...] = ()
+    decided_unix_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """The newest assignment made for a device, and how it ended. `seq` only ever grows, per device."""
+
+    device: str
+    epoch: int
+    seq: int
+    model: str
+    sha256: str
+    rollout: str | None
+    incident: str | None
+    envelope: bytes
+    issued_unix_s: float
+    result: str | None = None
+    reason: str = ""
+    finished_unix_s: float | None = None
+    attempts: int = 1
+
+
+class RolloutState(StrEnum):
+    RUNNING = "running"
+    FINISHED = "finished"
+    FAILED = "failed"
+    ABORTED = "aborted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """Bringing a model to the devices that a selector matches. `waves` are cumulative shares, the last one 1.0."""
+
+    id: str
+    model: str
+    selector: str
+    waves: tuple[float, ...] = (0.2, 1.0)
+    max_failures: float = 0.2
+    deadline_s: float = 600.0
+    state: RolloutState = RolloutState.RUNNING
+    wave: int = 0
+    started_unix_s: float = 0.0
+    wave_started_unix_s: float = 0.0
+    finished_unix_s: float | None = None
+    reason: str = ""
+
+
+class BreachKind(StrEnum):
+    LATENCY = "latency"
+    MEMORY = "memory"
+    TEMPERATURE = "temperature"
+    BATTERY = "battery"
+
+
+class IncidentState(StrEnum):
+    OPEN = "open"
+    ACTING = "acting"
+    REPAIRED = "repaired"
+    UNREPAIRED = "unrepaired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incident:
+    """One breach followed from evidence through diagnosis and action to its outcome."""
+
+    id: str
+    device: str
+    kind: BreachKind
+    state: IncidentState = IncidentState.OPEN
+    evidence: str = ""
+    diagnosis: str = ""
+    from_variant: str | None = None
+    to_variant: str | None = None
+    outcome: str = ""
+    opened_unix_s: float = 0.0
+    closed_unix_s: float | None = None
+
+    @property
+    def repaired(self) -> bool:
+        return self.state is IncidentState.REPAIRED
+
+
+@dataclass(frozen=True, slots=True)
+class StoredWindow:
+    """A telemetry window with the boot it belongs to and when the controller received it."""
+
+    device: str
+    boot: str
+    received_unix_s: float
+    window: Window
