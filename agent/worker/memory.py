@@ -1,0 +1,47 @@
+"""The worker's own memory: high-water mark, and a hard stop for its growth.
+
+`ru_maxrss` is inherited from the parent and lies; `VmHWM` of /proc/self/status can be reset and does not.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import resource
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"  # Linux, Documentation/filesystems/proc.rst: resets VmHWM to the current VmRSS
+_VIRTUAL_SLACK_BYTES = 16 * 2**20
+
+
+def rss_bytes() -> int:
+    return _field("VmRSS")
+
+
+def peak_bytes() -> int:
+    return _field("VmHWM")
+
+
+def settle() -> None:
+    """Give free memory back and start the high-water mark from here."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    _CLEAR_REFS.write_text(_RESET_PEAK)
+
+
+def limit_growth(bytes_left: int) -> None:
+    """Refuse private memory beyond `bytes_left` more than now (RLIMIT_DATA), so a runaway ends here, not in the host.
+
+    The limit counts reserved, not resident memory, so it has some slack; the high-water mark is the judge.
+    """
+    limit = _field("VmData") + max(bytes_left, 0) + _VIRTUAL_SLACK_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+
+
+def _field(name: str) -> int:
+    for line in _STATUS.read_text().splitlines():
+        if line.startswith(name + ":"):
+            return int(line.split()[1]) * 1024
+    raise OSError(f"/proc/self/status has no {name}")

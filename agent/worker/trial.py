@@ -1,0 +1,127 @@
+"""The trial: load the exact artifact under its memory cap, check the golden inputs, measure RAM and latency, judge."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import numpy as np
+
+from agent.wire.errors import Failure
+from agent.wire.messages import Trial
+from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, TrialLine, WorkerSpec
+from agent.worker import memory
+from agent.worker.runtime import OnnxSession, Session, wake_runtime
+from agent.worker.timing import Timed, timed_run
+
+# Inferences come one by one with a pause, as in service: back to back they would run from a warm cache and flatter.
+_GAP_S = 0.004
+_OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate", "MemoryError")
+
+
+def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
+    """The verdict, and the loaded model where it passed."""
+    wake_runtime()
+    memory.settle()
+    base = memory.rss_bytes()
+    cap = peak_cap_bytes(spec, base)
+    if cap is not None:
+        memory.limit_growth(cap - base)
+    try:
+        session = OnnxSession(spec.path)
+        outputs = golden_outputs(session, spec.golden_seed)
+        runs = measure(session, spec)
+    except Exception as error:  # onnxruntime raises its own types, and MemoryError is one of ours
+        return _failed_to_run(spec, error, base), None
+    line = _verdict(spec, base, memory.peak_bytes(), outputs, runs)
+    return line, session if line.trial.passed else None
+
+
+def peak_cap_bytes(spec: WorkerSpec, base_bytes: int) -> int | None:
+    """The tighter of the two RAM caps, as a bound on the whole process."""
+    caps = [spec.ram_total_bytes, None if spec.ram_model_bytes is None else base_bytes + spec.ram_model_bytes]
+    known = [cap for cap in caps if cap is not None]
+    return min(known) if known else None
+
+
+def golden_outputs(session: Session, seed: int) -> list[list[float]]:
+    rng = np.random.default_rng(seed)
+    outputs = (session.run(session.example(rng)).ravel()[:GOLDEN_VALUES] for _ in range(GOLDEN_SAMPLES))
+    return [[float(value) for value in output] for output in outputs]
+
+
+def measure(session: Session, spec: WorkerSpec) -> list[Timed]:
+    inputs = session.example(np.random.default_rng(spec.golden_seed))
+    for _ in range(spec.warmup):
+        session.run(inputs)
+    runs = []
+    for _ in range(spec.samples):
+        time.sleep(_GAP_S)
+        runs.append(timed_run(session, inputs))
+    return runs
+
+
+def golden_error(expected: list[list[float]], got: list[list[float]]) -> float:
+    """The largest |got - expected| / (1 + |expected|); infinite where the shapes differ or a value is not finite."""
+    if [len(row) for row in expected] != [len(row) for row in got]:
+        return float("inf")
+    want, have = np.concatenate([*map(np.asarray, expected)]), np.concatenate([*map(np.asarray, got)])
+    worst = float(np.max(np.abs(have - want) / (1 + np.abs(want)), initial=0.0))
+    return worst if np.isfinite(worst) else float("inf")
+
+
+def _verdict(
+    spec: WorkerSpec, base: int, peak: int, outputs: list[list[float]], runs: list[Timed]
+) -> TrialLine:
+    latencies_ms = [run.latency_s(spec.emulated_slowdown) * 1e3 for run in runs]
+    p50, p95 = percentiles(latencies_ms, (50, 95))
+    cpu_p50, cpu_p95 = percentiles([run.cpu_s * 1e3 for run in runs], (50, 95))
+    error = golden_error(spec.golden_outputs, outputs) if spec.golden_outputs else None
+    failure, detail = judge(spec, base, peak, p95, error)
+    trial = Trial(
+        sha256=spec.sha256,
+        passed=failure is None,
+        failure=failure,
+        detail=detail,
+        ram_base_bytes=base,
+        ram_peak_bytes=peak,
+        latency_p50_ms=p50,
+        latency_p95_ms=p95,
+        golden_max_error=error,
+        samples=len(runs),
+        emulated_slowdown=spec.emulated_slowdown,
+    )
+    return TrialLine(trial=trial, golden_outputs=outputs, latency_cpu_p50_ms=cpu_p50, latency_cpu_p95_ms=cpu_p95)
+
+
+def judge(
+    spec: WorkerSpec, base: int, peak: int, p95_ms: float, error: float | None
+) -> tuple[Failure | None, str]:
+    """The first thing that is wrong, with the figures; golden outputs first, a wrong answer is worse than a slow one."""
+    cap = peak_cap_bytes(spec, base)
+    if error is not None and error > spec.golden_tolerance:
+        return Failure.GOLDEN, f"golden outputs differ by {error:.2g}, allowed {spec.golden_tolerance:.2g}"
+    if cap is not None and peak > cap:
+        return Failure.MEMORY, f"peak {peak} bytes above the cap of {cap} bytes (runtime base {base})"
+    if spec.latency_p95_ms is not None and p95_ms > spec.latency_p95_ms:
+        return Failure.LATENCY, f"p95 {p95_ms:.2f} ms above the cap of {spec.latency_p95_ms:.2f} ms"
+    return None, ""
+
+
+def _failed_to_run(spec: WorkerSpec, error: Exception, base: int) -> TrialLine:
+    text = f"{type(error).__name__}: {error}"
+    failure = Failure.MEMORY if any(sign in text for sign in _OUT_OF_MEMORY) else Failure.BAD_MODEL
+    trial = Trial(
+        sha256=spec.sha256,
+        passed=False,
+        failure=failure,
+        detail=text[:500],
+        ram_base_bytes=base,
+        ram_peak_bytes=memory.peak_bytes(),
+        emulated_slowdown=spec.emulated_slowdown,
+    )
+    return TrialLine(trial=trial)
+
+
+def percentiles(values: Iterable[float], points: tuple[float, ...]) -> list[float]:
+    return [float(value) for value in np.percentile(np.asarray(list(values)), points)]
