@@ -1,9 +1,9 @@
 """The MQTT link of both sides: paho in one thread, which only moves packets and hands events to a sink.
 
-paho's own loops are not used: they `select()` (nothing above descriptor 1,023 ever connects), reconnect without jitter and
-let a callback's exception kill the thread silently. Here every call into paho happens on the pump thread; publishing
-from elsewhere puts into an outbox and wakes it. While the link is down a publish is refused rather than queued: both
-sides send their state again on `Connected`, so nothing stale is ever replayed.
+paho's own loops are not used: they `select()` (nothing above descriptor 1,023 ever connects), reconnect without jitter
+and let a callback's exception kill the thread silently. Here every call into paho happens on the pump thread;
+publishing from elsewhere puts into an outbox and wakes it. While the link is down a publish is refused rather than
+queued: both sides send their state again on `Connected`, so nothing stale is ever replayed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -178,7 +178,7 @@ class MqttLink:
     def _pump(self) -> bool:
         """Move packets until the connection ends; True if the broker had accepted us."""
         accepted = False
-        sock: Any = self._client.socket()
+        sock = cast(socket.socket, self._client.socket())
         with selectors.DefaultSelector() as selector:
             selector.register(sock, selectors.EVENT_READ)
             selector.register(self._wake_read, selectors.EVENT_READ)
@@ -241,7 +241,7 @@ class MqttLink:
         self._sink(Disconnected(str(reason)))
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self._sink(Arrived(message.topic, message.payload))
+        self._sink(Arrived(message.topic, bytes(message.payload)))
 
     def _on_publish(self, _client: Client, _data: Any, mid: int, _reason: Any, _properties: Any) -> None:
         token = self._tokens.pop(mid, None)

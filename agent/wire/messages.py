@@ -151,7 +151,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Telemetry(Message, frozen=True, kw_only=True):
-    """Windows of one boot, oldest first. `dropped` counts windows that a full spool had to give up since that boot began."""
+    """Windows of one boot, oldest first. `dropped` counts the windows of that boot that a full spool had to give up."""
 
     boot: str
     windows: list[Window]

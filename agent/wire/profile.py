@@ -6,22 +6,21 @@ telemetry are what the controller believes in the end.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
 from agent.wire.errors import WireError
+from agent.wire.section import Section, load_yaml
 from agent.wire.topics import device_id
-from agent.wire.units import Unit, parse_quantity
+from agent.wire.units import Unit
 
 RUNTIMES = ("onnxruntime",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Thermal:
-    """`limit` is the temperature never to be passed. The resistance is declared, or follows from tdp and rated ambient."""
+    """`limit_celsius` is never to be passed. The resistance is declared, or follows from tdp and rated ambient."""
 
     limit_celsius: float
     ambient_celsius: float
@@ -62,72 +61,9 @@ class Profile:
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _At:
-    """A YAML value with the line it stands on, so that an error can name it."""
-
-    source: str
-    key: str
-    line: int
-    value: Any
-
-    def error(self, message: str) -> WireError:
-        where = f"{self.source}:{self.line}"
-        return WireError(f"{where}: {self.key}: {message}" if self.key else f"{where}: {message}")
-
-
-class _Section:
-    """A YAML mapping being read: takes keys one by one and refuses those that nobody took."""
-
-    def __init__(self, at: _At) -> None:
-        if not isinstance(at.value, dict):
-            raise at.error("a mapping of keys is expected here")
-        self._at, self._rest, self._known = at, dict(at.value), list[str]()
-
-    def quantity(self, key: str, unit: Unit, low: float | None = 0.0) -> float | None:
-        def read(value: Any) -> float:
-            number = parse_quantity(value, unit)
-            if low is not None and number <= low:
-                raise WireError(f"{value!r}: must be above {low:g}")
-            return number
-
-        return self.take(key, read)
-
-    def size(self, key: str) -> int | None:
-        number = self.quantity(key, Unit.BYTES)
-        return None if number is None else int(number)
-
-    def section(self, key: str) -> _Section | None:
-        self._known.append(key)
-        at = self._rest.pop(key, None)
-        return None if at is None else _Section(at)
-
-    def take(self, key: str, read: Callable[[Any], Any]) -> Any:
-        self._known.append(key)
-        at = self._rest.pop(key, None)
-        if at is None:
-            return None
-        try:
-            return read(_plain(at))
-        except WireError as error:
-            raise at.error(str(error)) from None
-
-    def need(self, key: str, value: Any) -> Any:
-        if value is None:
-            raise self._at.error(f"'{key}' is missing")
-        return value
-
-    def done(self) -> None:
-        for at in self._rest.values():
-            raise at.error(f"unknown key; allowed here: {', '.join(self._known)}")
-
-    def error(self, message: str) -> WireError:
-        return self._at.error(message)
-
-
 def parse_profile(text: str, source: str = "profile") -> Profile:
     """Read a profile's YAML `text`; `source` is the file name for errors. Raises `WireError`."""
-    top = _Section(_load(text, source))
+    top = Section(load_yaml(text, source))
     device = top.need("device", top.take("device", lambda value: device_id(str(value))))
     device_class = top.take("class", str) or "device"
     labels = top.take("labels", _labels) or {}
@@ -153,7 +89,7 @@ def parse_profile(text: str, source: str = "profile") -> Profile:
     return profile
 
 
-def _memory(section: _Section | None) -> tuple[int | None, int | None]:
+def _memory(section: Section | None) -> tuple[int | None, int | None]:
     if section is None:
         return None, None
     total, model = section.size("total"), section.size("model")
@@ -161,7 +97,7 @@ def _memory(section: _Section | None) -> tuple[int | None, int | None]:
     return total, model
 
 
-def _power(section: _Section | None) -> Power | None:
+def _power(section: Section | None) -> Power | None:
     if section is None:
         return None
     idle = section.need("idle", section.quantity("idle", Unit.WATTS))
@@ -172,7 +108,7 @@ def _power(section: _Section | None) -> Power | None:
     return Power(idle_watts=idle, busy_watts=busy)
 
 
-def _thermal(section: _Section | None) -> Thermal | None:
+def _thermal(section: Section | None) -> Thermal | None:
     if section is None:
         return None
     limit = section.need("limit", section.quantity("limit", Unit.CELSIUS, low=None))
@@ -195,7 +131,7 @@ def _thermal(section: _Section | None) -> Thermal | None:
     )
 
 
-def _battery(section: _Section | None) -> Battery | None:
+def _battery(section: Section | None) -> Battery | None:
     if section is None:
         return None
     capacity = section.need("capacity", section.quantity("capacity", Unit.WATT_HOURS))
@@ -217,35 +153,3 @@ def _runtime(value: Any) -> str:
     if value not in RUNTIMES:
         raise WireError(f"{value!r}: one of {', '.join(RUNTIMES)} is allowed")
     return str(value)
-
-
-def _load(text: str, source: str) -> _At:
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise WireError(f"{source}:{line}: not YAML: {error.problem}") from None
-    except yaml.YAMLError as error:
-        raise WireError(f"{source}: not YAML: {error}") from None
-    if node is None:
-        raise WireError(f"{source}:1: the profile is empty")
-    return _located(node, source, "", yaml.SafeLoader(""))
-
-
-def _located(node: yaml.Node, source: str, key: str, loader: yaml.SafeLoader) -> _At:
-    line = node.start_mark.line + 1
-    if not isinstance(node, yaml.MappingNode):
-        return _At(source, key, line, loader.construct_object(node, deep=True))  # type: ignore[no-untyped-call]
-    items: dict[str, _At] = {}
-    for name, child in node.value:
-        path = f"{key}.{name.value}" if key else str(name.value)
-        if name.value in items:
-            raise _At(source, path, name.start_mark.line + 1, None).error("stands here twice")
-        items[name.value] = _located(child, source, path, loader)
-    return _At(source, key, line, items)
-
-
-def _plain(at: _At) -> Any:
-    if isinstance(at.value, dict):
-        return {key: _plain(child) for key, child in at.value.items()}
-    return at.value

@@ -1,4 +1,4 @@
-"""The one place that builds and parses topics: `hedgerow/v1/{device}/{leaf}` and `hedgerow/v1/_blob/{sha256}/{block}`."""
+"""Builds and parses every topic: `hedgerow/v1/{device}/{leaf}` and `hedgerow/v1/_blob/{sha256}/{block}`."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Leaf(StrEnum):
     NEED = "need"
 
 
+_LEAVES = frozenset(leaf.value for leaf in Leaf)
 RETAINED = frozenset({Leaf.STATUS, Leaf.INFO, Leaf.DESIRED, Leaf.REPORTED})
 FROM_DEVICE = (Leaf.STATUS, Leaf.INFO, Leaf.REPORTED, Leaf.TELEMETRY, Leaf.EVENT, Leaf.NEED)
 FROM_CONTROLLER = (Leaf.DESIRED, Leaf.ACK)
@@ -78,7 +79,7 @@ def parse(text: str) -> DeviceTopic | BlobTopic:
         raise WireError(f"topic {text!r} is not under {ROOT}")
     if parts[2] == "_blob":
         return _blob(text, parts[3:])
-    if len(parts) != 4 or parts[3] not in Leaf:
+    if len(parts) != 4 or parts[3] not in _LEAVES:
         raise WireError(f"topic {text!r}: the last level must be one of {', '.join(Leaf)}")
     return DeviceTopic(device_id(parts[2]), Leaf(parts[3]))
 

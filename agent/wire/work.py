@@ -1,8 +1,8 @@
 """What is said over the pipes of an inference worker: `python -m agent.worker`, one JSON object a line.
 
-The parent writes one `WorkerSpec`; the worker loads the artifact, tries it, writes one `TrialLine` and waits. On `Go` it
-serves and writes a `WindowLine` an interval, until its stdin ends. The device and the controller's reference measurement
-use the same worker, so that both mean the same by a figure.
+The parent writes one `WorkerSpec`; the worker loads the artifact, tries it, writes one `TrialLine` and waits. On `Go`
+it serves and writes a `WindowLine` an interval, until its stdin ends. The device and the controller's reference
+measurement use the same worker, so that both mean the same by a figure.
 """
 
 from __future__ import annotations
@@ -84,4 +84,5 @@ def to_line(message: msgspec.Struct) -> bytes:
 
 
 def read_line(line: bytes) -> WorkerLine:
-    return _LINES.decode(line)
+    decoded: WorkerLine = _LINES.decode(line)
+    return decoded
