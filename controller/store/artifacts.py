@@ -1,0 +1,60 @@
+"""Artifacts as files named by the SHA-256 of their bytes: one file serves every device that runs the variant."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from pathlib import Path
+
+from controller.store.errors import ArtifactError
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class Artifacts:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def path(self, sha256: str) -> Path:
+        """Where the artifact is kept, there or not. Raises `ArtifactError` for what is no digest."""
+        if not _SHA256.fullmatch(sha256):
+            raise ArtifactError(f"{sha256!r} is not a SHA-256 digest in hexadecimal")
+        return self._directory / sha256
+
+    def put(self, data: bytes) -> str:
+        """Keep `data` and return its digest. It is on disk, and whole, once this returns; never in part."""
+        sha256 = hashlib.sha256(data).hexdigest()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        descriptor, part = tempfile.mkstemp(dir=self._directory, suffix=".part")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(part).replace(self.path(sha256))
+        except OSError:
+            Path(part).unlink(missing_ok=True)
+            raise
+        _sync_directory(self._directory)
+        return sha256
+
+    def read(self, sha256: str) -> bytes:
+        """The bytes, verified. Raises `ArtifactError` where they are missing or are not those of the digest."""
+        try:
+            data = self.path(sha256).read_bytes()
+        except FileNotFoundError:
+            raise ArtifactError(f"artifact {sha256} is not in {self._directory}") from None
+        if hashlib.sha256(data).hexdigest() != sha256:
+            raise ArtifactError(f"artifact {sha256} in {self._directory} is damaged: its bytes have another digest")
+        return data
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the rename itself durable, not only the bytes."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,49 @@
+"""Devices, with what they declare, report and have taught the controller."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import RowMapping, select
+
+from agent.wire.errors import WireError
+from agent.wire.profile import Profile, parse_profile
+from controller.core.types import Device
+from controller.store.errors import StoreError
+from controller.store.rows import Rows, from_row, to_row
+from controller.store.tables import devices
+
+# A profile is a thousand times slower to parse than its row is to read, and changes when its owner edits it.
+_profile = lru_cache(maxsize=16384)(parse_profile)
+
+
+class DeviceRows(Rows):
+    def put_device(self, device: Device) -> None:
+        """Add or replace. Raises `StoreError` where `profile_text`, which it is read back from, says otherwise."""
+        if _read_profile(device.id, device.profile_text) != device.profile:
+            raise StoreError(f"device {device.id}: its profile is not the one that its profile text describes")
+        row = to_row(device)
+        del row["profile"]
+        self._put(devices, row)
+
+    def get_device(self, device: str) -> Device | None:
+        row = self._connection.execute(select(devices).where(devices.c.id == device)).mappings().one_or_none()
+        return None if row is None else _device(row)
+
+    def devices(self) -> list[Device]:
+        """All of them, by id."""
+        return [_device(row) for row in self._connection.execute(select(devices).order_by(devices.c.id)).mappings()]
+
+
+def _device(row: RowMapping) -> Device:
+    fields: dict[str, Any] = dict(row)
+    fields["profile"] = _read_profile(fields["id"], fields["profile_text"])
+    return from_row(Device, fields)
+
+
+def _read_profile(device: str, text: str) -> Profile:
+    try:
+        return _profile(text)
+    except WireError as error:
+        raise StoreError(f"device {device}: its stored profile cannot be read: {error}") from None

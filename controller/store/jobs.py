@@ -1,0 +1,22 @@
+"""Prune jobs: what is asked for, what is under way and how each ended."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from controller.core.types import JobState, PruneJob
+from controller.store.rows import Rows, to_row
+from controller.store.tables import jobs
+
+
+class JobRows(Rows):
+    def put_job(self, job: PruneJob) -> None:
+        self._put(jobs, to_row(job))
+
+    def get_job(self, job: str) -> PruneJob | None:
+        return self._one(PruneJob, select(jobs).where(jobs.c.id == job))
+
+    def jobs(self, *states: JobState) -> list[PruneJob]:
+        """Those in one of `states`, or all; oldest first, the order in which they are run."""
+        query = select(jobs).order_by(jobs.c.created_unix_s, jobs.c.id)
+        return self._all(PruneJob, query.where(jobs.c.state.in_(states)) if states else query)

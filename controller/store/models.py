@@ -1,0 +1,21 @@
+"""Models, immutable by `name@version`."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from controller.core.types import Model
+from controller.store.rows import Rows, to_row
+from controller.store.tables import models
+
+
+class ModelRows(Rows):
+    def put_model(self, model: Model) -> None:
+        self._put(models, {**to_row(model), "ref": model.ref})
+
+    def get_model(self, ref: str) -> Model | None:
+        return self._one(Model, select(models).where(models.c.ref == ref))
+
+    def models(self) -> list[Model]:
+        """All of them, the newest first."""
+        return self._all(Model, select(models).order_by(models.c.added_unix_s.desc(), models.c.ref.desc()))

@@ -1,0 +1,24 @@
+"""What the fit last said of each device and model."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from controller.core.types import Placement
+from controller.store.rows import Rows, to_row
+from controller.store.tables import placements
+
+
+class PlacementRows(Rows):
+    def put_placement(self, placement: Placement) -> None:
+        """One row a device and model: the newest decision replaces the one before."""
+        self._put(placements, to_row(placement))
+
+    def placements(self, device: str | None = None, model: str | None = None) -> list[Placement]:
+        """Of one device, of one model (a ref), of both, or all."""
+        query = select(placements).order_by(placements.c.device, placements.c.decided_unix_s, placements.c.model)
+        if device is not None:
+            query = query.where(placements.c.device == device)
+        if model is not None:
+            query = query.where(placements.c.model == model)
+        return self._all(Placement, query)

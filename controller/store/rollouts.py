@@ -1,0 +1,22 @@
+"""Rollouts."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from controller.core.types import Rollout, RolloutState
+from controller.store.rows import Rows, to_row
+from controller.store.tables import rollouts
+
+
+class RolloutRows(Rows):
+    def put_rollout(self, rollout: Rollout) -> None:
+        self._put(rollouts, to_row(rollout))
+
+    def get_rollout(self, rollout: str) -> Rollout | None:
+        return self._one(Rollout, select(rollouts).where(rollouts.c.id == rollout))
+
+    def rollouts(self, *states: RolloutState) -> list[Rollout]:
+        """Those in one of `states`, or all; newest first."""
+        query = select(rollouts).order_by(rollouts.c.started_unix_s.desc(), rollouts.c.id.desc())
+        return self._all(Rollout, query.where(rollouts.c.state.in_(states)) if states else query)

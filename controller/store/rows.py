@@ -1,0 +1,54 @@
+"""Nouns to rows and back, and the one upsert that both databases understand."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+from sqlalchemy import Connection, Dialect, RowMapping, Select, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+N = TypeVar("N")
+Insert = sqlite.Insert | postgresql.Insert
+
+
+def to_row(noun: object) -> dict[str, Any]:
+    """The fields of a noun as column values: enumerations as their words, nested nouns as JSON."""
+    row: dict[str, Any] = msgspec.to_builtins(noun, builtin_types=(bytes,))
+    return row
+
+
+def from_row(kind: type[N], row: RowMapping | dict[str, Any]) -> N:
+    """The noun that a row keeps; columns that are no field of it are ignored."""
+    # SQLAlchemy's names are a subclass of str, which msgspec does not take for a key.
+    return msgspec.convert({str(name): value for name, value in row.items()}, kind, builtin_types=(bytes,))
+
+
+def insert_into(table: Table, dialect: Dialect) -> Insert:
+    """An insert that knows ON CONFLICT, which SQLAlchemy has per database."""
+    return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+
+
+def upsert(table: Table, dialect: Dialect) -> Insert:
+    """Insert a row, or replace every other column where one of the same primary key stands."""
+    insert = insert_into(table, dialect)
+    keys = [column.name for column in table.primary_key]
+    rest = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in keys}
+    return insert.on_conflict_do_update(index_elements=keys, set_=rest)
+
+
+class Rows:
+    """What the rows of every noun share: the connection of the transaction that they are read and written in."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def _put(self, table: Table, row: dict[str, Any]) -> None:
+        self._connection.execute(upsert(table, self._connection.dialect), row)
+
+    def _all(self, kind: type[N], query: Select[Any]) -> list[N]:
+        return [from_row(kind, row) for row in self._connection.execute(query).mappings()]
+
+    def _one(self, kind: type[N], query: Select[Any]) -> N | None:
+        row = self._connection.execute(query).mappings().one_or_none()
+        return None if row is None else from_row(kind, row)

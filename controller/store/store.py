@@ -1,0 +1,69 @@
+"""The database: opened once, written by one thread in whole transactions, read by any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine
+from sqlalchemy.exc import DatabaseError
+
+from controller.store import schema
+from controller.store.engine import WRITES, make_engine
+from controller.store.errors import StoreError
+from controller.store.tx import Tx
+
+
+class Store:
+    """`open()` it, then work within `begin()`. One thread writes; `read()` is for every thread."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._engine: Engine | None = None
+
+    def open(self) -> None:
+        """Connect, check a SQLite file for damage and bring the tables up to this release.
+
+        Raises `StoreError` where the database is unreachable, damaged or of a newer release; it is then left as it was.
+        """
+        engine = make_engine(self._url)
+        try:
+            if engine.dialect.name == "sqlite":
+                _check_integrity(engine)
+            schema.upgrade(engine)
+        except DatabaseError as error:
+            engine.dispose()
+            raise StoreError(f"database {engine.url!r} cannot be used: {error.orig}") from None
+        except StoreError:
+            engine.dispose()
+            raise
+        self._engine = engine
+
+    def close(self) -> None:
+        if self._engine is not None:
+            self._engine.dispose()
+            self._engine = None
+
+    @contextmanager
+    def begin(self) -> Iterator[Tx]:
+        """A transaction that writes: committed at the end of the block, undone by an exception in it."""
+        with self._opened().connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+            yield Tx(connection)
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        """One consistent view of what is committed; writing is a mistake and is undone."""
+        with self._opened().connect() as connection:
+            yield Tx(connection)
+
+    def _opened(self) -> Engine:
+        if self._engine is None:
+            raise StoreError("the store is not open")
+        return self._engine
+
+
+def _check_integrity(engine: Engine) -> None:
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+    if found != "ok":
+        raise StoreError(f"database {engine.url!r} is damaged: {found}; restore a backup of it")

@@ -1,0 +1,257 @@
+"""The tables, the same on SQLite and PostgreSQL.
+
+A column is named as the field of the noun that it keeps, with its unit. What the controller only reads back whole
+is JSON; what it filters, sorts or draws is a column of its own.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Words(TypeDecorator[str]):
+    """Text that may come from a device. PostgreSQL refuses NUL, and one message must not block its whole batch."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        return value if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+Counter = BigInteger().with_variant(Integer(), "sqlite")
+"""A key that the database counts up; SQLite does so only for INTEGER."""
+
+
+def _device() -> Column[str]:
+    return Column("device", Words, ForeignKey("devices.id"), nullable=False)
+
+
+def _model() -> Column[str]:
+    return Column("model", Words, ForeignKey("models.ref"), nullable=False)
+
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("profile_text", Words, nullable=False),
+    Column("device_class", Words, nullable=False),
+    Column("labels", JSON, nullable=False),
+    Column("registered_unix_s", Double, nullable=False),
+    Column("calibration", JSON, nullable=False),
+    Column("online", Boolean, nullable=False),
+    Column("boot", Words),
+    Column("last_seen_unix_s", Double),
+    Column("agent_version", Words),
+    Column("architecture", Words),
+    Column("runtimes", JSON, nullable=False),
+    Column("emulated", Words),
+    Column("reported", JSON(none_as_null=True)),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("ref", Words, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("version", Words, nullable=False),
+    Column("spec_path", Words, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("accuracy_floor", Double),
+    Column("ram_base_bytes", BigInteger, nullable=False),
+    Column("added_unix_s", Double, nullable=False),
+)
+
+variants = Table(
+    "variants",
+    metadata,
+    Column("sha256", Text, primary_key=True),
+    _model(),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("precision", Text, nullable=False),
+    Column("ram_bytes", BigInteger, nullable=False),
+    Column("latency_p50_s", Double, nullable=False),
+    Column("latency_p95_s", Double, nullable=False),
+    Column("parameters", BigInteger, nullable=False),
+    Column("accuracy", Double),
+    Column("accuracy_low", Double),
+    Column("accuracy_high", Double),
+    Column("dense", Boolean, nullable=False),
+    Column("requested", Text, nullable=False),
+    Column("golden_seed", BigInteger, nullable=False),
+    Column("golden_outputs", JSON, nullable=False),
+    Column("golden_tolerance", Double, nullable=False),
+    Column("lineage", JSON, nullable=False),
+    Column("created_unix_s", Double, nullable=False),
+    Index(None, "model"),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _model(),
+    Column("caps", JSON, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("sha256", Text),
+    Column("binding", Text),
+    Column("detail", Words, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_unix_s", Double, nullable=False),
+    Column("finished_unix_s", Double),
+    Index(None, "state"),
+)
+
+placements = Table(
+    "placements",
+    metadata,
+    Column("device", Words, ForeignKey("devices.id"), primary_key=True),
+    Column("model", Words, ForeignKey("models.ref"), primary_key=True),
+    Column("feasible", Boolean, nullable=False),
+    Column("binding", Text, nullable=False),
+    Column("envelope", JSON, nullable=False),
+    Column("sha256", Text),
+    Column("waiting_for", Words),
+    Column("reason", Words, nullable=False),
+    Column("relaxations", JSON, nullable=False),
+    Column("decided_unix_s", Double, nullable=False),
+)
+
+desired = Table(
+    "desired",
+    metadata,
+    Column("device", Words, ForeignKey("devices.id"), primary_key=True),
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", Words, nullable=False),
+    Column("sha256", Text, nullable=False),
+    Column("rollout", Text),
+    Column("incident", Text),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("issued_unix_s", Double, nullable=False),
+    Column("result", Text),
+    Column("reason", Words, nullable=False),
+    Column("finished_unix_s", Double),
+    Column("attempts", Integer, nullable=False),
+)
+
+rollouts = Table(
+    "rollouts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _model(),
+    Column("selector", Words, nullable=False),
+    Column("waves", JSON, nullable=False),
+    Column("max_failures", Double, nullable=False),
+    Column("deadline_s", Double, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("wave", Integer, nullable=False),
+    Column("started_unix_s", Double, nullable=False),
+    Column("wave_started_unix_s", Double, nullable=False),
+    Column("finished_unix_s", Double),
+    Column("reason", Words, nullable=False),
+    Index(None, "state"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _device(),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("evidence", Words, nullable=False),
+    Column("diagnosis", Words, nullable=False),
+    Column("from_variant", Text),
+    Column("to_variant", Text),
+    Column("outcome", Words, nullable=False),
+    Column("opened_unix_s", Double, nullable=False),
+    Column("closed_unix_s", Double),
+    Index(None, "device"),
+    Index(None, "state"),
+)
+
+# Windows and events have no foreign key: they are most of all rows, and every insert would pay for a look-up.
+windows = Table(
+    "windows",
+    metadata,
+    Column("id", Counter, primary_key=True),
+    Column("device", Words, nullable=False),
+    Column("boot", Words, nullable=False),
+    Column("received_unix_s", Double, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("duration_s", Double, nullable=False),
+    Column("wall_unix_s", Double),
+    Column("sha256", Words),
+    Column("count", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("latency_p50_ms", Double),
+    Column("latency_p95_ms", Double),
+    Column("latency_p99_ms", Double),
+    Column("latency_mean_ms", Double),
+    Column("latency_source", Words, nullable=False),
+    Column("busy_share", Double),
+    Column("rss_bytes", BigInteger),
+    Column("ram_peak_bytes", BigInteger),
+    Column("temperature_celsius", Double),
+    Column("temperature_max_celsius", Double),
+    Column("power_watts", Double),
+    Column("power_source", Words),
+    Column("battery_percent", Double),
+    Column("battery_discharging", Boolean),
+    Column("frequency_hz", Double),
+    Column("throttled_share", Double),
+    UniqueConstraint("device", "boot", "seq"),
+    Index(None, "device", "id"),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Counter, primary_key=True),
+    Column("device", Words, nullable=False),
+    Column("boot", Words, nullable=False),
+    Column("kind", Words, nullable=False),
+    Column("message", Words, nullable=False),
+    Column("unix_s", Double, nullable=False),
+    Index(None, "device", "id"),
+)
+
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("id", Counter, primary_key=True),
+    Column("topic", Words, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("unix_s", Double, nullable=False),
+)

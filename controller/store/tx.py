@@ -1,0 +1,31 @@
+"""Everything that can be read or written within one transaction. Each noun's part is in the file of its name."""
+
+from __future__ import annotations
+
+from controller.store.desired import DesiredRows
+from controller.store.devices import DeviceRows
+from controller.store.events import EventRows
+from controller.store.incidents import IncidentRows
+from controller.store.jobs import JobRows
+from controller.store.meta import MetaRows
+from controller.store.models import ModelRows
+from controller.store.placements import PlacementRows
+from controller.store.rollouts import RolloutRows
+from controller.store.variants import VariantRows
+from controller.store.windows import WindowRows
+
+
+class Tx(
+    DesiredRows,
+    DeviceRows,
+    EventRows,
+    IncidentRows,
+    JobRows,
+    MetaRows,
+    ModelRows,
+    PlacementRows,
+    RolloutRows,
+    VariantRows,
+    WindowRows,
+):
+    """One transaction of a `Store`; of no use after its `with` block."""

@@ -1,0 +1,22 @@
+"""The measured artifacts of each model. Their bytes are files, see `controller.store.artifacts`."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from controller.core.types import Variant
+from controller.store.rows import Rows, to_row
+from controller.store.tables import variants
+
+
+class VariantRows(Rows):
+    def put_variant(self, variant: Variant) -> None:
+        self._put(variants, to_row(variant))
+
+    def get_variant(self, sha256: str) -> Variant | None:
+        return self._one(Variant, select(variants).where(variants.c.sha256 == sha256))
+
+    def variants(self, model: str | None = None) -> list[Variant]:
+        """Of `model` (a ref) or of all, in the order they were made."""
+        query = select(variants).order_by(variants.c.created_unix_s, variants.c.sha256)
+        return self._all(Variant, query if model is None else query.where(variants.c.model == model))

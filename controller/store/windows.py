@@ -1,0 +1,76 @@
+"""Telemetry windows. Delivery is at least once, so adding one again changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from operator import attrgetter
+from typing import Any
+
+import msgspec
+from sqlalchemy import Dialect, RowMapping, Select, func, select
+
+from agent.wire.errors import WireError
+from agent.wire.messages import Window
+from controller.core.types import StoredWindow
+from controller.store.rows import Rows, from_row, insert_into
+from controller.store.tables import devices, windows
+
+_FIELDS = tuple(field.name for field in msgspec.structs.fields(Window))
+_COLUMNS = ("device", "boot", "received_unix_s", *_FIELDS)
+_values = attrgetter(*_FIELDS)
+_INTEGERS = attrgetter("seq", "count", "errors", "rss_bytes", "ram_peak_bytes")
+_MAX_INTEGER = 2**63 - 1
+
+
+class WindowRows(Rows):
+    def add_windows(self, device: str, boot: str, received_unix_s: float, new: Sequence[Window]) -> None:
+        """Add those windows that are not there yet by (device, boot, seq).
+
+        Raises `WireError`, before any is added, where a number is larger than a database keeps.
+        """
+        if not new:
+            return
+        for window in new:
+            if any(number is not None and abs(number) > _MAX_INTEGER for number in _INTEGERS(window)):
+                raise WireError(f"window {window.seq} of {device}: a number is beyond 64 bits")
+        head, dialect = (device, boot, received_unix_s), self._connection.dialect
+        rows = [head + _values(window) for window in new]
+        if dialect.name == "sqlite":
+            self._connection.exec_driver_sql(_driver_insert(dialect), rows)
+        else:
+            columns = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
+            self._connection.execute(insert_into(windows, dialect).on_conflict_do_nothing(), columns)
+
+    def highest_seq(self, device: str, boot: str) -> int | None:
+        """The highest window of this boot that is kept, or None; once committed it may be acknowledged."""
+        query = select(func.max(windows.c.seq)).where(windows.c.device == device, windows.c.boot == boot)
+        highest: int | None = self._connection.execute(query).scalar()
+        return highest
+
+    def recent_windows(self, device: str, limit: int, since_unix_s: float | None = None) -> list[StoredWindow]:
+        """The `limit` windows that came last, oldest first; with `since_unix_s` only those received from then on."""
+        query = select(windows).where(windows.c.device == device).order_by(windows.c.id.desc()).limit(limit)
+        if since_unix_s is not None:
+            query = query.where(windows.c.received_unix_s >= since_unix_s)
+        return self._windows(query)[::-1]
+
+    def latest_windows(self) -> dict[str, StoredWindow]:
+        """The window that came last of every registered device that sent any, by device id."""
+        newest = select(func.max(windows.c.id)).where(windows.c.device == devices.c.id).scalar_subquery()
+        query = select(windows).where(windows.c.id.in_(select(newest).select_from(devices)))
+        return {stored.device: stored for stored in self._windows(query)}
+
+    def _windows(self, query: Select[Any]) -> list[StoredWindow]:
+        return [_stored(row) for row in self._connection.execute(query).mappings()]
+
+
+@cache
+def _driver_insert(dialect: Dialect) -> str:
+    """The statement for tuples in the order of `_COLUMNS`: twice the rate of parameters by name."""
+    statement = insert_into(windows, dialect).on_conflict_do_nothing()
+    return str(statement.compile(dialect=dialect, column_keys=list(_COLUMNS)))
+
+
+def _stored(row: RowMapping) -> StoredWindow:
+    return StoredWindow(row["device"], row["boot"], row["received_unix_s"], from_row(Window, row))
