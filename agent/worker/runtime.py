@@ -18,8 +18,8 @@ _DTYPES = {
     "tensor(int32)": np.int32,
     "tensor(uint8)": np.uint8,
 }
-# Conv -> Relu -> GlobalAveragePool -> Flatten -> Gemm on [1, 1, 8] float32 (opset 17): wakes the runtime's usual kernels,
-# so that its base is measured with them in memory and not charged to the first real model.
+# Conv -> Relu -> GlobalAveragePool -> Flatten -> Gemm on [1, 1, 8] float32 (opset 17): wakes the runtime's usual
+# kernels, so that its base is measured with them in memory and not charged to the first real model.
 _TINY = base64.b64decode(
     "CAg6uQEKDwoBeAoBdxIBYSIEQ29udgoMCgFhEgFiIgRSZWx1ChkKAWISAWMiEUdsb2JhbEF2ZXJhZ2VQb29sCg8KAWMSAWQiB0ZsYXR0ZW4KDwoB"
     "ZAoBZxIBeSIER2VtbRIBdCoZCAEIAQgDEAFCAXdKDAAAAD8AAAA/AAAAPyoPCAEIARABQgFnSgQAAIA/WhcKAXgSEgoQCAESDAoCCAEKAggBCgII"

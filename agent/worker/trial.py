@@ -70,9 +70,7 @@ def golden_error(expected: list[list[float]], got: list[list[float]]) -> float:
     return worst if np.isfinite(worst) else float("inf")
 
 
-def _verdict(
-    spec: WorkerSpec, base: int, peak: int, outputs: list[list[float]], runs: list[Timed]
-) -> TrialLine:
+def _verdict(spec: WorkerSpec, base: int, peak: int, outputs: list[list[float]], runs: list[Timed]) -> TrialLine:
     latencies_ms = [run.latency_s(spec.emulated_slowdown) * 1e3 for run in runs]
     p50, p95 = percentiles(latencies_ms, (50, 95))
     cpu_p50, cpu_p95 = percentiles([run.cpu_s * 1e3 for run in runs], (50, 95))
@@ -94,10 +92,8 @@ def _verdict(
     return TrialLine(trial=trial, golden_outputs=outputs, latency_cpu_p50_ms=cpu_p50, latency_cpu_p95_ms=cpu_p95)
 
 
-def judge(
-    spec: WorkerSpec, base: int, peak: int, p95_ms: float, error: float | None
-) -> tuple[Failure | None, str]:
-    """The first thing that is wrong, with the figures; golden outputs first, a wrong answer is worse than a slow one."""
+def judge(spec: WorkerSpec, base: int, peak: int, p95_ms: float, error: float | None) -> tuple[Failure | None, str]:
+    """The first thing that is wrong, with the figures; golden outputs first: a wrong answer is worst."""
     cap = peak_cap_bytes(spec, base)
     if error is not None and error > spec.golden_tolerance:
         return Failure.GOLDEN, f"golden outputs differ by {error:.2g}, allowed {spec.golden_tolerance:.2g}"

@@ -11,7 +11,7 @@ from agent.wire.profile import Profile
 
 
 class Constraint(StrEnum):
-    """What can bind a device. The first two name the memory caps of a profile, the rest the sources of its other caps."""
+    """What can bind a device. The first two are a profile's memory caps, the rest the sources of its others."""
 
     RAM_TOTAL = "ram.total"
     RAM_MODEL = "ram.model"
@@ -105,8 +105,8 @@ class Device:
 class Model:
     """A trained network, immutable by `name@version`. `spec_path` and `digest` say where it came from, byte by byte.
 
-    `accuracy_floor` is a share (0.85), or None where the spec sets none. `ram_base_bytes` is the bare runtime measured on
-    the reference host. The dense variant is an ordinary `Variant` with `dense=True`.
+    `accuracy_floor` is a share (0.85), or None where the spec sets none. `ram_base_bytes` is the bare runtime as
+    measured on the reference host. The dense variant is an ordinary `Variant` with `dense=True`.
     """
 
     name: str
@@ -126,8 +126,8 @@ class Model:
 class Variant:
     """One pruned, exported and *measured* artifact of a model.
 
-    `ram_bytes` is the high-water mark of the exact artifact in a fresh process above the runtime's base; latencies are of
-    one inference at batch 1 on one thread of the reference host. `accuracy` with its 95% interval is on gate data that
+    `ram_bytes` is the high-water mark of the exact artifact in a fresh process above the runtime's base; latencies
+    are of one inference at batch 1 on one thread of the reference host. `accuracy` with its 95% interval is on gate data that
     selected nothing; None is *unverified accuracy*. `requested` is the key of the caps that it was pruned for.
     """
 
@@ -161,7 +161,7 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneJob:
-    """A prune to `caps`. INFEASIBLE: no variant at or above the accuracy floor fits; `sha256` is then the closest one."""
+    """A prune to `caps`. INFEASIBLE: no variant at the accuracy floor or above fits; `sha256` is the closest one."""
 
     id: str
     model: str

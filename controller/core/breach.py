@@ -1,0 +1,94 @@
+"""Is a device inside its budget? One window at a time, and k of n of them for a breach."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from agent.wire.messages import Window
+from agent.wire.profile import Profile
+from controller.core.envelope import lifetime_watts
+from controller.core.policy import Policy
+from controller.core.types import BreachKind, Calibration, StoredWindow
+
+
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """One figure of one window above its limit, in the unit of its kind: s, bytes, degrees C or W."""
+
+    kind: BreachKind
+    measured: float
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    kind: BreachKind
+    evidence: str
+
+
+def excesses(profile: Profile, calibration: Calibration, window: Window) -> list[Excess]:
+    """Everything in `window` that is outside the device's budget; what was not measured is not judged."""
+    return [excess for excess in _measured(profile, calibration, window) if excess.measured > excess.limit]
+
+
+def detect(
+    profile: Profile, calibration: Calibration, windows: Sequence[StoredWindow], policy: Policy
+) -> Breach | None:
+    """The breach in the newest windows (oldest first), the most frequent kind, or None."""
+    newest = [stored.window for stored in windows[-policy.breach_of :]]
+    if sum(window.count for window in newest) < policy.min_samples:
+        return None
+    found = [excess for window in newest for excess in excesses(profile, calibration, window)]
+    for kind in BreachKind:
+        mine = [excess for excess in found if excess.kind is kind]
+        if len(mine) >= policy.breach_windows:
+            return Breach(kind, _evidence(kind, mine, len(newest)))
+    return None
+
+
+def healthy(profile: Profile, calibration: Calibration, windows: Sequence[StoredWindow], policy: Policy) -> bool:
+    """True when the newest windows are all inside the budget, and there are enough of them."""
+    newest = windows[-policy.healthy_windows :]
+    return len(newest) == policy.healthy_windows and not any(
+        excesses(profile, calibration, stored.window) for stored in newest
+    )
+
+
+def _measured(profile: Profile, calibration: Calibration, window: Window) -> Iterator[Excess]:
+    if window.temperature_celsius is not None and profile.thermal is not None:
+        ceiling = profile.thermal.limit_celsius - profile.thermal.guard_celsius
+        yield Excess(BreachKind.TEMPERATURE, window.temperature_celsius, ceiling)
+    if window.latency_p95_ms is not None:
+        deadline_s = min(profile.deadline_s or float("inf"), 1.0 / profile.rate_hz)
+        yield Excess(BreachKind.LATENCY, window.latency_p95_ms * 1e-3, deadline_s)
+    cap = ram_cap_bytes(profile, calibration)
+    if window.ram_peak_bytes is not None and cap is not None:
+        yield Excess(BreachKind.MEMORY, window.ram_peak_bytes, cap)
+    budget = lifetime_watts(profile)
+    if window.power_watts is not None and budget is not None and window.battery_discharging is not False:
+        yield Excess(BreachKind.BATTERY, window.power_watts, budget)
+
+
+def ram_cap_bytes(profile: Profile, calibration: Calibration) -> float | None:
+    """The tighter RAM cap as a bound on the whole worker process; the model's counts once its base is measured."""
+    caps = [float(profile.ram_total_bytes)] if profile.ram_total_bytes is not None else []
+    if profile.ram_model_bytes is not None and calibration.ram_base_bytes is not None:
+        caps.append(float(calibration.ram_base_bytes + profile.ram_model_bytes))
+    return min(caps, default=None)
+
+
+_UNITS = {
+    BreachKind.LATENCY: ("p95 latency", 1e3, "ms"),
+    BreachKind.MEMORY: ("peak RAM", 2.0**-20, "MiB"),
+    BreachKind.TEMPERATURE: ("temperature", 1.0, "C"),
+    BreachKind.BATTERY: ("power", 1.0, "W"),
+}
+
+
+def _evidence(kind: BreachKind, found: Sequence[Excess], of: int) -> str:
+    name, scale, unit = _UNITS[kind]
+    worst = max(excess.measured for excess in found) * scale
+    return (
+        f"{name} up to {worst:.3g} {unit} against {found[-1].limit * scale:.3g} {unit} in {len(found)} of {of} windows"
+    )

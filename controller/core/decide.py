@@ -1,0 +1,249 @@
+"""The loop's decision: compare what is desired with what is observed, and say what to do.
+
+Level-triggered. Every rule looks at facts, none at messages; the first rule of a device that has something to do wins,
+its actions are performed and recorded, and the device is looked at again. When no rule answers, all is as it should be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from agent.wire.errors import Failure
+from agent.wire.messages import Phase, Result
+from controller.core import calibrate
+from controller.core.actions import (
+    Action,
+    Assign,
+    Calibrate,
+    FinishDesired,
+    Place,
+    QueuePrune,
+    SendDesired,
+    StartJob,
+    UpdateRollout,
+)
+from controller.core.envelope import Impossible, collapse
+from controller.core.fit import Fitted, Infeasible, NeedsPrune, fit, within
+from controller.core.incidents import follow_incident, notice_breach
+from controller.core.policy import Policy
+from controller.core.types import Desired, DeviceState, IncidentState, JobState, Placement, PruneJob
+from controller.core.view import DeviceView, View
+from controller.core.waves import Member, Standing, advance
+
+# An incumbent that was measured inside its budget is not replaced because an upper bound with margins says otherwise.
+_INCUMBENT_TOLERANCE = 0.1
+
+
+def decide(view: View, policy: Policy, now_unix_s: float) -> list[Action]:
+    """Everything to do about `view`, in order. Empty when desired and observed agree."""
+    actions: list[Action] = []
+    for device in view.devices:
+        actions += decide_device(device, policy, now_unix_s)
+    for rollout in view.rollouts:
+        members = [standing(each, policy, now_unix_s) for each in view.members.get(rollout.id, ())]
+        moved = advance(rollout, members, now_unix_s)
+        if moved is not None:
+            actions.append(UpdateRollout(moved))
+    return actions + decide_jobs(view.jobs, policy, now_unix_s)
+
+
+def decide_device(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
+    if view.device.state is not DeviceState.ACCEPTED:
+        return []
+    for rule in (settle, heal, follow_incident, notice_breach, place, assign):
+        actions = rule(view, policy, now_unix_s)
+        if actions:
+            return actions
+    return []
+
+
+def settle(view: DeviceView, _policy: Policy, _now_unix_s: float) -> list[Action]:
+    """The device has ended its newest assignment: write down how, and learn from its trial."""
+    desired, reported = view.desired, view.device.reported
+    if desired is None or reported is None or reported.result is None or desired.result is not None:
+        return []
+    if (reported.epoch, reported.seq) != (desired.epoch, desired.seq):
+        return []
+    ended = FinishDesired(desired.device, desired.epoch, desired.seq, reported.result, _why(view))
+    return [ended, *_learn(view)]
+
+
+def heal(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
+    """The device never got its assignment or lost it: send it again. It runs something else: that is a failure."""
+    desired, reported = view.desired, view.device.reported
+    if desired is None:
+        return []
+    if reported is not None and (reported.epoch, reported.seq) == (desired.epoch, desired.seq):
+        runs_another = reported.sha256 != desired.sha256 and reported.phase in (Phase.ACTIVE, Phase.IDLE)
+        if desired.result == Result.SUCCEEDED and runs_another:
+            reason = f"the device runs {(reported.sha256 or 'nothing')[:12]}"
+            return [FinishDesired(desired.device, desired.epoch, desired.seq, Result.FAILED_ROLLED_BACK, reason)]
+        return []
+    unanswered = desired.result in (None, Result.SUCCEEDED)
+    due = view.sent_unix_s is None or now_unix_s - view.sent_unix_s >= policy.resend_s
+    return [SendDesired(desired.device)] if view.device.online and unanswered and due else []
+
+
+def place(view: DeviceView, _policy: Policy, now_unix_s: float) -> list[Action]:
+    """Fit the rollout's model to the device, unless what it has still fits."""
+    if view.rollout is None or view.catalog is None or _still_fits(view):
+        return []
+    fitted = fit(view.device.profile, view.device.calibration, view.catalog)
+    placement = placement_of(view.device.id, view.catalog.model.ref, fitted, now_unix_s)
+    actions: list[Action] = []
+    if isinstance(fitted, NeedsPrune) and fitted.caps.key not in view.catalog.jobs:
+        actions.append(QueuePrune(view.catalog.model.ref, fitted.caps))
+    old = view.placement
+    if old is None or replace(old, decided_unix_s=0.0) != replace(placement, decided_unix_s=0.0):
+        actions.append(Place(placement))
+    return actions
+
+
+def assign(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
+    """The fit and the newest assignment differ, or the assignment failed in a way that may pass: make the next one."""
+    placement, desired, rollout = view.placement, view.desired, view.rollout
+    if placement is None or placement.sha256 is None or rollout is None or not view.admitted:
+        return []
+    if placement.model != rollout.model:
+        return []
+    attempts = _next_attempt(view, desired, policy, now_unix_s)
+    if attempts is None:
+        return []
+    incident = view.incident.id if view.incident is not None else None
+    return [Assign(view.device, placement, placement.sha256, rollout.id, incident, attempts)]
+
+
+def decide_jobs(jobs: Sequence[PruneJob], policy: Policy, now_unix_s: float) -> list[Action]:
+    """Start the oldest waiting jobs while there is room; a failed one is tried again after a pause."""
+    room = policy.parallel_jobs - sum(job.state is JobState.RUNNING for job in jobs)
+    ready = [job for job in jobs if job.state is JobState.QUEUED or _may_retry(job, policy, now_unix_s)]
+    ready.sort(key=lambda job: (job.created_unix_s, job.id))
+    return [StartJob(job) for job in ready[: max(room, 0)]]
+
+
+def standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Member:
+    """Where a device stands in its rollout, for the wave gates."""
+    return Member(view.device.id, _standing(view, policy, now_unix_s))
+
+
+def placement_of(device: str, model: str, fitted: Fitted | NeedsPrune | Infeasible, now_unix_s: float) -> Placement:
+    """The fit's answer as the fact that is stored and shown."""
+    match fitted:
+        case Fitted(variant, binding, envelope):
+            return Placement(
+                device=device, model=model, feasible=True, binding=binding, envelope=envelope,
+                sha256=variant.sha256, decided_unix_s=now_unix_s,
+            )  # fmt: skip
+        case NeedsPrune(caps, binding, envelope):
+            return Placement(
+                device=device, model=model, feasible=True, binding=binding, envelope=envelope,
+                waiting_for=caps.key, reason="a variant is being pruned to this envelope", decided_unix_s=now_unix_s,
+            )  # fmt: skip
+        case Infeasible(binding, envelope, reason, relaxations, _, temporary):
+            return Placement(
+                device=device, model=model, feasible=False, binding=binding, envelope=envelope,
+                waiting_for="a retry" if temporary else None, reason=reason, relaxations=relaxations,
+                decided_unix_s=now_unix_s,
+            )  # fmt: skip
+
+
+def _still_fits(view: DeviceView) -> bool:
+    placement, catalog = view.placement, view.catalog
+    if placement is None or catalog is None or placement.model != catalog.model.ref or placement.sha256 is None:
+        return False
+    variant = next((each for each in catalog.variants if each.sha256 == placement.sha256), None)
+    profile, calibration = view.device.profile, view.device.calibration
+    envelope = collapse(profile, calibration, catalog.model.ram_base_bytes)
+    if variant is None or isinstance(envelope, Impossible):
+        return False
+    return within(profile, calibration, envelope, variant, _tolerance(view))
+
+
+def _tolerance(view: DeviceView) -> float:
+    proven = view.desired is not None and view.desired.result == Result.SUCCEEDED
+    acting = view.incident is not None and view.incident.state is IncidentState.ACTING
+    repairing = acting and view.desired is not None and view.desired.incident != view.incident.id  # type: ignore[union-attr]
+    return _INCUMBENT_TOLERANCE if proven and not repairing else 0.0
+
+
+def _next_attempt(view: DeviceView, desired: Desired | None, policy: Policy, now_unix_s: float) -> int | None:
+    """The number of the attempt to make now, or None to leave things as they are."""
+    placement = view.placement
+    assert placement is not None
+    if desired is None:
+        return 1
+    failed = desired.result not in (None, Result.SUCCEEDED)
+    if failed and desired.attempts >= policy.attempts:
+        return None
+    if desired.sha256 != placement.sha256 or desired.model != placement.model:
+        return desired.attempts + 1 if failed else 1
+    if not failed or not _may_pass(view):
+        return None
+    paused = now_unix_s - (desired.finished_unix_s or 0.0) >= policy.retry_s
+    return desired.attempts + 1 if paused else None
+
+
+def _may_pass(view: DeviceView) -> bool:
+    """A failure that may pass by itself, or a device that fell back to another variant after a success."""
+    reported = view.device.reported
+    if reported is None or reported.failure is None:
+        return True
+    return reported.failure.temporary
+
+
+def _standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
+    placement, desired, rollout = view.placement, view.desired, view.rollout
+    if rollout is None or placement is None or placement.model != rollout.model:
+        return Standing.UNPLACED
+    failed = desired is not None and desired.result not in (None, Result.SUCCEEDED)
+    if desired is not None and failed and (desired.attempts >= policy.attempts or not _may_change(view)):
+        return Standing.FAILED
+    if placement.sha256 is None:
+        return Standing.WAITING if placement.waiting_for else Standing.INFEASIBLE
+    if desired is None or desired.sha256 != placement.sha256:
+        return Standing.WAITING
+    if desired.result is None:
+        return Standing.FAILED if now_unix_s - desired.issued_unix_s > rollout.deadline_s else Standing.RUNNING
+    if failed:
+        return Standing.RUNNING
+    soaked = now_unix_s - (desired.finished_unix_s or now_unix_s) >= policy.soak_s
+    return Standing.SUCCEEDED if soaked and view.incident is None else Standing.SOAKING
+
+
+def _may_change(view: DeviceView) -> bool:
+    """After a failed trial: another variant is coming, or the same one is worth another try."""
+    placement, desired = view.placement, view.desired
+    assert placement is not None
+    assert desired is not None
+    return placement.sha256 != desired.sha256 or _may_pass(view)
+
+
+def _learn(view: DeviceView) -> list[Action]:
+    desired, reported, catalog = view.desired, view.device.reported, view.catalog
+    trial = reported.trial if reported is not None else None
+    if desired is None or catalog is None or trial is None or trial.sha256 != desired.sha256:
+        return []
+    variant = next((each for each in catalog.variants if each.sha256 == trial.sha256), None)
+    if variant is None:
+        return []
+    profile, before = view.device.profile, view.device.calibration
+    after = calibrate.learn_from_trial(profile, before, variant, trial)
+    if trial.failure is Failure.LATENCY and trial.latency_p95_ms is not None and after.slowness is not None:
+        # A failed trial must change the fit, however many earlier observations disagree.
+        after = replace(after, slowness=max(after.slowness, trial.latency_p95_ms * 1e-3 / variant.latency_p95_s))
+    return [Calibrate(view.device.id, after, "trial")] if after != before else []
+
+
+def _why(view: DeviceView) -> str:
+    reported = view.device.reported
+    assert reported is not None
+    if reported.failure is None:
+        return reported.reason
+    return f"{reported.failure}: {reported.reason}" if reported.reason else str(reported.failure)
+
+
+def _may_retry(job: PruneJob, policy: Policy, now_unix_s: float) -> bool:
+    if job.state is not JobState.FAILED or job.attempts >= policy.attempts:
+        return False
+    return now_unix_s - (job.finished_unix_s or 0.0) >= policy.retry_s

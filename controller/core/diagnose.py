@@ -1,0 +1,137 @@
+"""Why a device breaches, and what that teaches: slow, throttled, hot, draining, memory or contention.
+
+A diagnosis that names a calibration leads to a new fit; one without (contention) is waited out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import pairwise
+from statistics import median
+
+from agent.wire.messages import Window
+from agent.wire.profile import Profile, Thermal
+from controller.core import calibrate
+from controller.core.envelope import ambient_celsius, busy_watts
+from controller.core.types import BreachKind, Calibration, StoredWindow, Variant
+
+
+class Cause(StrEnum):
+    SLOW = "slow"
+    THROTTLED = "throttled"
+    HOT = "hot"
+    DRAINING = "draining"
+    MEMORY = "memory"
+    CONTENTION = "contention"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    cause: Cause
+    text: str
+    calibration: Calibration | None
+
+
+_THROTTLED_SHARE = 0.2
+_TAIL = 3.0  # p95 this many times the median, with the median as predicted, is somebody else's load
+_AMBIENT_STEP_CELSIUS = 1.0
+
+
+def diagnose(
+    kind: BreachKind,
+    profile: Profile,
+    calibration: Calibration,
+    variant: Variant,
+    windows: Sequence[StoredWindow],
+) -> Diagnosis:
+    """Compare the newest windows (oldest first, at least one) with what was predicted for this device."""
+    newest = [stored.window for stored in windows]
+    match kind:
+        case BreachKind.TEMPERATURE:
+            return _hot(profile, calibration, variant, newest)
+        case BreachKind.LATENCY:
+            return _slow(profile, calibration, variant, newest)
+        case BreachKind.BATTERY:
+            return _draining(profile, calibration, variant, newest)
+        case BreachKind.MEMORY:
+            return _memory(calibration, variant, newest)
+
+
+def surroundings_celsius(thermal: Thermal, windows: Sequence[Window]) -> float | None:
+    """The ambient temperature that explains the windows: median over pairs of T_inf - P*R.
+
+    From T[k+1] = a*T[k] + (1-a)*T_inf with a = exp(-dt/tau); without tau the newest window counts as settled.
+    """
+    known = [(w.temperature_celsius, w.power_watts, w.duration_s) for w in windows]
+    rows = [(t, p, dt) for t, p, dt in known if t is not None and p is not None]
+    if not rows:
+        return None
+    resistance = thermal.resistance_celsius_per_watt
+    if thermal.time_constant_s is None or len(rows) < 2:
+        return rows[-1][0] - rows[-1][1] * resistance
+    estimates = []
+    for (before, power_before, _), (after, power_after, duration_s) in pairwise(rows):
+        decay = math.exp(-duration_s / thermal.time_constant_s)
+        settled = (after - decay * before) / (1.0 - decay)
+        estimates.append(settled - resistance * (power_before + power_after) / 2)
+    return median(estimates)
+
+
+def _hot(profile: Profile, calibration: Calibration, variant: Variant, windows: Sequence[Window]) -> Diagnosis:
+    assert profile.thermal is not None
+    assumed = ambient_celsius(profile, calibration)
+    found = surroundings_celsius(profile.thermal, windows)
+    if found is not None and found > assumed + _AMBIENT_STEP_CELSIUS:
+        text = f"the surroundings are at {found:.1f} C, not {assumed:.1f} C; latency and power are as predicted"
+        return Diagnosis(Cause.HOT, text, replace(calibration, ambient_celsius=found))
+    return _draining(profile, calibration, variant, windows)
+
+
+def _slow(profile: Profile, calibration: Calibration, variant: Variant, windows: Sequence[Window]) -> Diagnosis:
+    p95_s = _median_of([w.latency_p95_ms for w in windows], 1e-3)
+    p50_s = _median_of([w.latency_p50_ms for w in windows], 1e-3)
+    predicted_s = calibrate.predicted_latency_s(profile, calibration, variant)
+    if p95_s is None or p50_s is None:
+        return Diagnosis(Cause.CONTENTION, "no latency was measured in these windows", None)
+    if p50_s <= predicted_s and p95_s > _TAIL * p50_s:
+        return Diagnosis(
+            Cause.CONTENTION, f"the median ({p50_s * 1e3:.3g} ms) is as predicted, only the tail is slow", None
+        )
+    throttled = _median_of([w.throttled_share for w in windows], 1.0) or 0.0
+    cause = Cause.THROTTLED if throttled >= _THROTTLED_SHARE else Cause.SLOW
+    text = f"p95 is {p95_s * 1e3:.3g} ms where at most {predicted_s * 1e3:.3g} ms was predicted"
+    text += f", throttled {throttled:.0%} of the time" if cause is Cause.THROTTLED else ", at a steady frequency"
+    slowness = max(p95_s / variant.latency_p95_s, calibrate.slowness(profile, calibration))
+    samples = calibration.slowness_samples + len(windows)
+    return Diagnosis(cause, text, replace(calibration, slowness=slowness, slowness_samples=min(samples, 20)))
+
+
+def _draining(profile: Profile, calibration: Calibration, variant: Variant, windows: Sequence[Window]) -> Diagnosis:
+    """The busy draw that explains the measured power; if that is as assumed, the device is slower than thought."""
+    rows = [(w.power_watts, w.busy_share) for w in windows if w.power_watts is not None and w.busy_share]
+    power = profile.power
+    assumed = busy_watts(power, calibration) if power else None
+    if rows and power is not None and assumed is not None:
+        found = median(power.idle_watts + (watts - power.idle_watts) / share for watts, share in rows if share)
+        if found > assumed * 1.03:
+            text = f"it draws {found:.3g} W while busy, not {assumed:.3g} W"
+            return Diagnosis(Cause.DRAINING, text, replace(calibration, busy_watts=found))
+    return _slow(profile, calibration, variant, windows)
+
+
+def _memory(calibration: Calibration, variant: Variant, windows: Sequence[Window]) -> Diagnosis:
+    peak = max((w.ram_peak_bytes for w in windows if w.ram_peak_bytes is not None), default=None)
+    base = calibration.ram_base_bytes
+    if peak is None or base is None:
+        return Diagnosis(Cause.MEMORY, "the worker is above its RAM cap and its base was never measured", None)
+    extra = max(peak - base - variant.ram_bytes, 0)
+    text = f"it takes {extra / 2**20:.3g} MiB more in service than the reference run"
+    return Diagnosis(Cause.MEMORY, text, replace(calibration, ram_extra_bytes=extra))
+
+
+def _median_of(values: Sequence[float | None], scale: float) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) * scale if known else None

@@ -1,0 +1,189 @@
+"""The fit: the most accurate variant whose upper-bound cost is inside the envelope, or a prune, or a refusal.
+
+Costs are calibrated upper bounds on the device itself. A fit that leaves the envelope under 85% used asks for a variant
+made for it, once: an answered request for the same caps is not asked again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agent.wire.profile import Profile
+from agent.wire.units import Unit, format_quantity
+from controller.core import calibrate
+from controller.core.envelope import Impossible, collapse
+from controller.core.relax import relaxations
+from controller.core.types import Calibration, Caps, Constraint, Envelope, JobState, Model, PruneJob, Variant
+
+WELL_USED = 0.85
+_GRID = 0.02  # caps are rounded down to steps of 2%, so that nearly equal envelopes share a variant
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    variant: Variant
+    binding: Constraint
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsPrune:
+    """No variant fits, or none well: one is to be made under these caps (in the reference host's terms)."""
+
+    caps: Caps
+    binding: Constraint
+    envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class Infeasible:
+    binding: Constraint
+    envelope: Envelope
+    reason: str
+    relaxations: tuple[str, ...]
+    closest: Variant | None = None
+    temporary: bool = False
+
+
+Fit = Fitted | NeedsPrune | Infeasible
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """What is known of one model: its variants and the prune jobs asked for so far, by the key of their caps."""
+
+    model: Model
+    variants: Sequence[Variant]
+    jobs: Mapping[str, PruneJob]
+
+    @property
+    def dense(self) -> Variant | None:
+        return next((variant for variant in self.variants if variant.dense), None)
+
+
+def fit(profile: Profile, calibration: Calibration, catalog: Catalog) -> Fit:
+    """Choose for one device. Pure: the same facts give the same answer."""
+    envelope = collapse(profile, calibration, catalog.model.ram_base_bytes)
+    if isinstance(envelope, Impossible):
+        return Infeasible(envelope.binding, envelope.envelope, envelope.reason, envelope.relaxations)
+    dense = catalog.dense
+    if dense is None:
+        return Infeasible(Constraint.NONE, envelope, "the model is still being measured", (), temporary=True)
+    best = _best(profile, calibration, envelope, catalog)
+    binding = binding_constraint(profile, calibration, envelope, dense)
+    if best is not None and (best.dense or use_of(profile, calibration, envelope, best) >= WELL_USED):
+        return Fitted(best, binding, envelope)
+    return _prune_or_refuse(profile, calibration, envelope, catalog, best, binding)
+
+
+def within(
+    profile: Profile, calibration: Calibration, envelope: Envelope, variant: Variant, tolerance: float = 0.0
+) -> bool:
+    """True where every upper-bound cost of the variant lies inside the envelope, give or take a share of each cap."""
+    return all(cost <= cap * (1.0 + tolerance) for cost, cap, _ in costs(profile, calibration, envelope, variant))
+
+
+def use_of(profile: Profile, calibration: Calibration, envelope: Envelope, variant: Variant) -> float:
+    """How much of the tightest cap the variant uses: 1.0 is exactly full."""
+    return max((cost / cap for cost, cap, _ in costs(profile, calibration, envelope, variant)), default=1.0)
+
+
+def costs(
+    profile: Profile, calibration: Calibration, envelope: Envelope, variant: Variant
+) -> list[tuple[float, float, Constraint]]:
+    """(upper-bound cost, cap, constraint) of each cap that the envelope has."""
+    ram = calibrate.predicted_ram_bytes(calibration, variant)
+    latency_s = calibrate.predicted_latency_s(profile, calibration, variant)
+    rows = ((ram, envelope.ram_bytes), (variant.size_bytes, envelope.storage_bytes), (latency_s, envelope.latency_s))
+    return [(cost, cap.value, cap.binding) for cost, cap in rows if cap is not None]
+
+
+def binding_constraint(profile: Profile, calibration: Calibration, envelope: Envelope, dense: Variant) -> Constraint:
+    """The cap that the dense model exceeds most, or none if it fits."""
+    over = [(cost / cap, binding) for cost, cap, binding in costs(profile, calibration, envelope, dense) if cost > cap]
+    return max(over)[1] if over else Constraint.NONE
+
+
+def caps_for(profile: Profile, calibration: Calibration, envelope: Envelope) -> Caps:
+    """The envelope in the reference host's terms, rounded down to a grid so that equal envelopes share a variant."""
+    ram, storage, latency = envelope.ram_bytes, envelope.storage_bytes, envelope.latency_s
+    return Caps(
+        ram_bytes=None if ram is None else int(_floor(calibrate.reference_ram_bytes(calibration, ram.value))),
+        storage_bytes=None if storage is None else int(_floor(storage.value)),
+        latency_s=None
+        if latency is None
+        else _floor(calibrate.reference_latency_s(profile, calibration, latency.value)),
+    )
+
+
+def _floor(value: float) -> float:
+    if value <= 0:
+        return 0.0
+    return math.exp(math.floor(math.log(value) / _GRID + 1e-9) * _GRID)
+
+
+def _best(profile: Profile, calibration: Calibration, envelope: Envelope, catalog: Catalog) -> Variant | None:
+    fitting = [each for each in catalog.variants if within(profile, calibration, envelope, each)]
+    return max(fitting, key=_merit, default=None)
+
+
+def _merit(variant: Variant) -> tuple[bool, float, float]:
+    return variant.dense, variant.accuracy or 0.0, -variant.latency_p95_s
+
+
+def _prune_or_refuse(
+    profile: Profile,
+    calibration: Calibration,
+    envelope: Envelope,
+    catalog: Catalog,
+    best: Variant | None,
+    binding: Constraint,
+) -> Fit:
+    caps = _without_slack(caps_for(profile, calibration, envelope), catalog.dense)
+    job = catalog.jobs.get(caps.key)
+    if job is None or job.state in (JobState.QUEUED, JobState.RUNNING):
+        return NeedsPrune(caps, binding, envelope)
+    if best is not None:
+        return Fitted(best, binding, envelope)
+    if job.state is JobState.FAILED:
+        return Infeasible(binding, envelope, f"pruning failed: {job.detail}", (), temporary=True)
+    if job.state is JobState.DONE:
+        return Infeasible(
+            binding, envelope, "a variant made for these caps was measured above them", (), temporary=True
+        )
+    closest = next((each for each in catalog.variants if each.sha256 == job.sha256), None)
+    return Infeasible(
+        job.binding or binding,
+        envelope,
+        _floor_reason(catalog.model, job),
+        () if closest is None else relaxations(profile, calibration, envelope, closest),
+        closest,
+    )
+
+
+def _without_slack(caps: Caps, dense: Variant | None) -> Caps:
+    """Drop the caps that even the dense model meets with room to spare, so that they do not tell equal jobs apart."""
+    if dense is None:
+        return caps
+    return Caps(
+        ram_bytes=_unless_roomy(caps.ram_bytes, dense.ram_bytes),
+        storage_bytes=_unless_roomy(caps.storage_bytes, dense.size_bytes),
+        latency_s=None
+        if caps.latency_s is not None and caps.latency_s >= 1.5 * dense.latency_p95_s
+        else caps.latency_s,
+    )
+
+
+def _unless_roomy(cap: int | None, dense_cost: int) -> int | None:
+    return None if cap is not None and cap >= 1.5 * dense_cost else cap
+
+
+def _floor_reason(model: Model, job: PruneJob) -> str:
+    floor = (
+        ""
+        if model.accuracy_floor is None
+        else f" at or above {format_quantity(model.accuracy_floor, Unit.SHARE)} accuracy"
+    )
+    return f"no variant of {model.ref}{floor} fits: {job.detail}"

@@ -1,0 +1,102 @@
+"""An incident from its breach to its outcome: notice, diagnose, let the fit act on what was learned, watch it heal."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.wire.messages import Result
+from controller.core import breach
+from controller.core.actions import Action, Calibrate, OpenIncident, UpdateIncident
+from controller.core.diagnose import diagnose
+from controller.core.policy import Policy
+from controller.core.types import Incident, IncidentState, Variant
+from controller.core.view import DeviceView
+
+_DAY_S = 86_400.0
+
+
+def notice_breach(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
+    """Open an incident where the running variant breaches and the device is not being left alone."""
+    desired, device = view.desired, view.device
+    if view.incident is not None or desired is None or desired.result != Result.SUCCEEDED or view.catalog is None:
+        return []
+    if _left_alone(view, policy, now_unix_s):
+        return []
+    found = breach.detect(device.profile, device.calibration, view.windows, policy)
+    if found is None:
+        return []
+    number = len(view.past_incidents) + 1
+    return [
+        OpenIncident(
+            Incident(
+                id=f"{device.id}-{int(now_unix_s)}-{number}",
+                device=device.id,
+                kind=found.kind,
+                evidence=found.evidence,
+                from_variant=desired.sha256,
+                opened_unix_s=now_unix_s,
+            )
+        )
+    ]
+
+
+def follow_incident(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
+    """Diagnose a new incident; close one that is healed, hopeless or too old."""
+    incident = view.incident
+    if incident is None:
+        return []
+    if incident.state is IncidentState.OPEN:
+        return _diagnose(view, incident)
+    placement, desired = view.placement, view.desired
+    if placement is not None and placement.sha256 is None and placement.waiting_for is None:
+        return _close(incident, IncidentState.UNREPAIRED, placement.reason, now_unix_s)
+    if desired is not None and desired.result == Result.SUCCEEDED and _healed(view, policy):
+        return _close(
+            replace(incident, to_variant=desired.sha256),
+            IncidentState.REPAIRED,
+            _how(incident, desired.sha256),
+            now_unix_s,
+        )
+    if now_unix_s - incident.opened_unix_s > policy.repair_deadline_s:
+        return _close(incident, IncidentState.UNREPAIRED, "not inside its budget before the deadline", now_unix_s)
+    return []
+
+
+def _diagnose(view: DeviceView, incident: Incident) -> list[Action]:
+    variant = _running(view)
+    if variant is None or not view.windows:
+        return []
+    device = view.device
+    found = diagnose(incident.kind, device.profile, device.calibration, variant, view.windows)
+    acting = replace(incident, state=IncidentState.ACTING, diagnosis=f"{found.cause}: {found.text}")
+    actions: list[Action] = [UpdateIncident(acting)]
+    if found.calibration is not None:
+        actions.append(Calibrate(device.id, found.calibration, f"incident {incident.id}"))
+    return actions
+
+
+def _running(view: DeviceView) -> Variant | None:
+    if view.desired is None or view.catalog is None:
+        return None
+    return next((each for each in view.catalog.variants if each.sha256 == view.desired.sha256), None)
+
+
+def _healed(view: DeviceView, policy: Policy) -> bool:
+    settled = view.placement is None or view.desired is None or view.placement.sha256 == view.desired.sha256
+    return settled and breach.healthy(view.device.profile, view.device.calibration, view.windows, policy)
+
+
+def _how(incident: Incident, sha256: str) -> str:
+    return "passed by itself" if sha256 == incident.from_variant else "inside its budget on the new variant"
+
+
+def _close(incident: Incident, state: IncidentState, outcome: str, now_unix_s: float) -> list[Action]:
+    return [UpdateIncident(replace(incident, state=state, outcome=outcome, closed_unix_s=now_unix_s))]
+
+
+def _left_alone(view: DeviceView, policy: Policy, now_unix_s: float) -> bool:
+    closed = [each.closed_unix_s for each in view.past_incidents if each.closed_unix_s is not None]
+    if closed and now_unix_s - max(closed) < policy.cooldown_s:
+        return True
+    today = [each for each in view.past_incidents if now_unix_s - each.opened_unix_s < _DAY_S]
+    return len(today) >= policy.incidents_a_day

@@ -1,0 +1,29 @@
+"""The patience of the loop, as numbers that an operator may set. Durations in seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A breach is `breach_windows` of the last `breach_of` windows, with at least `min_samples` inferences in them.
+
+    An incident is repaired after `healthy_windows` good ones in a row, and given up after `repair_deadline_s`. After it
+    the device is left alone for `cooldown_s`, and it may have `incidents_a_day`. `resend_s` is how long an assignment
+    may stay unanswered by a connected device before it is sent again.
+    """
+
+    breach_windows: int = 3
+    breach_of: int = 5
+    min_samples: int = 10
+    healthy_windows: int = 3
+    repair_deadline_s: float = 1800.0
+    cooldown_s: float = 600.0
+    incidents_a_day: int = 6
+    soak_s: float = 60.0
+    resend_s: float = 15.0
+    retry_s: float = 60.0
+    attempts: int = 3
+    parallel_jobs: int = 1
+    view_windows: int = 24

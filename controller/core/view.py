@@ -1,0 +1,39 @@
+"""What a decision sees: the stored facts of some devices, gathered once, and nothing that can change under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.core.fit import Catalog
+from controller.core.types import Desired, Device, Incident, Placement, PruneJob, Rollout, StoredWindow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceView:
+    """One device with everything that bears on it.
+
+    `rollout` is the newest running or finished one that matches it, `admitted` whether its wave lets the device go.
+    `windows` are the newest ones of the variant that `desired` names, oldest first. `past_incidents` are closed.
+    """
+
+    device: Device
+    rollout: Rollout | None = None
+    admitted: bool = False
+    catalog: Catalog | None = None
+    placement: Placement | None = None
+    desired: Desired | None = None
+    sent_unix_s: float | None = None
+    windows: Sequence[StoredWindow] = ()
+    incident: Incident | None = None
+    past_incidents: Sequence[Incident] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """`devices` are those to look at now; `members` are all devices of each running rollout, by its id."""
+
+    devices: Sequence[DeviceView] = ()
+    rollouts: Sequence[Rollout] = ()
+    members: Mapping[str, Sequence[DeviceView]] = {}
+    jobs: Sequence[PruneJob] = ()

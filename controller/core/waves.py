@@ -1,0 +1,73 @@
+"""Which devices of a rollout may go now, and when it moves on, ends or stops.
+
+A wave is a share of the feasible members, in the order of their ids. It passes when each of its devices has ended well
+and soaked without an incident; silence past the deadline is a failure. Infeasible devices are no part of any wave.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from controller.core.types import Rollout, RolloutState
+
+
+class Standing(StrEnum):
+    """Where one member stands in its rollout."""
+
+    UNPLACED = "unplaced"
+    INFEASIBLE = "infeasible"
+    WAITING = "waiting"
+    RUNNING = "running"
+    SOAKING = "soaking"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    device: str
+    standing: Standing
+
+
+_ENDED = (Standing.SUCCEEDED, Standing.FAILED)
+
+
+def admitted(rollout: Rollout, members: Sequence[Member]) -> frozenset[str]:
+    """The devices that the rollout's current wave lets go; a finished rollout lets late joiners go at once."""
+    feasible = sorted(each.device for each in members if each.standing is not Standing.INFEASIBLE)
+    if rollout.state is RolloutState.FINISHED:
+        return frozenset(feasible)
+    if rollout.state is not RolloutState.RUNNING or not feasible:
+        return frozenset()
+    share = rollout.waves[rollout.wave]
+    return frozenset(feasible[: math.ceil(share * len(feasible) - 1e-9)])
+
+
+def advance(rollout: Rollout, members: Sequence[Member], now_unix_s: float) -> Rollout | None:
+    """The rollout's next state, or None where nothing changes."""
+    if rollout.state is not RolloutState.RUNNING or not members:
+        return None
+    if any(each.standing is Standing.UNPLACED for each in members):
+        return None
+    going = admitted(rollout, members)
+    wave = [each for each in members if each.device in going]
+    failed = [each.device for each in wave if each.standing is Standing.FAILED]
+    if len(failed) > rollout.max_failures * len(wave):
+        return _end(rollout, RolloutState.FAILED, now_unix_s, f"failed on {', '.join(failed)}")
+    if any(each.standing not in _ENDED for each in wave):
+        return None
+    if rollout.wave + 1 < len(rollout.waves):
+        return replace(rollout, wave=rollout.wave + 1, wave_started_unix_s=now_unix_s)
+    return _end(rollout, RolloutState.FINISHED, now_unix_s, _summary(members))
+
+
+def _end(rollout: Rollout, state: RolloutState, now_unix_s: float, reason: str) -> Rollout:
+    return replace(rollout, state=state, finished_unix_s=now_unix_s, reason=reason)
+
+
+def _summary(members: Sequence[Member]) -> str:
+    counts = {standing: sum(each.standing is standing for each in members) for standing in Standing}
+    return ", ".join(f"{count} {standing}" for standing, count in counts.items() if count)
