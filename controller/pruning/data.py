@@ -1,0 +1,75 @@
+"""What a model's data is: three splits by purpose, of which the gate selects nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int64]
+
+
+class DataError(ValueError):
+    """A data source that is missing, or does not hold what the contract says."""
+
+
+class Split(NamedTuple):
+    """`inputs` are `[n, ...]` without the batch axis of one, as the model takes them; `labels` `[n]` class numbers, or None."""
+
+    inputs: Floats
+    labels: Labels | None = None
+
+
+class DataSource(Protocol):
+    """What a spec's `data` function returns, as attributes: each split an (inputs, labels) pair.
+
+    `train` recovers a pruned model, `select` chooses among its states, `gate` only judges the result.
+    """
+
+    @property
+    def train(self) -> Any: ...
+    @property
+    def select(self) -> Any: ...
+    @property
+    def gate(self) -> Any: ...
+
+
+class Data(NamedTuple):
+    """A checked data source."""
+
+    train: Split
+    select: Split
+    gate: Split
+
+
+def check_data(source: DataSource, sample_shape: tuple[int, ...]) -> Data:
+    """The source's splits as contiguous float32 and int64; raises `DataError` that says which split is wrong, and how."""
+    return Data(*(_check(name, getattr(source, name, None), sample_shape) for name in Data._fields))
+
+
+def data_digest(data: Data) -> str:
+    """sha256 over the bytes of all splits in order."""
+    digest = hashlib.sha256()
+    for split in data:
+        digest.update(split.inputs.tobytes())
+        digest.update(b"" if split.labels is None else split.labels.tobytes())
+    return digest.hexdigest()
+
+
+def _check(name: str, pair: Any, sample_shape: tuple[int, ...]) -> Split:
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise DataError(f"data: {name!r} must be a pair (inputs, labels or None)")
+    inputs = np.ascontiguousarray(pair[0], dtype=np.float32)
+    if inputs.shape[1:] != sample_shape or len(inputs) == 0:
+        raise DataError(f"data: {name} inputs have shape {list(inputs.shape)}, expected [n, {str(sample_shape)[1:-1]}]")
+    if not np.isfinite(inputs).all():
+        raise DataError(f"data: {name} inputs hold values that are not finite")
+    if pair[1] is None:
+        return Split(inputs)
+    labels = np.ascontiguousarray(pair[1], dtype=np.int64)
+    if labels.shape != (len(inputs),) or labels.min() < 0:
+        raise DataError(f"data: {name} labels have shape {list(labels.shape)}, expected [{len(inputs)}], none below 0")
+    return Split(inputs, labels)

@@ -1,0 +1,124 @@
+"""The operator's model brought to life: factory, weights, example input and data. Only in a job's own process."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from controller.pruning.data import Data, Floats, check_data
+from controller.pruning.spec import FunctionRef, ModelSpec
+
+
+class LoadError(ValueError):
+    """A model that cannot be brought to life, with what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """`module` in eval mode with its weights; `sample_shape` without the batch axis; `digest` names all of it."""
+
+    spec: ModelSpec
+    module: nn.Module
+    sample_shape: tuple[int, ...]
+    data: Data | None
+    digest: str
+
+
+def load_model(spec: ModelSpec) -> LoadedModel:
+    """Build, fill and check the model. Raises `LoadError`, `DataError`, and whatever the operator's code raises."""
+    torch.manual_seed(spec.seed)
+    factory, source = resolve(spec.factory)
+    module = factory()
+    if not isinstance(module, nn.Module):
+        raise LoadError(f"factory {spec.factory.function}: returned {type(module).__name__}, expected a torch.nn.Module")
+    state = read_weights(spec.weights)
+    try:
+        module.load_state_dict(state)
+    except RuntimeError as error:
+        raise LoadError(f"{spec.weights.name} does not fit the factory's module: {error}") from None
+    sample_shape = _sample_shape(spec)
+    data = None if spec.data is None else check_data(resolve(spec.data)[0](), sample_shape)
+    return LoadedModel(spec, module.float().eval(), sample_shape, data, _digest(spec, source))
+
+
+def resolve(reference: FunctionRef) -> tuple[Callable[[], Any], bytes]:
+    """The function, and the source of the file that it stands in. Raises `LoadError`."""
+    module = _from_file(Path(reference.place)) if reference.is_file else _from_name(reference.place)
+    function = getattr(module, reference.function, None)
+    if not callable(function):
+        raise LoadError(f"{reference.place} has no function {reference.function!r}")
+    return function, Path(str(module.__file__)).read_bytes()
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """A state dict. A pickle that holds more than tensors is refused unread. Raises `LoadError`."""
+    if path.suffix == ".safetensors":
+        return dict(load_file(path))
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises several kinds; all mean that this is not a plain state dict
+        raise LoadError(
+            f"{path.name}: not a plain state dict, and a pickle that holds code is never run. Save one with "
+            f"torch.save(model.state_dict(), 'weights.pt') or safetensors.torch.save_file(model.state_dict(), "
+            f"'weights.safetensors'). ({str(error).splitlines()[0]})"
+        ) from None
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise LoadError(f"{path.name}: holds no mapping of names to tensors; save model.state_dict()")
+    return state
+
+
+def _from_name(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise LoadError(f"module {name!r} cannot be imported: {error}") from None
+
+
+def _from_file(path: Path) -> Any:
+    # The name is unique to the path: two specs may each have their own `model.py`, and one may use the file twice.
+    name = f"hedgerow_user_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
+    if name in sys.modules:
+        return sys.modules[name]
+    found = importlib.util.spec_from_file_location(name, path)
+    if found is None or found.loader is None:
+        raise LoadError(f"{path.name}: is not a Python file")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def _sample_shape(spec: ModelSpec) -> tuple[int, ...]:
+    if spec.input_shape is not None:
+        return spec.input_shape[1:]
+    assert spec.input_example is not None
+    example: Floats = np.load(spec.input_example, allow_pickle=False)
+    if example.ndim < 2 or example.shape[0] != 1:
+        raise LoadError(f"{spec.input_example.name}: shape {list(example.shape)}, expected a batch of 1 first")
+    return tuple(example.shape[1:])
+
+
+def _digest(spec: ModelSpec, factory_source: bytes) -> str:
+    """sha256 over the weights' bytes, the spec in canonical form and the factory's source file."""
+    canonical = asdict(spec)
+    for key in ("weights", "input_example"):
+        canonical[key] = None if canonical[key] is None else canonical[key].name
+    for key in ("factory", "data"):
+        if canonical[key] is not None and canonical[key]["is_file"]:
+            canonical[key]["place"] = Path(canonical[key]["place"]).name
+    digest = hashlib.sha256()
+    for part in (spec.weights.read_bytes(), dumps(canonical, sort_keys=True).encode(), factory_source):
+        digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()

@@ -1,0 +1,168 @@
+"""A model's specification: which code and weights it is, what it takes, how it is recovered and judged.
+
+Read without running any of it. Paths are relative to the spec file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.wire.errors import WireError
+from agent.wire.section import Section, load_yaml
+from agent.wire.units import Unit
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+_MODULE_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+_FILE_FUNCTION = re.compile(r"[^:]+\.py:[A-Za-z_]\w*")
+_WEIGHTS = (".safetensors", ".pt", ".pth")
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRef:
+    """`place:function`; the place is a module's dotted name, or an absolute path where `is_file`."""
+
+    place: str
+    function: str
+    is_file: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """How long a pruned model may train to recover: one of the two. `cpu_s` counts this process's CPU time."""
+
+    cpu_s: float | None = None
+    epochs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSpec:
+    """One model, as its owner declares it. Of the input either `input_shape` (batch of 1 first) or an example file is set.
+
+    Without `data` nothing is recovered but left as pruned, and accuracy stays unverified.
+    """
+
+    name: str
+    version: str
+    factory: FunctionRef
+    weights: Path
+    input_shape: tuple[int, ...] | None
+    input_example: Path | None
+    data: FunctionRef | None
+    accuracy_floor: float | None
+    recovery: Recovery
+    seed: int
+
+    @property
+    def ref(self) -> str:
+        return f"{self.name}@{self.version}"
+
+
+def load_spec(path: Path) -> ModelSpec:
+    """The spec at `path`. Raises `WireError` naming file, line and key, also for files that are not there."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WireError(f"{path}: cannot be read: {error}") from None
+    return parse_spec(text, path)
+
+
+def parse_spec(text: str, path: Path) -> ModelSpec:
+    """Read a spec's YAML `text`; `path` is where it stands. Raises `WireError`."""
+    folder = path.resolve().parent
+    top = Section(load_yaml(text, str(path)))
+
+    def reference(value: Any) -> FunctionRef:
+        return _function(value, folder)
+
+    shape, example = _input(top.need("input", top.section("input")), folder)
+    spec = ModelSpec(
+        name=top.need("name", top.take("name", lambda value: _match(_NAME, value, "lower-case letters, digits and -"))),
+        version=top.need("version", top.take("version", lambda value: _match(_VERSION, value, "letters, digits, . _ -"))),
+        factory=top.need("factory", top.take("factory", reference)),
+        weights=top.need("weights", top.take("weights", lambda value: _weights(value, folder))),
+        input_shape=shape,
+        input_example=example,
+        data=top.take("data", reference),
+        accuracy_floor=_accuracy(top.section("accuracy")),
+        recovery=_recovery(top.section("recover")),
+        seed=top.take("seed", _count) or 0,
+    )
+    top.done()
+    return spec
+
+
+def _match(pattern: re.Pattern[str], value: Any, allowed: str) -> str:
+    if not pattern.fullmatch(str(value)):
+        raise WireError(f"{value!r}: {allowed} are allowed")
+    return str(value)
+
+
+def _function(value: Any, folder: Path) -> FunctionRef:
+    text = str(value)
+    place, _, function = text.rpartition(":")
+    if _FILE_FUNCTION.fullmatch(text):
+        return FunctionRef(str(_existing(place, folder)), function, is_file=True)
+    if _MODULE_FUNCTION.fullmatch(text):
+        return FunctionRef(place, function, is_file=False)
+    raise WireError(f"{text!r}: 'package.module:function' or 'file.py:function' is allowed")
+
+
+def _weights(value: Any, folder: Path) -> Path:
+    path = _existing(value, folder)
+    if path.suffix not in _WEIGHTS:
+        raise WireError(f"{value!r}: a state dict in one of {', '.join(_WEIGHTS)} is allowed")
+    return path
+
+
+def _existing(value: Any, folder: Path) -> Path:
+    path = (folder / str(value)).resolve()
+    if not path.is_file():
+        raise WireError(f"{value!r}: there is no such file beside the spec")
+    return path
+
+
+def _input(section: Section, folder: Path) -> tuple[tuple[int, ...] | None, Path | None]:
+    shape: tuple[int, ...] | None = section.take("shape", _shape)
+    example: Path | None = section.take("example", lambda value: _existing(value, folder))
+    section.done()
+    if (shape is None) == (example is None):
+        raise section.error("give either 'shape' or 'example' (an .npy file)")
+    return shape, example
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    sizes = tuple(value) if isinstance(value, list) else ()
+    if len(sizes) < 2 or sizes[0] != 1 or any(type(size) is not int or size < 1 for size in sizes):
+        raise WireError(f"{value!r}: a list of sizes above 0 is allowed, the first one 1 (the batch), as in [1, 3, 32, 32]")
+    return sizes
+
+
+def _accuracy(section: Section | None) -> float | None:
+    if section is None:
+        return None
+    floor = section.quantity("floor", Unit.SHARE)
+    section.done()
+    if floor is not None and floor > 1:
+        raise section.error(f"floor {floor:g}: at most 1 (100 %)")
+    return floor
+
+
+def _recovery(section: Section | None) -> Recovery:
+    if section is None:
+        return Recovery(epochs=2)
+    cpu_s = section.quantity("budget", Unit.SECONDS)
+    epochs: int | None = section.take("epochs", _count)
+    section.done()
+    if (cpu_s is None) == (epochs is None):
+        raise section.error("give either 'budget' (as in 10 s) or 'epochs'")
+    return Recovery(cpu_s=cpu_s, epochs=epochs)
+
+
+def _count(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise WireError(f"{value!r}: a whole number from 0 is allowed")
+    return value

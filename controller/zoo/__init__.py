@@ -1,0 +1,1 @@
+"""Real reference models with their data, for the demo, the tests and the benchmarks."""
