@@ -30,8 +30,20 @@ class Faults:
 @dataclass(slots=True)
 class _Session:
     filters: set[str] = field(default_factory=set)
+    wild: list[str] = field(default_factory=list)
     waiting: deque[Arrived] = field(default_factory=lambda: deque(maxlen=OFFLINE_QUEUE))
     link: MemoryLink | None = None
+
+    def add(self, pattern: str) -> None:
+        self.filters.add(pattern)
+        self.wild = [each for each in sorted(self.filters) if "+" in each or "#" in each]
+
+    def remove(self, patterns: Iterable[str]) -> None:
+        self.filters.difference_update(patterns)
+        self.wild = [each for each in self.wild if each in self.filters]
+
+    def accepts(self, topic: str) -> bool:
+        return topic in self.filters or any(matches(each, topic) for each in self.wild)
 
 
 class MemoryBroker:
@@ -98,12 +110,12 @@ class MemoryBroker:
         if retain:
             self._retain(topic, payload)
         for session in self._sessions.values():
-            if any(matches(each, topic) for each in session.filters):
+            if session.accepts(topic):
                 self._send(session, Arrived(topic, payload))
 
     def subscribe(self, session: _Session, filters: Iterable[str]) -> None:
         for each in filters:
-            session.filters.add(each)
+            session.add(each)
             for topic, payload in self.retained.items():
                 if matches(each, topic):
                     self._send(session, Arrived(topic, payload))
@@ -197,7 +209,7 @@ class MemoryLink:
 
     def unsubscribe(self, filters: Iterable[str]) -> None:
         if self.session is not None:
-            self.session.filters.difference_update(filters)
+            self.session.remove(filters)
 
     def receive(self, event: LinkEvent) -> None:
         if self._sink is not None:

@@ -1,0 +1,110 @@
+"""The device's decisions, pure: `step(state, event) -> (state, effects)`.
+
+The shell (`agent.daemon` on a device, `agent.simulate` under a virtual clock) turns what happens into events, performs
+the effects in order, and hands their answers back as further events. Read on in `accept` (whether to obey), `install`
+(blocks, trial, commit), `serve` (keeping it running), `telemetry` (windows and acks) and `report` (what is said).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import assert_never
+
+import msgspec
+
+from agent.step.accept import desired
+from agent.step.effects import Effect, Note, SaveRecord, StopWorker
+from agent.step.events import (
+    AckArrived,
+    BatchSent,
+    BlockArrived,
+    DesiredArrived,
+    Downloaded,
+    Event,
+    LinkDown,
+    LinkUp,
+    Prepared,
+    Started,
+    Stopping,
+    Tick,
+    TrialDone,
+    WindowClosed,
+    WorkerDied,
+)
+from agent.step.install import ask, block_arrived, downloaded, prepare, prepared, watch_download
+from agent.step.report import greet, status
+from agent.step.serve import start_active, trial_done, watch_workers, window_closed, worker_died
+from agent.step.state import Setup, State, Turn
+from agent.step.telemetry import ack_arrived, batch_sent, send, watch_batch
+
+__all__ = ["Effect", "Event", "Setup", "State", "Turn", "step"]
+
+
+def step(state: State, event: Event) -> Turn:  # noqa: PLR0911, PLR0912 - one line an event
+    """Decide what `event` means in `state`: the state after it, and the effects to perform in order."""
+    match event:
+        case Started():
+            return _started(state, event)
+        case Stopping():
+            return _stopping(state)
+        case Tick():
+            return _tick(state, event)
+        case LinkUp():
+            return _link_up(state)
+        case LinkDown():
+            return _link_down(state, event)
+        case DesiredArrived():
+            return desired(state, event)
+        case AckArrived():
+            return ack_arrived(state, event)
+        case Prepared():
+            return prepared(state, event)
+        case BlockArrived():
+            return block_arrived(state, event)
+        case Downloaded():
+            return downloaded(state, event)
+        case TrialDone():
+            return trial_done(state, event)
+        case WorkerDied():
+            return worker_died(state, event)
+        case WindowClosed():
+            return window_closed(state, event)
+        case BatchSent():
+            return batch_sent(state, event)
+        case _:
+            assert_never(event)
+
+
+def _started(state: State, event: Started) -> Turn:
+    """Serve what is remembered, with or without a link, and go on with what was under way."""
+    begun = Turn(state).do(Note("started", {"boot": state.setup.boot, "mark": state.record.mark}))
+    begun = begun.then(lambda left: start_active(left, event.now_s))
+    return begun.then(prepare) if state.record.pending is not None else begun
+
+
+def _stopping(state: State) -> Turn:
+    """A clean end: starts and trials that it cuts short do not count as failed ones."""
+    record = msgspec.structs.replace(
+        state.record,
+        starts=max(0, state.record.starts - (state.active is not None)),
+        trials=max(0, state.record.trials - (state.candidate is not None)),
+    )
+    workers = [StopWorker(each.id) for each in (state.candidate, state.active) if each is not None]
+    ended = replace(state, record=record, candidate=None, active=None, restart_at_s=None)
+    return Turn(ended).do(SaveRecord(record), status(state, online=False), *workers, Note("stopped"))
+
+
+def _tick(state: State, event: Tick) -> Turn:
+    watched = watch_workers(state, event.now_s)
+    watched = watched.then(lambda left: watch_download(left, event.now_s))
+    return watched.then(lambda left: watch_batch(left, event.now_s))
+
+
+def _link_up(state: State) -> Turn:
+    up = replace(state, link_up=True, in_flight=None, unacked=0)
+    return Turn(up).do(Note("link_up")).then(greet).then(ask).then(send)
+
+
+def _link_down(state: State, event: LinkDown) -> Turn:
+    down = replace(state, link_up=False, in_flight=None)
+    return Turn(down).do(Note("link_down", {"reason": event.reason}))

@@ -1,0 +1,96 @@
+"""Whether to obey: a desired assignment against the key, the device's name, the high-water mark and the clock."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import msgspec
+
+from agent.record import without_blocks
+from agent.step.effects import Note
+from agent.step.events import DesiredArrived
+from agent.step.install import abandon, adopt, can_adopt, prepare
+from agent.step.report import decline, notify, report
+from agent.step.state import State, Turn
+from agent.wire import blocks
+from agent.wire.errors import Failure, WireError
+from agent.wire.messages import MAX_BYTES, Assignment
+from agent.wire.signing import verify
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+RUNTIME = "onnxruntime"
+
+
+def desired(state: State, event: DesiredArrived) -> Turn:
+    """A desired message arrived; the broker repeats it on every subscription and anyone may have put it there."""
+    if not event.payload:
+        return Turn(state)
+    try:
+        assignment = verify(event.payload, state.setup.trusted_key)
+    except WireError as error:
+        return _refuse(state, Failure.BAD_SIGNATURE, str(error))
+    if assignment.device != state.setup.device:
+        return _refuse(state, Failure.WRONG_DEVICE, f"it is for {assignment.device}")
+    if _is_repeat(state, assignment):
+        return report(state)
+    if (assignment.epoch, assignment.seq) <= state.record.mark:
+        return _refuse(state, Failure.STALE, f"{_place(assignment)} is not above {state.record.mark}").then(report)
+    return _new(state, assignment, event)
+
+
+def _new(state: State, assignment: Assignment, event: DesiredArrived) -> Turn:
+    """It is signed, for us and newer than all before."""
+    trusted_unix_s = max(state.record.trusted_unix_s, assignment.issued_unix_s or 0.0)
+    # A clock that was lost counts from 1970: what a signature vouched for is the least it can be.
+    now_unix_s = max(event.wall_unix_s, trusted_unix_s)
+    if assignment.expires_unix_s is not None and assignment.expires_unix_s < now_unix_s:
+        return decline(
+            state, assignment, Failure.EXPIRED, f"it expired {now_unix_s - assignment.expires_unix_s:.0f} s ago"
+        )
+    if RUNTIME not in state.setup.runtimes:
+        return decline(state, assignment, Failure.NO_RUNTIME, f"{RUNTIME} is not installed")
+    if fault := _malformed(assignment):
+        return decline(state, assignment, Failure.BAD_DIGEST, fault)
+    return _take(state, assignment, trusted_unix_s, event.now_s)
+
+
+def _take(state: State, assignment: Assignment, trusted_unix_s: float, now_s: float) -> Turn:
+    record = msgspec.structs.replace(
+        state.record,
+        latest=assignment,
+        outcome=None,
+        trials=0,
+        bad=tuple(each for each in state.record.bad if each.sha256 != assignment.sha256),
+        trusted_unix_s=trusted_unix_s,
+    )
+    note = Note("accepted", {"seq": assignment.seq, "epoch": assignment.epoch, "sha256": assignment.sha256})
+    taken = abandon(state).then(lambda left: Turn(replace(left, record=record)).do(note))
+    return taken.then(lambda left: adopt(left) if can_adopt(left) else prepare(left))
+
+
+def _refuse(state: State, failure: Failure, reason: str) -> Turn:
+    """Not obeyed and not reported: `reported` speaks of an assignment that was ours, and this one may be anybody's."""
+    note = Note("refused", {"failure": str(failure), "reason": reason})
+    return notify(state, "refused", f"{failure}: {reason}").do(note)
+
+
+def _is_repeat(state: State, assignment: Assignment) -> bool:
+    latest = state.record.latest
+    return latest is not None and without_blocks(latest) == without_blocks(assignment)
+
+
+def _malformed(assignment: Assignment) -> str:
+    """What no honest controller signs, and what would lead out of the artifact directory or past its size."""
+    if not _SHA256.fullmatch(assignment.sha256):
+        return f"sha256 {assignment.sha256!r} is not 64 hex digits"
+    if assignment.size_bytes < 1 or not 1 <= assignment.block_bytes <= MAX_BYTES:
+        return f"{assignment.size_bytes} bytes in blocks of {assignment.block_bytes}"
+    expected = blocks.count(assignment.size_bytes, assignment.block_bytes)
+    if len(assignment.blocks) != expected:
+        return f"{len(assignment.blocks)} block digests, {expected} expected"
+    return ""
+
+
+def _place(assignment: Assignment) -> tuple[int, int]:
+    return assignment.epoch, assignment.seq

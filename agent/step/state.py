@@ -1,0 +1,115 @@
+"""The state of one device: what it was given, what it remembers, and what is under way in this boot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from agent.record import Record
+from agent.step.effects import Effect
+from agent.wire.messages import Event as Notice
+from agent.wire.messages import Phase
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What does not change during a boot.
+
+    `slowdown` is the emulation of a slower device, None on a real one; `sensors_emulated` tells that what the sensors
+    say comes out of a simulation.
+    """
+
+    device: str
+    boot: str
+    trusted_key: Ed25519PublicKey
+    agent_version: str
+    architecture: str
+    runtimes: tuple[str, ...]
+    profile: str
+    power_idle_watts: float | None = None
+    power_busy_watts: float | None = None
+    slowdown: float | None = None
+    sensors_emulated: bool = False
+    window_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Download:
+    """Blocks still missing, and when to ask for them again: `stalls` times nothing came since the last progress."""
+
+    missing: frozenset[int]
+    total: int
+    need_at_s: float
+    stalls: int = 0
+    told_have: int = 0
+    told_at_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """A worker process: on trial since `since_s`, or serving since then; it last gave a sign of life at `seen_s`."""
+
+    id: int
+    sha256: str
+    since_s: float
+    seen_s: float
+    serving: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """The one batch of telemetry that waits for its ack, and until when."""
+
+    boot: str
+    seq: int
+    until_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """`active` runs the active slot; `candidate` tries the pending assignment beside it.
+
+    `deaths` counts quick deaths of the active slot's workers in a row, `restart_at_s` is when the next one starts.
+    `unsent` are notices that wait for the link.
+    """
+
+    setup: Setup
+    record: Record = field(default_factory=Record)
+    link_up: bool = False
+    download: Download | None = None
+    preparing: bool = False
+    candidate: Worker | None = None
+    active: Worker | None = None
+    next_worker: int = 1
+    deaths: int = 0
+    restart_at_s: float | None = None
+    window_seq: int = 0
+    in_flight: InFlight | None = None
+    unacked: int = 0
+    unsent: tuple[Notice, ...] = ()
+
+    @property
+    def phase(self) -> Phase:
+        if self.candidate is not None:
+            return Phase.TRIAL
+        if self.record.pending is not None:
+            return Phase.DOWNLOADING
+        return Phase.IDLE if self.record.active is None else Phase.ACTIVE
+
+
+class Turn(NamedTuple):
+    """What every decision returns: the state after it, and what is to be done, in order."""
+
+    state: State
+    effects: tuple[Effect, ...] = ()
+
+    def do(self, *effects: Effect) -> Turn:
+        return Turn(self.state, self.effects + effects)
+
+    def then(self, decide: Callable[[State], Turn]) -> Turn:
+        """Decide further on the state so far."""
+        state, effects = decide(self.state)
+        return Turn(state, self.effects + effects)

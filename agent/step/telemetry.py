@@ -1,0 +1,88 @@
+"""Windows into the spool, batches out of it: one batch is under way until its ack or its time is over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from agent.step.effects import Free, SendBatch, Spool
+from agent.step.events import AckArrived, BatchSent, WindowClosed
+from agent.step.state import InFlight, State, Turn
+from agent.wire.messages import Window
+
+ACK_S, ACK_MAX_S = 10.0, 120.0
+
+
+def spool_window(state: State, event: WindowClosed) -> Turn:
+    state = replace(state, window_seq=state.window_seq + 1)
+    return Turn(state).do(Spool(window(state, event))).then(send)
+
+
+def window(state: State, event: WindowClosed) -> Window:
+    """What the worker saw and what the sensors said in one interval; `state` has counted it already."""
+    line, sensed = event.line, event.sensed
+    busy_share = min(1.0, line.busy_s / line.duration_s) if line.duration_s > 0 else None
+    watts, source = _power(state, sensed.power_watts, busy_share)
+    return Window(
+        seq=state.window_seq,
+        duration_s=line.duration_s,
+        wall_unix_s=event.wall_unix_s,
+        sha256=state.active.sha256 if state.active else None,
+        count=line.count,
+        errors=line.errors,
+        latency_p50_ms=line.latency_p50_ms,
+        latency_p95_ms=line.latency_p95_ms,
+        latency_p99_ms=line.latency_p99_ms,
+        latency_mean_ms=line.latency_mean_ms,
+        latency_source=line.latency_source,
+        busy_share=busy_share,
+        rss_bytes=line.rss_bytes,
+        ram_peak_bytes=line.ram_peak_bytes,
+        temperature_celsius=sensed.temperature_celsius,
+        temperature_max_celsius=sensed.temperature_max_celsius,
+        power_watts=watts,
+        power_source=source,
+        battery_percent=sensed.battery_percent,
+        battery_discharging=sensed.battery_discharging,
+        frequency_hz=sensed.frequency_hz,
+        throttled_share=sensed.throttled_share,
+    )
+
+
+def _power(state: State, measured_watts: float | None, busy_share: float | None) -> tuple[float | None, str | None]:
+    """A sensor's figure, or idle and busy watts weighted by the busy share; the assignment's figures know more."""
+    if measured_watts is not None:
+        return measured_watts, "emulated" if state.setup.sensors_emulated else "measured"
+    assigned = state.record.active.assignment if state.record.active else None
+    idle_watts, busy_watts = state.setup.power_idle_watts, state.setup.power_busy_watts
+    if assigned is not None and assigned.power_idle_watts is not None and assigned.power_busy_watts is not None:
+        idle_watts, busy_watts = assigned.power_idle_watts, assigned.power_busy_watts
+    if idle_watts is None or busy_watts is None or busy_share is None:
+        return None, None
+    return idle_watts + (busy_watts - idle_watts) * busy_share, "modelled"
+
+
+def send(state: State) -> Turn:
+    """Send the oldest batch unless one is under way."""
+    return Turn(state).do(SendBatch()) if state.link_up and state.in_flight is None else Turn(state)
+
+
+def batch_sent(state: State, event: BatchSent) -> Turn:
+    wait_s = min(ACK_MAX_S, ACK_S * 2.0**state.unacked)
+    return Turn(replace(state, in_flight=InFlight(boot=event.boot, seq=event.seq, until_s=event.now_s + wait_s)))
+
+
+def ack_arrived(state: State, event: AckArrived) -> Turn:
+    """The windows are in the controller's database: free them, and send what came since."""
+    waiting = state.in_flight
+    freed = Turn(replace(state, unacked=0)).do(Free(event.boot, event.seq))
+    if waiting is None or waiting.boot != event.boot or waiting.seq > event.seq:
+        return freed
+    return freed.then(lambda left: send(replace(left, in_flight=None)))
+
+
+def watch_batch(state: State, now_s: float) -> Turn:
+    """No ack in time: the batch is sent again, less and less often."""
+    waiting = state.in_flight
+    if waiting is None or now_s < waiting.until_s:
+        return Turn(state)
+    return send(replace(state, in_flight=None, unacked=min(state.unacked + 1, 16)))
