@@ -1,0 +1,60 @@
+"""What an operator can ask for, as plain data. The daemon's loop takes them in turn and answers each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterDevice:
+    """`source` names the text in error messages: a file name."""
+
+    profile_text: str
+    source: str = "profile"
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptDevice:
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeDevice:
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddModel:
+    """`spec_path` is a file on the controller's host."""
+
+    spec_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartRollout:
+    """`model` is a full ref; `waves` are cumulative shares up to 1.0, None the usual ones.
+
+    A model without data to check it on has *unverified accuracy* and only goes out with `allow_unverified`.
+    """
+
+    model: str
+    selector: str = ""
+    waves: tuple[float, ...] | None = None
+    allow_unverified: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRollout:
+    rollout: str
+
+
+Intent = RegisterDevice | AcceptDevice | RevokeDevice | AddModel | StartRollout | AbortRollout
+
+
+class IntentError(Exception):
+    """An intent that is refused. `status` is as in HTTP: 400 malformed, 404 unknown, 409 not now, 504 no answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message

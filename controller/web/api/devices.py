@@ -1,0 +1,66 @@
+"""Devices: register, accept, revoke, show, and their telemetry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from controller.core.intents import AcceptDevice, RegisterDevice, RevokeDevice
+from controller.web.answers import Json, Port, found
+from controller.web.device_views import device_view, window_view
+from controller.web.facts import all_facts, facts_of
+from controller.web.port import ControllerPort
+
+router = APIRouter(prefix="/devices", tags=["devices"])
+
+
+@dataclass
+class Registration:
+    """`source` names the text in error messages."""
+
+    profile_text: str
+    source: str = "profile"
+
+
+@router.get("")
+def list_devices(port: Port) -> Json:
+    with port.read() as tx:
+        facts = all_facts(tx)
+    return Json([device_view(each) for each in facts])
+
+
+@router.post("", status_code=201)
+def register_device(port: Port, body: Registration) -> Json:
+    return _show(port, port.submit(RegisterDevice(body.profile_text, body.source)), status_code=201)
+
+
+@router.get("/{device}")
+def show_device(port: Port, device: str) -> Json:
+    return _show(port, device)
+
+
+@router.post("/{device}/accept")
+def accept_device(port: Port, device: str) -> Json:
+    return _show(port, port.submit(AcceptDevice(device)))
+
+
+@router.post("/{device}/revoke")
+def revoke_device(port: Port, device: str) -> Json:
+    return _show(port, port.submit(RevokeDevice(device)))
+
+
+@router.get("/{device}/telemetry")
+def telemetry(port: Port, device: str, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Json:
+    """The newest windows, oldest first."""
+    with port.read() as tx:
+        found(tx.get_device(device), "device", device)
+        windows = tx.recent_windows(device, limit)
+    return Json([window_view(window) for window in windows])
+
+
+def _show(port: ControllerPort, device: str, status_code: int = 200) -> Json:
+    with port.read() as tx:
+        facts = facts_of(tx, found(tx.get_device(device), "device", device))
+    return Json(device_view(facts), status_code=status_code)

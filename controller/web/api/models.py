@@ -1,0 +1,69 @@
+"""Models, their variants, and the plan: what each device would run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+
+from controller.core.intents import AddModel
+from controller.core.selector import parse_selector
+from controller.core.types import Model
+from controller.store import Tx
+from controller.web.answers import Json, Port, found
+from controller.web.views import model_view, plan_view, variant_view
+
+router = APIRouter(tags=["models"])
+
+
+@dataclass
+class Addition:
+    """`spec_path` is a file on the controller's host."""
+
+    spec_path: str
+
+
+def resolve(tx: Tx, ref: str) -> Model:
+    """A model by `name@version`, or the newest version of a bare name; a 404 otherwise."""
+    exact = tx.get_model(ref)
+    return found(exact or next((model for model in tx.models() if model.name == ref), None), "model", ref)
+
+
+@router.get("/models")
+def list_models(port: Port) -> Json:
+    with port.read() as tx:
+        models = tx.models()
+    return Json([model_view(model) for model in models])
+
+
+@router.post("/models", status_code=201)
+def add_model(port: Port, body: Addition) -> Json:
+    ref = port.submit(AddModel(body.spec_path))
+    with port.read() as tx:
+        return Json(model_view(resolve(tx, ref)), status_code=201)
+
+
+@router.get("/models/{ref}")
+def show_model(port: Port, ref: str) -> Json:
+    with port.read() as tx:
+        return Json(model_view(resolve(tx, ref)))
+
+
+@router.get("/models/{ref}/variants")
+def list_variants(port: Port, ref: str) -> Json:
+    with port.read() as tx:
+        variants = tx.variants(resolve(tx, ref).ref)
+    return Json([variant_view(variant) for variant in variants])
+
+
+@router.get("/plan")
+def plan(port: Port, model: str, selector: str = "") -> Json:
+    """What the fit says for each device that `selector` matches. Nothing is changed by asking."""
+    parse_selector(selector)
+    with port.read() as tx:
+        ref = resolve(tx, model).ref
+    placements = port.plan(ref, selector)
+    with port.read() as tx:
+        devices = {device.id: device for device in tx.devices()}
+        variants = {variant.sha256: variant for variant in tx.variants(ref)}
+    return Json([plan_view(each, devices[each.device], variants) for each in placements if each.device in devices])

@@ -1,0 +1,157 @@
+"""A device as the API shows it: what it declares, is held to, runs, measures and has taught."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from controller.core import calibrate
+from controller.core.breach import excesses, ram_cap_bytes
+from controller.core.envelope import ambient_celsius, busy_watts
+from controller.core.types import Cap, Desired, Device, Envelope, Placement, StoredWindow
+from controller.web.facts import DeviceFacts
+
+Json = dict[str, Any]
+SHORT = 12
+_SHOWN = (
+    "count",
+    "errors",
+    "latency_p50_ms",
+    "latency_p95_ms",
+    "latency_source",
+    "rss_bytes",
+    "ram_peak_bytes",
+    "temperature_celsius",
+    "power_watts",
+    "power_source",
+    "battery_percent",
+    "battery_discharging",
+    "throttled_share",
+)
+
+
+def short(sha256: str | None) -> str | None:
+    """Enough of a digest to recognise it by."""
+    return None if sha256 is None else sha256[:SHORT]
+
+
+def device_view(facts: DeviceFacts) -> Json:
+    device, reported = facts.device, facts.device.reported
+    return {
+        "id": device.id,
+        "class": device.device_class,
+        "labels": dict(device.labels),
+        "state": device.state,
+        "online": device.online,
+        "last_seen_unix_s": device.last_seen_unix_s,
+        "registered_unix_s": device.registered_unix_s,
+        "agent_version": device.agent_version,
+        "architecture": device.architecture,
+        "runtimes": list(device.runtimes),
+        "emulated": device.emulated,
+        "sha256": reported.sha256 if reported else None,
+        "variant": short(reported.sha256) if reported else None,
+        "phase": reported.phase if reported else None,
+        **_assigned(facts.desired),
+        **_placed(facts.placement),
+        **_limits(device),
+        **_measured(facts),
+        "calibration": calibration_view(device),
+        "incident": facts.incident.id if facts.incident else None,
+    }
+
+
+def _assigned(desired: Desired | None) -> Json:
+    """What the device should run, and how the newest assignment ended."""
+    return {
+        "model": desired.model if desired else None,
+        "desired_sha256": desired.sha256 if desired else None,
+        "seq": desired.seq if desired else None,
+        "result": desired.result if desired else None,
+        "result_reason": desired.reason if desired else "",
+        "rollout": desired.rollout if desired else None,
+    }
+
+
+def _placed(placement: Placement | None) -> Json:
+    return {
+        "feasible": placement.feasible if placement else None,
+        "binding": placement.binding if placement else None,
+        "reason": placement.reason if placement else "",
+        "relaxations": list(placement.relaxations) if placement else [],
+        "waiting_for": placement.waiting_for if placement else None,
+        **envelope_view(placement.envelope if placement else Envelope(None, None, None)),
+    }
+
+
+def envelope_view(envelope: Envelope) -> Json:
+    """Three caps, each with what binds it. RAM is what the model may add above the bare runtime."""
+    return {
+        **_cap("ram", "bytes", envelope.ram_bytes),
+        **_cap("storage", "bytes", envelope.storage_bytes),
+        **_cap("latency", "ms", envelope.latency_s, 1e3),
+    }
+
+
+def _cap(name: str, unit: str, cap: Cap | None, scale: float = 1.0) -> Json:
+    return {
+        f"{name}_cap_{unit}": None if cap is None else cap.value * scale,
+        f"{name}_cap_binding": None if cap is None else cap.binding,
+    }
+
+
+def _limits(device: Device) -> Json:
+    """What a window's figures are held against; RAM is here that of the whole worker process."""
+    profile = device.profile
+    return {
+        "ram_limit_bytes": ram_cap_bytes(profile, device.calibration),
+        "deadline_ms": None if profile.deadline_s is None else profile.deadline_s * 1e3,
+        "rate_hz": profile.rate_hz,
+        "temperature_limit_celsius": profile.thermal.limit_celsius if profile.thermal else None,
+    }
+
+
+def _measured(facts: DeviceFacts) -> Json:
+    stored = facts.window
+    return {
+        "window_received_unix_s": stored.received_unix_s if stored else None,
+        **{name: getattr(stored.window, name) if stored else None for name in _SHOWN},
+        "within_budget": None if stored is None else _within_budget(facts.device, stored),
+    }
+
+
+def _within_budget(device: Device, stored: StoredWindow) -> bool | None:
+    """None where the window is of another variant than the one that runs, or nothing ran in it."""
+    runs = device.reported.sha256 if device.reported else None
+    if stored.window.sha256 != runs or stored.window.count == 0:
+        return None
+    return not excesses(device.profile, device.calibration, stored.window)
+
+
+def calibration_view(device: Device) -> Json:
+    """The figures that decisions use, each with where it comes from: declared by the owner, modelled or measured."""
+    profile, learned = device.profile, device.calibration
+    power, thermal = profile.power, profile.thermal
+    return {
+        "slowness": calibrate.slowness(profile, learned),
+        "slowness_source": _source(learned.slowness, "declared"),
+        "slowness_samples": learned.slowness_samples,
+        "ram_base_bytes": learned.ram_base_bytes,
+        "ram_base_source": _source(learned.ram_base_bytes, "modelled"),
+        "ram_extra_bytes": learned.ram_extra_bytes,
+        "ram_extra_source": _source(learned.ram_extra_bytes, "modelled"),
+        "ambient_celsius": ambient_celsius(profile, learned) if thermal else learned.ambient_celsius,
+        "ambient_source": _source(learned.ambient_celsius, "declared" if thermal else None),
+        "busy_watts": busy_watts(power, learned) if power else learned.busy_watts,
+        "busy_source": _source(learned.busy_watts, "declared" if power else None),
+    }
+
+
+def _source(learned: float | None, otherwise: str | None) -> str | None:
+    return otherwise if learned is None else "measured"
+
+
+def window_view(stored: StoredWindow) -> Json:
+    window: Json = msgspec.to_builtins(stored.window)
+    return {"boot": stored.boot, "received_unix_s": stored.received_unix_s, **window}

@@ -1,0 +1,50 @@
+"""The fleet in a few figures, and what is under way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from importlib.metadata import PackageNotFoundError, version
+
+from controller.core.types import Device, DeviceState, JobState, RolloutState
+from controller.store import Tx
+from controller.web.device_views import Json
+from controller.web.views import incident_view, job_view, rollout_view
+
+_NEWEST = 8
+
+
+def product_version() -> str:
+    try:
+        return version("hedgerow")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "unknown"
+
+
+def health_view(tx: Tx) -> Json:
+    """Answering at all, with the database read, is what makes it `ok`."""
+    return {
+        "status": "ok",
+        "version": product_version(),
+        **_counts(tx.devices()),
+        "incidents_open": len(tx.incidents(open_only=True)),
+        "rollouts_running": len(tx.rollouts(RolloutState.RUNNING)),
+        "jobs_unfinished": len(tx.jobs(JobState.QUEUED, JobState.RUNNING)),
+    }
+
+
+def overview(tx: Tx) -> Json:
+    return {
+        **health_view(tx),
+        "rollouts": [rollout_view(rollout) for rollout in tx.rollouts()[:_NEWEST]],
+        "incidents": [incident_view(incident) for incident in tx.incidents()[:_NEWEST]],
+        "jobs": [job_view(job) for job in tx.jobs(JobState.QUEUED, JobState.RUNNING)[:_NEWEST]],
+    }
+
+
+def _counts(devices: list[Device]) -> Json:
+    states = Counter(device.state for device in devices)
+    return {
+        "devices": len(devices),
+        "devices_online": sum(device.online for device in devices),
+        **{f"devices_{state}": states[state] for state in DeviceState},
+    }

@@ -1,0 +1,26 @@
+"""All that the web knows of the controller behind it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from controller.core.intents import Intent
+from controller.core.types import Placement
+from controller.store import Tx
+
+
+class ControllerPort(Protocol):
+    """Called from the web's threads, several at a time."""
+
+    def read(self) -> AbstractContextManager[Tx]:
+        """One consistent view of the store."""
+
+    def submit(self, intent: Intent) -> str:
+        """Hand an intent to the loop and wait for its answer: the id of what it made or changed (a model's is its ref).
+
+        Raises `IntentError` where it is refused or the loop does not answer in time.
+        """
+
+    def plan(self, model: str, selector: str) -> list[Placement]:
+        """What the fit says of `model` (a full ref) for each device that `selector` matches; nothing is changed."""

@@ -1,0 +1,167 @@
+"""Every other noun as the API shows it: flat, with unit-suffixed keys; what is not known is null, never 0."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from controller.core import calibrate
+from controller.core.selector import parse_selector
+from controller.core.types import Device, Incident, Model, Placement, PruneJob, Rollout, Variant
+from controller.web.device_views import Json, envelope_view, short
+from controller.web.facts import DeviceFacts
+
+
+def model_view(model: Model) -> Json:
+    return {
+        "ref": model.ref,
+        "name": model.name,
+        "version": model.version,
+        "spec_path": model.spec_path,
+        "digest": model.digest,
+        "accuracy_floor": model.accuracy_floor,
+        "ram_base_bytes": model.ram_base_bytes,
+        "added_unix_s": model.added_unix_s,
+    }
+
+
+def variant_view(variant: Variant) -> Json:
+    """Measured on the reference host. `accuracy` null is *unverified accuracy*."""
+    return {
+        "sha256": variant.sha256,
+        "variant": short(variant.sha256),
+        "model": variant.model,
+        "dense": variant.dense,
+        "precision": variant.precision,
+        "size_bytes": variant.size_bytes,
+        "ram_bytes": variant.ram_bytes,
+        "latency_p50_ms": variant.latency_p50_s * 1e3,
+        "latency_p95_ms": variant.latency_p95_s * 1e3,
+        "parameters": variant.parameters,
+        "accuracy": variant.accuracy,
+        "accuracy_low": variant.accuracy_low,
+        "accuracy_high": variant.accuracy_high,
+        "requested": variant.requested,
+        "lineage": dict(variant.lineage),
+        "created_unix_s": variant.created_unix_s,
+    }
+
+
+def job_view(job: PruneJob) -> Json:
+    return {
+        "id": job.id,
+        "model": job.model,
+        "state": job.state,
+        "ram_cap_bytes": job.caps.ram_bytes,
+        "storage_cap_bytes": job.caps.storage_bytes,
+        "latency_cap_ms": None if job.caps.latency_s is None else job.caps.latency_s * 1e3,
+        "sha256": job.sha256,
+        "variant": short(job.sha256),
+        "binding": job.binding,
+        "detail": job.detail,
+        "attempts": job.attempts,
+        "created_unix_s": job.created_unix_s,
+        "finished_unix_s": job.finished_unix_s,
+    }
+
+
+def plan_view(placement: Placement, device: Device, variants: Mapping[str, Variant]) -> Json:
+    """One device of a plan: what it runs, what it would run, and the upper bounds of that on the device itself."""
+    variant = variants.get(placement.sha256 or "")
+    return {
+        "device": placement.device,
+        "class": device.device_class,
+        "model": placement.model,
+        "feasible": placement.feasible,
+        "prune_needed": placement.feasible and variant is None,
+        "binding": placement.binding,
+        **envelope_view(placement.envelope),
+        "current": short(device.reported.sha256) if device.reported else None,
+        "sha256": placement.sha256,
+        "variant": short(placement.sha256),
+        **_predicted(device, variant),
+        "reason": placement.reason,
+        "relaxations": list(placement.relaxations),
+    }
+
+
+def _predicted(device: Device, variant: Variant | None) -> Json:
+    profile, learned = device.profile, device.calibration
+    latency_s = calibrate.predicted_latency_s(profile, learned, variant) if variant else None
+    return {
+        "predicted_latency_p95_ms": None if latency_s is None else latency_s * 1e3,
+        "predicted_ram_bytes": calibrate.predicted_ram_bytes(learned, variant) if variant else None,
+        "size_bytes": variant.size_bytes if variant else None,
+        "accuracy": variant.accuracy if variant else None,
+    }
+
+
+def rollout_view(rollout: Rollout) -> Json:
+    return {
+        "id": rollout.id,
+        "model": rollout.model,
+        "selector": rollout.selector,
+        "state": rollout.state,
+        "wave": rollout.wave,
+        "waves": list(rollout.waves),
+        "max_failures": rollout.max_failures,
+        "deadline_s": rollout.deadline_s,
+        "started_unix_s": rollout.started_unix_s,
+        "wave_started_unix_s": rollout.wave_started_unix_s,
+        "finished_unix_s": rollout.finished_unix_s,
+        "reason": rollout.reason,
+    }
+
+
+def rollout_detail(rollout: Rollout, facts: Sequence[DeviceFacts]) -> Json:
+    """A rollout with its devices: those that its selector matches now, late joiners with them."""
+    selector = parse_selector(rollout.selector)
+    devices = [_member(rollout, each) for each in facts if selector.matches(each.device)]
+    return {
+        **rollout_view(rollout),
+        "devices": devices,
+        "devices_by_standing": dict(Counter(device["standing"] for device in devices)),
+    }
+
+
+def _member(rollout: Rollout, facts: DeviceFacts) -> Json:
+    device, placement = facts.device, facts.placement
+    desired = facts.desired if facts.desired and facts.desired.model == rollout.model else None
+    placed = placement if placement and placement.model == rollout.model else None
+    return {
+        "device": device.id,
+        "standing": _standing(placed, desired.result if desired else None, desired is not None),
+        "online": device.online,
+        "variant": short(desired.sha256) if desired else None,
+        "phase": device.reported.phase if device.reported else None,
+        "result": desired.result if desired else None,
+        "binding": placed.binding if placed else None,
+        "reason": (placed.reason if placed and not placed.feasible else desired.reason if desired else ""),
+    }
+
+
+def _standing(placed: Placement | None, result: str | None, assigned: bool) -> str:
+    """In one word; the daemon's own gates look closer (at soaking, for one)."""
+    if placed is not None and not placed.feasible:
+        return "infeasible"
+    if not assigned:
+        return "waiting"
+    return result or "running"
+
+
+def incident_view(incident: Incident) -> Json:
+    return {
+        "id": incident.id,
+        "device": incident.device,
+        "kind": incident.kind,
+        "state": incident.state,
+        "evidence": incident.evidence,
+        "diagnosis": incident.diagnosis,
+        "from_variant": short(incident.from_variant),
+        "from_sha256": incident.from_variant,
+        "to_variant": short(incident.to_variant),
+        "to_sha256": incident.to_variant,
+        "outcome": incident.outcome,
+        "opened_unix_s": incident.opened_unix_s,
+        "closed_unix_s": incident.closed_unix_s,
+    }
