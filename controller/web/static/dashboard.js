@@ -1,0 +1,163 @@
+// The device table, kept live by server-sent events. Every text goes in as a text node: a device's words are never markup.
+"use strict";
+
+const API = "/api/v1";
+const rows = new Map();
+const get = (id) => document.getElementById(id);
+
+function node(tag, className, ...children) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  made.append(...children.filter((child) => child !== null && child !== ""));
+  return made;
+}
+
+const known = (value) => value !== null && value !== undefined;
+const digits = (value) => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
+const milliseconds = (value) => (value >= 1000 ? `${digits(value / 1000)} s` : `${digits(value)} ms`);
+const celsius = (value) => `${value.toFixed(1)} °C`;
+
+function bytes(value) {
+  const units = ["B", "KiB", "MiB", "GiB"];
+  let step = 0;
+  for (; value >= 1024 && step < units.length - 1; step += 1) value /= 1024;
+  return `${step ? digits(value) : value} ${units[step]}`;
+}
+
+function ago(unixSeconds) {
+  const seconds = Math.max(0, Date.now() / 1000 - unixSeconds);
+  if (seconds < 90) return `${seconds.toFixed(0)} s ago`;
+  return seconds < 5400 ? `${(seconds / 60).toFixed(0)} min ago` : `${(seconds / 3600).toFixed(0)} h ago`;
+}
+
+// A measured figure over its limit, with a bar of how much of the limit it uses.
+function against(value, limit, format) {
+  if (!known(value)) return node("td", "figure", node("span", "quiet", known(limit) ? `– / ${format(limit)}` : "–"));
+  const cell = node("td", "figure", format(value));
+  if (!known(limit)) return cell;
+  const share = value / limit;
+  const fill = node("i");
+  fill.style.width = `${Math.min(100, Math.max(0, share * 100))}%`;
+  cell.append(node("span", "quiet", ` / ${format(limit)}`));
+  cell.append(node("div", share > 1 ? "bar over" : share > 0.85 ? "bar near" : "bar", fill));
+  return cell;
+}
+
+function tightest(...limits) {
+  const given = limits.filter(known);
+  return given.length ? Math.min(...given) : null;
+}
+
+function nameCell(device) {
+  const labels = Object.entries(device.labels).map(([key, value]) => `${key}=${value}`).join(", ");
+  return node("td", "", node("div", "name", device.id), node("div", "sub", [device.class, labels].filter(Boolean).join(" · ")));
+}
+
+function stateCell(device) {
+  const online = node("div", device.online ? "good" : "quiet", device.online ? "online" : "offline");
+  if (!device.online && known(device.last_seen_unix_s)) online.append(` ${ago(device.last_seen_unix_s)}`);
+  const cell = node("td", "", node("div", device.state === "pending" ? "warn" : "", device.state), online);
+  if (device.state === "pending") cell.append(acceptButton(device.id));
+  return cell;
+}
+
+function acceptButton(id) {
+  const button = node("button", "", "accept");
+  button.type = "button";
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    const answer = await fetch(`${API}/devices/${encodeURIComponent(id)}/accept`, { method: "POST" });
+    if (!answer.ok) button.replaceWith(node("div", "bad", (await answer.json()).error));
+  });
+  return button;
+}
+
+function variantCell(device) {
+  const phase = known(device.phase) && device.phase !== "active" ? device.phase : "";
+  const moving = known(device.waiting_for) ? "waiting for a prune" : phase;
+  return node("td", "",
+    node("div", known(device.variant) ? "mono" : "quiet", device.variant ?? "none"),
+    node("div", "sub", [device.model, moving].filter(Boolean).join(" · ")));
+}
+
+function budgetCell(device) {
+  const cell = node("td", "");
+  if (device.feasible === false) cell.append(node("div", "bad", "infeasible"));
+  else if (device.within_budget === false) cell.append(node("div", "bad", "outside"));
+  else if (device.within_budget === true) cell.append(node("div", "good", "within"));
+  else cell.append(node("div", "quiet", "not measured"));
+  if (device.incident) cell.append(node("div", "warn", `incident ${device.incident}`));
+  const words = device.feasible === false ? [device.reason, ...device.relaxations.map((each) => `or: ${each}`)] : [device.result_reason];
+  for (const text of words) if (text) cell.append(node("div", "sub", text));
+  return cell;
+}
+
+function row(device) {
+  const battery = known(device.battery_percent) ? `${device.battery_percent.toFixed(0)} %` : "–";
+  return node("tr", device.state,
+    nameCell(device), stateCell(device), variantCell(device),
+    node("td", "mono", device.binding ?? "–"),
+    against(device.latency_p95_ms, tightest(device.latency_cap_ms, device.deadline_ms), milliseconds),
+    against(device.ram_peak_bytes ?? device.rss_bytes, device.ram_limit_bytes, bytes),
+    against(device.temperature_celsius, device.temperature_limit_celsius, celsius),
+    node("td", "figure", battery), budgetCell(device));
+}
+
+function showDevices(devices) {
+  for (const device of devices) {
+    const made = row(device);
+    made.dataset.device = device.id;
+    const old = rows.get(device.id);
+    rows.set(device.id, made);
+    if (old) old.replaceWith(made);
+  }
+  const fresh = [...rows.entries()].filter(([, element]) => !element.isConnected);
+  if (fresh.length) get("devices").replaceChildren(...[...rows.keys()].sort().map((id) => rows.get(id)));
+  get("empty").hidden = rows.size > 0;
+}
+
+function showSummary(fleet) {
+  const figures = [
+    ["devices", fleet.devices], ["online", fleet.devices_online], ["pending", fleet.devices_pending],
+    ["open incidents", fleet.incidents_open], ["running rollouts", fleet.rollouts_running], ["prune jobs", fleet.jobs_unfinished],
+  ];
+  get("summary").replaceChildren(...figures.map(([name, value]) => node("div", "", node("dt", "", name), node("dd", "", String(value)))));
+}
+
+const TONES = {
+  finished: "good", repaired: "good", running: "warn", acting: "warn", open: "warn",
+  failed: "bad", aborted: "bad", unrepaired: "bad",
+};
+
+function item(title, state, ...lines) {
+  const head = node("div", "", node("span", "name", title), " ", node("span", TONES[state] ?? "quiet", state));
+  return node("li", "", head, ...lines.filter(Boolean).map((line) => node("div", "sub", line)));
+}
+
+function fill(id, items) {
+  get(id).replaceChildren(...(items.length ? items : [node("li", "quiet", "none")]));
+}
+
+function showOverview(fleet) {
+  showSummary(fleet);
+  fill("rollouts", fleet.rollouts.map((each) =>
+    item(each.model, each.state, `${each.selector || "all devices"} · wave ${each.wave + 1} of ${each.waves.length}`, each.reason)));
+  fill("incidents", fleet.incidents.map((each) =>
+    item(`${each.device} ${each.kind}`, each.state, each.evidence, each.diagnosis, each.outcome)));
+  fill("jobs", fleet.jobs.map((each) => item(each.model, each.state, each.detail)));
+}
+
+function watch() {
+  const link = get("link");
+  const say = (className, text) => { link.className = className; link.textContent = text; };
+  const source = new EventSource(`${API}/events`);
+  source.addEventListener("open", () => say("live", "live"));
+  source.addEventListener("error", () => say("lost", "connection lost, trying again"));
+  source.addEventListener("changed", (event) => {
+    const data = JSON.parse(event.data);
+    showDevices(data.devices);
+    if (data.overview) showOverview(data.overview);
+  });
+}
+
+watch();
