@@ -152,8 +152,8 @@ def _battery_too_small(profile: Profile, idle_watts: float, envelope: Envelope) 
     lifetime, capacity = _duration(battery.lifetime_s), battery.capacity_watt_hours
     return Impossible(
         Constraint.BATTERY,
-        f"idle draw alone ({_watts(idle_watts)}) exceeds the {_watts(budget)} that {lifetime} on {capacity:g} Wh allow: "
-        "infeasible at any model size and any rate",
+        f"idle draw alone ({_watts(idle_watts)}) exceeds the {_watts(budget)} that {lifetime} on {capacity:g} Wh "
+        "allow: infeasible at any model size and any rate",
         (
             f"a lifetime below {_duration(battery.lifetime_s * budget / idle_watts)} instead of {lifetime}",
             f"a battery above {capacity * idle_watts / budget:.2f} Wh instead of {capacity:g} Wh",

@@ -127,8 +127,9 @@ class Variant:
     """One pruned, exported and *measured* artifact of a model.
 
     `ram_bytes` is the high-water mark of the exact artifact in a fresh process above the runtime's base; latencies
-    are of one inference at batch 1 on one thread of the reference host. `accuracy` with its 95% interval is on gate data that
-    selected nothing; None is *unverified accuracy*. `requested` is the key of the caps that it was pruned for.
+    are of one inference at batch 1 on one thread of the reference host. `accuracy` with its 95% interval
+    is on gate data that selected nothing; None is *unverified accuracy*. `requested` is the key of the caps that it was
+    pruned for.
     """
 
     sha256: str

@@ -36,12 +36,8 @@ _ENDED = (Standing.SUCCEEDED, Standing.FAILED)
 
 
 def admitted(rollout: Rollout, members: Sequence[Member]) -> frozenset[str]:
-    """The devices that the rollout's current wave lets go; a finished rollout lets late joiners go at once."""
+    """The devices that the running rollout's current wave lets go."""
     feasible = sorted(each.device for each in members if each.standing is not Standing.INFEASIBLE)
-    if rollout.state is RolloutState.FINISHED:
-        return frozenset(feasible)
-    if rollout.state is not RolloutState.RUNNING or not feasible:
-        return frozenset()
     share = rollout.waves[rollout.wave]
     return frozenset(feasible[: math.ceil(share * len(feasible) - 1e-9)])
 

@@ -1,0 +1,136 @@
+"""Operators' intents -> stored facts, with an answer. What follows from them is the decision's business."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import assert_never
+
+from agent.wire.errors import WireError
+from controller.core.intents import (
+    AbortRollout,
+    AcceptDevice,
+    AddModel,
+    Intent,
+    IntentError,
+    RegisterDevice,
+    RevokeDevice,
+    StartRollout,
+)
+from controller.core.selector import parse_selector
+from controller.core.types import Caps, DeviceState, Model, PruneJob, Rollout, RolloutState
+from controller.perform import job_id
+from controller.pruning.spec import load_spec
+from controller.record import declared
+from controller.store.tx import Tx
+
+log = logging.getLogger("hedgerow.answer")
+
+
+def answer(tx: Tx, intent: Intent, now_unix_s: float) -> str:
+    """Do what was asked; returns the id of what it was about (a model's is its ref).
+
+    Raises `IntentError`; nothing is stored then.
+    """
+    try:
+        match intent:
+            case RegisterDevice(text, source):
+                return _register(tx, text, source, now_unix_s)
+            case AcceptDevice(device):
+                return _set_state(tx, device, DeviceState.ACCEPTED)
+            case RevokeDevice(device):
+                return _set_state(tx, device, DeviceState.REVOKED)
+            case AddModel(spec_path):
+                return _add_model(tx, Path(spec_path), now_unix_s)
+            case StartRollout():
+                return _start_rollout(tx, intent, now_unix_s)
+            case AbortRollout(rollout):
+                return _abort(tx, rollout, now_unix_s)
+            case _:
+                assert_never(intent)
+    except WireError as error:
+        raise IntentError(400, str(error)) from None
+
+
+def _register(tx: Tx, text: str, source: str, now_unix_s: float) -> str:
+    """An operator's registration is an acceptance; registering again replaces the profile and keeps what was learned."""
+    device = declared(text, source, DeviceState.ACCEPTED, now_unix_s, None)
+    known = tx.get_device(device.id)
+    device = declared(text, source, DeviceState.ACCEPTED, now_unix_s, known)
+    log.info("event=registered device=%s class=%s", device.id, device.device_class)
+    tx.put_device(device)
+    return device.id
+
+
+def _set_state(tx: Tx, device: str, state: DeviceState) -> str:
+    known = tx.get_device(device)
+    if known is None:
+        raise IntentError(404, f"device {device!r} is not known; 'device list' shows those that are")
+    changed = replace(known, state=state)
+    log.info("event=%s device=%s", state, device)
+    tx.put_device(changed)
+    return changed.id
+
+
+def _add_model(tx: Tx, spec_path: Path, now_unix_s: float) -> str:
+    """The spec is read, not run; a job then loads, exports and measures the dense model."""
+    spec = load_spec(spec_path)
+    digest = hashlib.sha256(spec_path.read_bytes() + spec.weights.read_bytes()).hexdigest()
+    known = tx.get_model(spec.ref)
+    if known is not None and known.digest != digest:
+        raise IntentError(409, f"model {spec.ref} is there with other weights or another spec: give it a new version")
+    model = known or Model(
+        name=spec.name,
+        version=spec.version,
+        spec_path=str(spec_path.resolve()),
+        digest=digest,
+        accuracy_floor=spec.accuracy_floor,
+        added_unix_s=now_unix_s,
+    )
+    dense = Caps()
+    job = PruneJob(id=job_id(model.ref, dense.key), model=model.ref, caps=dense, created_unix_s=now_unix_s)
+    log.info("event=model_added model=%s digest=%s", model.ref, digest[:12])
+    tx.put_model(model)
+    if tx.get_job(job.id) is None:
+        tx.put_job(job)
+    return model.ref
+
+
+def _start_rollout(tx: Tx, intent: StartRollout, now_unix_s: float) -> str:
+    selector = parse_selector(intent.selector)
+    model = tx.get_model(intent.model)
+    if model is None:
+        raise IntentError(404, f"model {intent.model!r} is not known; 'model list' shows those that are")
+    dense = next((each for each in tx.variants(model.ref) if each.dense), None)
+    if dense is None:
+        raise IntentError(409, f"model {model.ref} is not measured yet; 'model show {model.ref}' says how it is going")
+    if dense.accuracy is None and not intent.allow_unverified:
+        raise IntentError(409, f"model {model.ref} has unverified accuracy (its spec names no data); allow it explicitly")
+    waves = intent.waves or Rollout(id="", model="", selector="").waves
+    if list(waves) != sorted(waves) or waves[0] <= 0 or waves[-1] != 1.0:
+        raise IntentError(400, f"waves {waves}: growing shares above 0 that end at 1 are allowed, as in 0.1,0.5,1")
+    rollout = Rollout(
+        id=f"r{len(tx.rollouts()) + 1}",
+        model=model.ref,
+        selector=str(selector),
+        waves=waves,
+        started_unix_s=now_unix_s,
+        wave_started_unix_s=now_unix_s,
+    )
+    log.info("event=rollout id=%s model=%s selector=%r state=running", rollout.id, rollout.model, rollout.selector)
+    tx.put_rollout(rollout)
+    return rollout.id
+
+
+def _abort(tx: Tx, rollout: str, now_unix_s: float) -> str:
+    known = tx.get_rollout(rollout)
+    if known is None:
+        raise IntentError(404, f"rollout {rollout!r} is not known; 'rollout list' shows those that are")
+    if known.state is not RolloutState.RUNNING:
+        raise IntentError(409, f"rollout {rollout} is {known.state}, only a running one can be aborted")
+    ended = replace(known, state=RolloutState.ABORTED, finished_unix_s=now_unix_s, reason="aborted by the operator")
+    log.info("event=rollout id=%s state=aborted", rollout)
+    tx.put_rollout(ended)
+    return ended.id

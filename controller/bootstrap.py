@@ -1,0 +1,142 @@
+"""The composition root: the only place that chooses what is real, and that knows every room."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+from agent.link import MqttLink
+from controller.broker import broker_from
+from controller.config import Settings, settings
+from controller.core.fit import fit
+from controller.core.decide import placement_of
+from controller.core.intents import Intent, IntentError
+from controller.core.selector import parse_selector
+from controller.core.types import Placement
+from controller.daemon import Daemon
+from controller.facts import Stop
+from controller.jobs import ProcessJobs
+from controller.keys import signing_key
+from controller.look import Looker
+from controller.perform import Performer
+from controller.store.artifacts import Artifacts
+from controller.store.store import Store
+from controller.store.tx import Tx
+from controller.web.server import WebServer
+
+log = logging.getLogger("hedgerow")
+_ANSWER_S = 30.0
+
+
+class AlreadyRunning(RuntimeError):
+    """Another controller owns this state directory."""
+
+
+class Port:
+    """What the web may do: read what is committed, hand intents to the loop, ask what a rollout would do."""
+
+    def __init__(self, store: Store, daemon: Daemon, config: Settings) -> None:
+        self._store, self._daemon, self._config = store, daemon, config
+
+    def read(self) -> AbstractContextManager[Tx]:
+        return self._store.read()
+
+    def submit(self, intent: Intent) -> str:
+        try:
+            return self._daemon.ask(intent).result(_ANSWER_S)
+        except TimeoutError:
+            raise IntentError(504, f"the controller's loop gave no answer within {_ANSWER_S:.0f} s") from None
+
+    def plan(self, model: str, selector: str) -> list[Placement]:
+        wanted, now = parse_selector(selector), time.time()
+        with self._store.read() as tx:
+            catalog = Looker(tx, self._config.policy, {}, now).catalog(model)
+            if catalog is None:
+                raise IntentError(404, f"model {model!r} is not known; 'model list' shows those that are")
+            devices = [device for device in tx.devices() if wanted.matches(device)]
+        return [
+            placement_of(each.id, model, fit(each.profile, each.calibration, catalog), now) for each in devices
+        ]
+
+
+def serve(state: Path, broker: str | None, http: str | None, database: str | None) -> None:
+    """Run a controller until SIGTERM or SIGINT. Raises `WireError`, `BrokerError`, `StoreError`, `AlreadyRunning`, OSError."""
+    config = settings(state, broker, http, database)
+    config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _log_to_stderr()
+    lock = _lock(config.state)
+    store = Store(config.database_url)
+    store.open()
+    key = signing_key(config.state / "keys")
+    running_broker = broker_from(config.broker, config.state)
+    running_broker.start()
+    artifacts = Artifacts(config.state / "artifacts")
+    sent_unix_s: dict[str, float] = {}
+    jobs = ProcessJobs(config.state / "artifacts")
+    daemon = Daemon(
+        store=store,
+        artifacts=artifacts,
+        link=MqttLink(running_broker.host, running_broker.port, "hedgerow-controller"),
+        jobs=jobs,
+        performer=Performer(key, _epoch(store), artifacts, sent_unix_s),
+        policy=config.policy,
+        wall=time.time,
+        sent_unix_s=sent_unix_s,
+    )
+    jobs.report_to(daemon.enqueue)
+    web = WebServer(Port(store, daemon, config), config.http_host, config.http_port)
+    web.start()
+    _on_signal(lambda: daemon.enqueue(Stop()))
+    log.info("event=serving http=%s:%d broker=%s:%d", config.http_host, web.port, running_broker.host, running_broker.port)
+    try:
+        daemon.run()
+    finally:
+        web.stop()
+        running_broker.stop()
+        store.close()
+        lock.close()
+
+
+def _epoch(store: Store) -> int:
+    """Raised by hand after a database is restored from a backup, so that devices accept its lower seqs."""
+    with store.begin() as tx:
+        known = tx.get_meta("epoch")
+        if known is None:
+            tx.put_meta("epoch", "1")
+        return int(known or 1)
+
+
+def _lock(state: Path) -> IO[str]:
+    """Two controllers on one state would make two seqs for one intent; the second is refused."""
+    file = (state / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise AlreadyRunning(f"another controller is running on {state}") from None
+    return file
+
+
+def _on_signal(stop: Callable[[], None]) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
+
+
+def _log_to_stderr() -> None:
+    """One line a transition: time, level, room, key=value."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s level=%(levelname)s room=%(name)s %(message)s"
+    )
+    for chatty in ("httpx", "alembic", "uvicorn.access", "uvicorn.error"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

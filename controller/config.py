@@ -1,0 +1,79 @@
+"""The controller's settings: a YAML file, overridden by flags. Everything has a default that works on one machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from agent.wire.errors import WireError
+from agent.wire.section import Section, load_yaml
+from controller.core.policy import Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """`state` holds database, artifacts and keys. `database` is an SQLAlchemy URL, None the SQLite file in `state`."""
+
+    state: Path
+    broker: str = "embedded:127.0.0.1:1883"
+    http: str = "127.0.0.1:8080"
+    database: str | None = None
+    policy: Policy = Policy()
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.state / 'hedgerow.db'}"
+
+    @property
+    def http_host(self) -> str:
+        return self.http.rpartition(":")[0]
+
+    @property
+    def http_port(self) -> int:
+        return int(self.http.rpartition(":")[2])
+
+
+def settings(state: Path, broker: str | None, http: str | None, database: str | None) -> Settings:
+    """The settings of `state/controller.yaml`, where it is there, under the flags. Raises `WireError`."""
+    state = state.expanduser().resolve()
+    found = Settings(state=state)
+    file = state / "controller.yaml"
+    if file.exists():
+        found = _read(file.read_text(), str(file), found)
+    flags = {"broker": broker, "http": http, "database": database}
+    found = replace(found, **{key: value for key, value in flags.items() if value is not None})  # type: ignore[arg-type]
+    host, _, port = found.http.rpartition(":")
+    if not host or not port.isdigit():
+        raise WireError(f"http {found.http!r}: host:port is allowed, as in 127.0.0.1:8080")
+    return found
+
+
+def _read(text: str, source: str, found: Settings) -> Settings:
+    top = Section(load_yaml(text, source))
+    found = replace(
+        found,
+        broker=top.take("broker", str) or found.broker,
+        http=top.take("http", str) or found.http,
+        database=top.take("database", str),
+        policy=_policy(top.section("policy")),
+    )
+    top.done()
+    return found
+
+
+def _policy(section: Section | None) -> Policy:
+    if section is None:
+        return Policy()
+    given = {field.name: section.take(field.name, _number(field.type)) for field in fields(Policy)}
+    section.done()
+    return Policy(**{key: value for key, value in given.items() if value is not None})
+
+
+def _number(kind: Any) -> Any:
+    def read(value: Any) -> int | float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise WireError(f"{value!r}: a number of 0 or more is allowed")
+        return int(value) if kind == "int" else float(value)
+
+    return read

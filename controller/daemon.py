@@ -1,0 +1,269 @@
+"""The loop: drain what happened, record it, decide, perform, send. It holds no rule of its own.
+
+One thread does all of it and is the only writer of the database. A turn is one transaction for the facts, then one for
+each round of decisions until nothing is left to do; what is to be sent leaves after each commit.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, assert_never
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from agent.link import Arrived, Connected, Delivered, Disconnected, Link
+from agent.wire import blocks
+from agent.wire.errors import WireError
+from agent.wire.messages import Need
+from agent.wire.topics import BlobTopic, controller_filters
+from controller.answer import answer
+from controller.core.decide import decide
+from controller.core.intents import Intent, IntentError
+from controller.core.policy import Policy
+from controller.core.types import JobState, PruneJob
+from controller.facts import Asked, Fact, JobEnded, JobMoved, Stop
+from controller.look import Looker
+from controller.perform import Performer, Publish, RunJob, Send
+from controller.push import Block, Push
+from controller.record import Recorded, record
+from controller.store.artifacts import Artifacts
+from controller.store.store import Store
+from controller.store.tx import Tx
+
+log = logging.getLogger("hedgerow.daemon")
+
+_ROUNDS = 50  # decisions settle in a handful; a rule that never settles is logged instead of spinning
+_SWEEP_S = 1.0
+_BATCH = 2000
+
+
+class Jobs(Protocol):
+    """Runs prune jobs elsewhere; progress and results come back as facts."""
+
+    def start(self, job: PruneJob, spec_path: Path) -> None: ...
+    def stop(self) -> None: ...
+
+
+class Daemon:
+    """`wall` is the clock (Unix seconds); `sent_unix_s` is shared with the performer: when each device was last sent to."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        artifacts: Artifacts,
+        link: Link,
+        jobs: Jobs,
+        performer: Performer,
+        policy: Policy,
+        wall: Callable[[], float],
+        sent_unix_s: dict[str, float],
+    ) -> None:
+        self._store, self._artifacts, self._link, self._jobs = store, artifacts, link, jobs
+        self._performer, self._policy, self._wall, self._sent = performer, policy, wall, sent_unix_s
+        self._queue: queue.Queue[Fact] = queue.Queue()
+        self._push = Push()
+        self._blobs: dict[str, list[bytes]] = {}
+        self._look_again: set[str] = set()
+        self._swept_unix_s = 0.0
+        self._stopping = False
+
+    def enqueue(self, fact: Fact) -> None:
+        """The one way in, from any thread."""
+        self._queue.put(fact)
+
+    def ask(self, intent: Intent) -> Future[str]:
+        """Hand an operator's intent to the loop; the future gets the answer or an `IntentError`."""
+        future: Future[str] = Future()
+        self.enqueue(Asked(intent, future))
+        return future
+
+    def start(self) -> None:
+        """Take up where the last run ended: its running jobs wait again, and nobody is online before he says so."""
+        with self._store.begin() as tx:
+            for job in tx.jobs(JobState.RUNNING):
+                tx.put_job(replace(job, state=JobState.QUEUED, attempts=max(job.attempts - 1, 0)))
+            for device in tx.devices():
+                tx.put_device(replace(device, online=False))
+        self._link.start(self.enqueue)
+
+    def run(self) -> None:
+        """Turn until `Stop`; then end the jobs and the link."""
+        self.start()
+        while not self._stopping:
+            self.turn(self._drain(0.05 if self._push.busy else _SWEEP_S / 2))
+        self._jobs.stop()
+        self._link.stop()
+        log.info("event=stopped")
+
+    def turn(self, facts: Iterable[Fact]) -> None:
+        """One turn. A database that cannot be written now costs nothing: unacknowledged, everything comes again."""
+        try:
+            self._record(list(facts))
+            self._sweep()
+            self._settle()
+        except SQLAlchemyError:
+            log.exception("event=database_error")
+        self._broadcast()
+
+    # --- recording ---------------------------------------------------------------------------------------------------
+
+    def _drain(self, timeout_s: float) -> list[Fact]:
+        facts = []
+        try:
+            facts.append(self._queue.get(timeout=timeout_s))
+            while len(facts) < _BATCH:
+                facts.append(self._queue.get_nowait())
+        except queue.Empty:
+            pass
+        return facts
+
+    def _record(self, facts: list[Fact]) -> None:
+        if not facts:
+            return
+        afterwards: list[Callable[[], object]] = []
+        with self._store.begin() as tx:
+            for fact in facts:
+                afterwards += self._take(tx, fact)
+        for each in afterwards:
+            each()
+
+    def _take(self, tx: Tx, fact: Fact) -> list[Callable[[], object]]:
+        """Record one fact; returns what to do once it is committed."""
+        match fact:
+            case Arrived():
+                return self._after_message(tx, record(tx, fact, self._wall()))
+            case Connected():
+                log.info("event=link_up")
+                self._sent.clear()
+                self._link.subscribe(controller_filters())
+            case Disconnected(reason):
+                log.warning("event=link_down reason=%r", reason)
+                self._push.link_lost()
+            case Delivered(token):
+                self._push.delivered(token)
+            case Asked(intent, future):
+                return [self._answered(tx, intent, future)]
+            case JobMoved(job, share, text):
+                known = tx.get_job(job)
+                if known is not None and known.state is JobState.RUNNING:
+                    tx.put_job(replace(known, detail=f"{share:.0%} {text}"))
+            case JobEnded():
+                self._job_ended(tx, fact)
+                self._swept_unix_s = 0.0
+            case Stop():
+                self._stopping = True
+            case _:
+                assert_never(fact)
+        return []
+
+    def _after_message(self, tx: Tx, recorded: Recorded) -> list[Callable[[], object]]:
+        if recorded.device is not None:
+            self._look_again.add(recorded.device)
+        if recorded.need is not None:
+            self._needed(tx, recorded.need)
+        ack = recorded.ack
+        return [] if ack is None else [lambda: self._link.publish(*ack)]
+
+    def _answered(self, tx: Tx, intent: Intent, future: Future[str]) -> Callable[[], object]:
+        try:
+            result = answer(tx, intent, self._wall())
+        except IntentError as error:
+            refusal = error
+            return lambda: future.set_exception(refusal)
+        self._swept_unix_s = 0.0
+        return lambda: future.set_result(result)
+
+    def _job_ended(self, tx: Tx, ended: JobEnded) -> None:
+        job, result, now = tx.get_job(ended.job), ended.result, self._wall()
+        if job is None:
+            return
+        log.info("event=ended job=%s state=%s detail=%r", job.id, result.state, result.detail)
+        variant = result.variant
+        if variant is not None and self._artifacts.path(variant.sha256).exists():
+            tx.put_variant(replace(variant, model=job.model, created_unix_s=now))
+        model = tx.get_model(job.model)
+        if variant is not None and variant.dense and model is not None:
+            tx.put_model(replace(model, ram_base_bytes=result.ram_base_bytes))
+        tx.put_job(
+            replace(
+                job,
+                state=result.state,
+                sha256=None if variant is None else variant.sha256,
+                binding=result.binding,
+                detail=result.detail,
+                finished_unix_s=now,
+            )
+        )
+
+    # --- deciding ----------------------------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """Look at every device now and then: time passes without a message."""
+        now = self._wall()
+        if now - self._swept_unix_s < _SWEEP_S:
+            return
+        self._swept_unix_s = now
+        self._push.forget_old(now)
+        with self._store.read() as tx:
+            self._look_again |= {device.id for device in tx.devices()}
+
+    def _settle(self) -> None:
+        """Decide and perform until nothing is left to do for the devices at hand."""
+        if not self._look_again:
+            return
+        for _ in range(_ROUNDS):
+            if not self._round():
+                self._look_again.clear()
+                return
+        log.error("event=unsettled devices=%s", ",".join(sorted(self._look_again)[:10]))
+        self._look_again.clear()
+
+    def _round(self) -> bool:
+        now = self._wall()
+        sends: list[Send] = []
+        with self._store.begin() as tx:
+            devices = [device for device in map(tx.get_device, sorted(self._look_again)) if device is not None]
+            view = Looker(tx, self._policy, self._sent, now).view(devices)
+            actions = decide(view, self._policy, now)
+            for action in actions:
+                sends += self._performer.perform(tx, action, now)
+        for send in sends:
+            self._send(send)
+        return bool(actions)
+
+    def _send(self, send: Send) -> None:
+        match send:
+            case Publish(topic, payload, retain):
+                self._link.publish(topic, payload, retain=retain)
+            case RunJob(job, spec_path):
+                self._jobs.start(job, spec_path)
+
+    # --- artifact blocks ---------------------------------------------------------------------------------------------
+
+    def _needed(self, tx: Tx, need: Need) -> None:
+        variant = tx.get_variant(need.sha256)
+        if variant is None:
+            log.warning("event=unknown_artifact device=%s sha256=%s", need.device, need.sha256[:12])
+            return
+        try:
+            missing = blocks.unpack(need.missing, blocks.count(variant.size_bytes))
+        except WireError as error:
+            log.warning("event=bad_need device=%s reason=%r", need.device, str(error))
+            return
+        self._push.need(need.sha256, missing, self._wall())
+
+    def _broadcast(self) -> None:
+        for block in self._push.take(self._wall()):
+            token = self._link.publish(str(BlobTopic(block.sha256, block.index)), self._block(block))
+            self._push.sent(token)
+
+    def _block(self, block: Block) -> bytes:
+        if block.sha256 not in self._blobs:
+            self._blobs = {block.sha256: blocks.cut(self._artifacts.read(block.sha256))}
+        return self._blobs[block.sha256][block.index]

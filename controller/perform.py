@@ -1,0 +1,181 @@
+"""Does what was decided: one branch an action. What leaves the process does so only after the commit, from an outbox.
+
+A crash between commit and send loses nothing: the decision sees an unanswered assignment and sends it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import assert_never
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent.wire import blocks, signing
+from agent.wire.messages import Assignment
+from agent.wire.topics import Leaf, topic
+from controller.core import actions as do
+from controller.core.types import Desired, Device, JobState, Placement, PruneJob, Variant
+from controller.store.artifacts import Artifacts
+from controller.store.tx import Tx
+
+log = logging.getLogger("hedgerow.perform")
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    topic: str
+    payload: bytes
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunJob:
+    job: PruneJob
+    spec_path: Path
+
+
+Send = Publish | RunJob
+
+
+class Performer:
+    """Performs actions inside a transaction; returns what to send once it is committed."""
+
+    def __init__(self, key: Ed25519PrivateKey, epoch: int, artifacts: Artifacts, sent_unix_s: dict[str, float]) -> None:
+        self._key, self._epoch, self._artifacts, self._sent = key, epoch, artifacts, sent_unix_s
+        self._digests: dict[str, list[str]] = {}
+
+    def perform(self, tx: Tx, action: do.Action, now_unix_s: float) -> list[Send]:  # noqa: PLR0911, PLR0912
+        match action:
+            case do.Place(placement):
+                return self._place(tx, placement)
+            case do.QueuePrune(model, caps):
+                return self._queue(tx, PruneJob(id=job_id(model, caps.key), model=model, caps=caps, created_unix_s=now_unix_s))
+            case do.StartJob(job):
+                return self._start(tx, job)
+            case do.Assign():
+                return self._assign(tx, action, now_unix_s)
+            case do.SendDesired(device):
+                return self._send(tx, device, now_unix_s)
+            case do.FinishDesired(device, epoch, seq, result, reason):
+                log.info("event=ended device=%s seq=%d result=%s reason=%r", device, seq, result, reason)
+                tx.finish_desired(device, epoch, seq, result, reason, now_unix_s)
+            case do.Calibrate(device, calibration, why):
+                log.info("event=calibrated device=%s by=%r %s", device, why, _shown(calibration))
+                known = tx.get_device(device)
+                if known is not None:
+                    tx.put_device(replace(known, calibration=calibration))
+            case do.OpenIncident(incident):
+                log.warning("event=breach device=%s incident=%s kind=%s evidence=%r", incident.device, incident.id,
+                            incident.kind, incident.evidence)  # fmt: skip
+                tx.put_incident(incident)
+            case do.UpdateIncident(incident):
+                log.info("event=incident device=%s incident=%s state=%s diagnosis=%r outcome=%r", incident.device, incident.id,
+                         incident.state, incident.diagnosis, incident.outcome)  # fmt: skip
+                tx.put_incident(incident)
+            case do.UpdateRollout(rollout):
+                log.info("event=rollout id=%s state=%s wave=%d reason=%r", rollout.id, rollout.state, rollout.wave,
+                         rollout.reason)  # fmt: skip
+                tx.put_rollout(rollout)
+            case _:
+                assert_never(action)
+        return []
+
+    def _place(self, tx: Tx, placement: Placement) -> list[Send]:
+        log.info("event=placed device=%s model=%s feasible=%s binding=%s variant=%s reason=%r", placement.device,
+                 placement.model, placement.feasible, placement.binding, (placement.sha256 or "-")[:12],
+                 placement.reason)  # fmt: skip
+        tx.put_placement(placement)
+        return []
+
+    def _queue(self, tx: Tx, job: PruneJob) -> list[Send]:
+        if tx.get_job(job.id) is None:
+            log.info("event=queued job=%s model=%s caps=%r", job.id, job.model, job.caps.key)
+            tx.put_job(job)
+        return []
+
+    def _start(self, tx: Tx, job: PruneJob) -> list[Send]:
+        model = tx.get_model(job.model)
+        if model is None:
+            return []
+        running = replace(job, state=JobState.RUNNING, attempts=job.attempts + 1)
+        log.info("event=started job=%s model=%s caps=%r attempt=%d", job.id, job.model, job.caps.key, running.attempts)
+        tx.put_job(running)
+        return [RunJob(running, Path(model.spec_path))]
+
+    def _assign(self, tx: Tx, action: do.Assign, now_unix_s: float) -> list[Send]:
+        variant = tx.get_variant(action.sha256)
+        if variant is None:
+            return []
+        before = tx.latest_desired(action.device.id)
+        seq = before.seq + 1 if before is not None else 1
+        assignment = self._assignment(action.device, action.placement, variant, seq, now_unix_s)
+        tx.put_desired(
+            Desired(
+                device=action.device.id,
+                epoch=self._epoch,
+                seq=seq,
+                model=variant.model,
+                sha256=variant.sha256,
+                rollout=action.rollout,
+                incident=action.incident,
+                envelope=signing.sign(assignment, self._key),
+                issued_unix_s=now_unix_s,
+                attempts=action.attempts,
+            )
+        )
+        log.info("event=assigned device=%s seq=%d variant=%s rollout=%s incident=%s", action.device.id, seq,
+                 variant.sha256[:12], action.rollout, action.incident)  # fmt: skip
+        return self._send(tx, action.device.id, now_unix_s)
+
+    def _send(self, tx: Tx, device: str, now_unix_s: float) -> list[Send]:
+        desired = tx.latest_desired(device)
+        if desired is None:
+            return []
+        self._sent[device] = now_unix_s
+        return [Publish(topic(device, Leaf.DESIRED), desired.envelope, retain=True)]
+
+    def _assignment(
+        self, device: Device, placement: Placement, variant: Variant, seq: int, now_unix_s: float
+    ) -> Assignment:
+        profile, cap = device.profile, placement.envelope.latency_s
+        return Assignment(
+            device=device.id,
+            epoch=self._epoch,
+            seq=seq,
+            model=variant.model,
+            sha256=variant.sha256,
+            size_bytes=variant.size_bytes,
+            block_bytes=blocks.BLOCK_BYTES,
+            blocks=self._block_digests(variant.sha256),
+            ram_total_bytes=profile.ram_total_bytes,
+            ram_model_bytes=profile.ram_model_bytes,
+            latency_p95_ms=None if cap is None else cap.value * 1e3,
+            rate_hz=profile.rate_hz,
+            power_idle_watts=profile.power.idle_watts if profile.power else None,
+            power_busy_watts=profile.power.busy_watts if profile.power else None,
+            golden_seed=variant.golden_seed,
+            golden_outputs=[list(row) for row in variant.golden_outputs],
+            golden_tolerance=variant.golden_tolerance,
+            issued_unix_s=now_unix_s,
+        )
+
+    def _block_digests(self, sha256: str) -> list[str]:
+        if sha256 not in self._digests:
+            self._digests[sha256] = blocks.digests(self._artifacts.read(sha256))
+        return self._digests[sha256]
+
+
+def job_id(model: str, caps_key: str) -> str:
+    """Equal requests have equal ids, so asking twice queues once."""
+    return hashlib.sha256(f"{model} {caps_key}".encode()).hexdigest()[:12]
+
+
+def _shown(calibration: object) -> str:
+    values: Mapping[str, object] = {name: getattr(calibration, name) for name in calibration.__dataclass_fields__}  # type: ignore[attr-defined]
+    return " ".join(f"{name}={value:.4g}" for name, value in values.items() if isinstance(value, (int, float)))
+
+

@@ -1,0 +1,135 @@
+"""Messages from devices -> stored facts. Decides nothing; what it cannot read goes to the dead letters with a reason."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from agent.link import Arrived
+from agent.wire.errors import WireError
+from agent.wire.messages import Ack, Event, Info, Message, Need, Reported, Status, Telemetry, decode, encode
+from agent.wire.profile import parse_profile
+from agent.wire.topics import BlobTopic, Leaf, parse, topic
+from controller.core.types import Device, DeviceState
+from controller.store.tx import Tx
+
+log = logging.getLogger("hedgerow.record")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What a message leaves to do: a device to look at again, an answer to publish after the commit, blocks needed."""
+
+    device: str | None = None
+    ack: tuple[str, bytes] | None = None
+    need: Need | None = None
+
+
+def record(tx: Tx, arrived: Arrived, now_unix_s: float) -> Recorded:
+    """Store what arrived. Never raises for a bad message: one device's rubbish must not stop the others."""
+    try:
+        where = parse(arrived.topic)
+        if isinstance(where, BlobTopic):
+            return Recorded()
+        message = decode(where, arrived.payload)
+        return _RECORDERS[type(message)](tx, message, now_unix_s)
+    except WireError as error:
+        log.warning("event=dead_letter topic=%s reason=%r", arrived.topic, str(error))
+        tx.add_dead_letter(arrived.topic, arrived.payload, str(error), now_unix_s)
+        return Recorded()
+
+
+def _status(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
+    assert isinstance(message, Status)
+    device = tx.get_device(message.device)
+    if device is None:
+        return Recorded()
+    if device.online != message.online:
+        log.info("event=%s device=%s", "online" if message.online else "offline", device.id)
+    tx.put_device(replace(device, online=message.online, boot=message.boot, last_seen_unix_s=now_unix_s))
+    return Recorded(device.id)
+
+
+def _info(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
+    """A device that nobody registered becomes pending; until it is accepted its own word on its profile counts."""
+    assert isinstance(message, Info)
+    device = tx.get_device(message.device)
+    if device is None or device.state is DeviceState.PENDING:
+        device = declared(message.profile, f"info of {message.device}", DeviceState.PENDING, now_unix_s, device)
+        if device.id != message.device:
+            raise WireError(f"the profile of {message.device} speaks for device {device.id}")
+        log.info("event=announced device=%s", device.id)
+    tx.put_device(
+        replace(
+            device,
+            online=True,
+            agent_version=message.agent_version,
+            architecture=message.architecture,
+            runtimes=tuple(message.runtimes),
+            emulated=message.emulated,
+            last_seen_unix_s=now_unix_s,
+        )
+    )
+    return Recorded(device.id)
+
+
+def declared(text: str, source: str, state: DeviceState, now_unix_s: float, known: Device | None) -> Device:
+    """The device that a profile declares, on top of what is known of it. Raises `WireError`."""
+    profile = parse_profile(text, source)
+    fields = {
+        "state": state,
+        "profile": profile,
+        "profile_text": text,
+        "device_class": profile.device_class,
+        "labels": dict(profile.labels),
+    }
+    if known is not None:
+        return replace(known, **fields)  # type: ignore[arg-type]
+    return Device(id=profile.device, registered_unix_s=now_unix_s, **fields)  # type: ignore[arg-type]
+
+
+def _reported(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
+    assert isinstance(message, Reported)
+    device = tx.get_device(message.device)
+    if device is None:
+        return Recorded()
+    tx.put_device(replace(device, reported=message, last_seen_unix_s=now_unix_s))
+    return Recorded(device.id)
+
+
+def _telemetry(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
+    """The acknowledgement is for the highest window kept, and leaves only after this transaction is committed."""
+    assert isinstance(message, Telemetry)
+    device = tx.get_device(message.device)
+    if device is None or not message.windows:
+        return Recorded()
+    tx.add_windows(device.id, message.boot, now_unix_s, message.windows)
+    tx.put_device(replace(device, last_seen_unix_s=now_unix_s))
+    highest = max(window.seq for window in message.windows)
+    ack = Ack(device=device.id, boot=message.boot, seq=highest)
+    return Recorded(device.id, ack=(topic(device.id, Leaf.ACK), encode(ack)))
+
+
+def _event(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
+    assert isinstance(message, Event)
+    if tx.get_device(message.device) is None:
+        return Recorded()
+    log.info("event=device_event device=%s kind=%s message=%r", message.device, message.kind, message.message)
+    tx.add_event(message.device, message.boot, message.kind, message.message, now_unix_s)
+    return Recorded(message.device)
+
+
+def _need(_tx: Tx, message: Message, _now_unix_s: float) -> Recorded:
+    assert isinstance(message, Need)
+    return Recorded(need=message)
+
+
+_RECORDERS: dict[type[Message], Callable[[Tx, Message, float], Recorded]] = {
+    Status: _status,
+    Info: _info,
+    Reported: _reported,
+    Telemetry: _telemetry,
+    Event: _event,
+    Need: _need,
+}
