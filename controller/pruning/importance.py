@@ -1,0 +1,74 @@
+"""How much a model would miss each channel."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional as F  # noqa: N812 - torch's own convention
+
+from controller.pruning.data import Split
+from controller.pruning.plan import Importance
+from controller.pruning.structure import ChannelGroup, Touch
+
+_BATCHES, _BATCH = 16, 64
+_Score = Callable[[torch.Tensor], torch.Tensor]
+
+
+def channel_importance(model: nn.Module, groups: tuple[ChannelGroup, ...], split: Split | None, seed: int) -> Importance:
+    """For each of the model's own `groups` the importance of its channels: Taylor where there are labels, else magnitude.
+
+    Taylor (Molchanov et al., CVPR 2019): the squared sum of weight times gradient over everything that a channel owns,
+    averaged over batches. Magnitude: the channel's squared weights, relative to the group's mean.
+    """
+    layers = dict(model.named_modules())
+    if split is None or split.labels is None:
+        return {group.root: _relative(_scores(layers, group, _squared)) for group in groups}
+    dice = torch.Generator().manual_seed(seed)
+    totals = {group.root: torch.zeros(group.channels) for group in groups}
+    inputs, labels = torch.from_numpy(split.inputs), torch.from_numpy(split.labels)
+    model.eval()
+    for _ in range(_BATCHES):
+        chosen = torch.randint(len(inputs), (_BATCH,), generator=dice)
+        model.zero_grad()
+        F.cross_entropy(model(inputs[chosen]), labels[chosen]).backward()
+        for group in groups:
+            totals[group.root] += _scores(layers, group, _first_order) ** 2
+    model.zero_grad()
+    return {root: (total / _BATCHES).tolist() for root, total in totals.items()}
+
+
+def _squared(parameter: torch.Tensor) -> torch.Tensor:
+    return parameter.detach() ** 2
+
+
+def _first_order(parameter: torch.Tensor) -> torch.Tensor:
+    return torch.zeros_like(parameter) if parameter.grad is None else parameter.detach() * parameter.grad
+
+
+def _relative(scores: torch.Tensor) -> list[float]:
+    mean = float(scores.mean())
+    return [float(score) / mean if mean > 0 else 1.0 for score in scores]
+
+
+def _scores(layers: dict[str, nn.Module], group: ChannelGroup, score: _Score) -> torch.Tensor:
+    """`[channels]`: the score of every parameter that a channel owns, summed over the group's layers."""
+    total = torch.zeros(group.channels)
+    for touch in group.touches:
+        channels = torch.tensor([channel for channel, rows in enumerate(touch.rows) for _ in rows])
+        rows = torch.tensor([row for rows in touch.rows for row in rows])
+        for parameter, axis in _owned(layers[touch.layer], touch):
+            by_row = score(parameter).movedim(axis, 0).reshape(parameter.shape[axis], -1).sum(1)
+            total.index_add_(0, channels, by_row[rows])
+    return total
+
+
+def _owned(layer: nn.Module, touch: Touch) -> Iterator[tuple[torch.Tensor, int]]:
+    """The layer's parameters whose slices along the given axis belong to the touched channels."""
+    weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
+    if isinstance(weight, torch.Tensor):
+        made_axis = 1 if getattr(layer, "transposed", False) else 0
+        yield weight, 0 if weight.ndim == 1 else (made_axis if touch.output else 1 - made_axis)
+    if isinstance(bias, torch.Tensor) and touch.output:
+        yield bias, 0
