@@ -45,23 +45,21 @@ def _new(state: State, assignment: Assignment, event: DesiredArrived) -> Turn:
     # A clock that was lost counts from 1970: what a signature vouched for is the least it can be.
     now_unix_s = max(event.wall_unix_s, trusted_unix_s)
     if assignment.expires_unix_s is not None and assignment.expires_unix_s < now_unix_s:
-        return decline(
-            state, assignment, Failure.EXPIRED, f"it expired {now_unix_s - assignment.expires_unix_s:.0f} s ago"
-        )
+        late_s = now_unix_s - assignment.expires_unix_s
+        return decline(state, assignment, Failure.EXPIRED, f"it expired {late_s:.0f} s ago")
     if RUNTIME not in state.setup.runtimes:
         return decline(state, assignment, Failure.NO_RUNTIME, f"{RUNTIME} is not installed")
     if fault := _malformed(assignment):
         return decline(state, assignment, Failure.BAD_DIGEST, fault)
-    return _take(state, assignment, trusted_unix_s, event.now_s)
+    return _take(state, assignment, trusted_unix_s)
 
 
-def _take(state: State, assignment: Assignment, trusted_unix_s: float, now_s: float) -> Turn:
+def _take(state: State, assignment: Assignment, trusted_unix_s: float) -> Turn:
     record = msgspec.structs.replace(
         state.record,
         latest=assignment,
         outcome=None,
         trials=0,
-        bad=tuple(each for each in state.record.bad if each.sha256 != assignment.sha256),
         trusted_unix_s=trusted_unix_s,
     )
     note = Note("accepted", {"seq": assignment.seq, "epoch": assignment.epoch, "sha256": assignment.sha256})

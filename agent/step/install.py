@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import msgspec
 
-from agent.record import REMEMBERED, Bad, Outcome, Record, Slot, without_blocks
+from agent.record import Outcome, Record, Slot, without_blocks
 from agent.step.effects import (
     Collect,
     FinishDownload,
@@ -48,7 +48,8 @@ def can_adopt(state: State) -> bool:
 def adopt(state: State) -> Turn:
     """The pending assignment names what serves: only its budgets are new."""
     record, slot = state.record, state.record.active
-    assert record.pending is not None and slot is not None  # `can_adopt`
+    assert record.pending is not None  # `can_adopt`
+    assert slot is not None
     wanted = without_blocks(record.pending)
     active = msgspec.structs.replace(slot, assignment=wanted)
     outcome = Outcome(result=Result.SUCCEEDED, trial=slot.trial, reason="it was running already")
@@ -152,7 +153,7 @@ def settle(state: State, failure: Failure, reason: str, trial: Trial | None = No
     assert wanted is not None  # called with one
     result = Result.FAILED_NO_CHANGE if failure.temporary else Result.REJECTED
     record = msgspec.structs.replace(
-        remember(state.record, wanted.sha256, failure),
+        state.record,
         latest=without_blocks(wanted),
         outcome=Outcome(result=result, failure=failure, reason=reason, trial=trial),
     )
@@ -169,17 +170,11 @@ def abandon(state: State) -> Turn:
     return left.do(StopWorker(state.candidate.id)) if state.candidate is not None else left
 
 
-def remember(record: Record, sha256: str, failure: Failure) -> Record:
-    """The digest failed here; a fallback must not land on it."""
-    epoch, seq = record.mark
-    bad = Bad(sha256=sha256, epoch=epoch, seq=seq, failure=failure)
-    return msgspec.structs.replace(record, bad=(*record.bad, bad)[-REMEMBERED:])
-
-
 def _commit(state: State, trial: Trial, now_s: float) -> Turn:
     """The candidate takes over: first the record, then the new worker serves, then the old one ends."""
     record, worker, old = state.record, state.candidate, state.active
-    assert record.pending is not None and worker is not None  # judged is what was pending
+    assert record.pending is not None  # what was judged
+    assert worker is not None
     wanted = without_blocks(record.pending)
     same = record.active is not None and record.active.sha256 == wanted.sha256
     record = msgspec.structs.replace(

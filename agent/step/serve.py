@@ -9,14 +9,14 @@ import msgspec
 from agent.record import Outcome
 from agent.step.effects import Collect, Go, Note, SaveRecord, StartWorker, StopWorker
 from agent.step.events import TrialDone, WindowClosed, WorkerDied
-from agent.step.install import candidate_judged, remember, settle
+from agent.step.install import candidate_judged, settle
 from agent.step.report import notify, report
 from agent.step.state import State, Turn, Worker
 from agent.step.telemetry import spool_window
 from agent.wire.errors import Failure
-from agent.wire.messages import Result, Trial
+from agent.wire.messages import Result
 
-STARTS = 2
+STARTS, STARTS_CONFIRMED = 2, 5
 QUICK_S = 60.0
 QUICK_DEATHS = 3
 RESTART_MAX_S = 60.0
@@ -30,8 +30,9 @@ def start_active(state: State, now_s: float) -> Turn:
     state = replace(state, restart_at_s=None)
     if slot is None:
         return Turn(state)
-    if not slot.confirmed and state.record.starts >= STARTS and _can_fall_back(state):
-        return _roll_back(state, Failure.CRASHED, f"{STARTS} starts were not confirmed", now_s)
+    allowed = STARTS_CONFIRMED if slot.confirmed else STARTS
+    if state.record.starts >= allowed and _can_fall_back(state):
+        return _roll_back(state, Failure.CRASHED, f"{allowed} starts came to nothing", now_s)
     record = msgspec.structs.replace(state.record, starts=state.record.starts + 1)
     worker = Worker(id=state.next_worker, sha256=slot.sha256, since_s=now_s, seen_s=now_s)
     state = replace(state, record=record, active=worker, next_worker=worker.id + 1)
@@ -47,7 +48,7 @@ def trial_done(state: State, event: TrialDone) -> Turn:
     if not event.trial.passed:
         failure = event.trial.failure or Failure.CRASHED
         return _lost(state, failure, event.trial.detail, event.now_s).do(StopWorker(event.worker))
-    return _serves(state, event.trial, event.now_s)
+    return _serves(state, event.now_s)
 
 
 def worker_died(state: State, event: WorkerDied) -> Turn:
@@ -92,10 +93,11 @@ def _patience_s(state: State, worker: Worker) -> float:
     return SILENT_WINDOWS * state.setup.window_s + SILENT_S if worker.serving else VERDICT_S
 
 
-def _serves(state: State, trial: Trial, now_s: float) -> Turn:
+def _serves(state: State, now_s: float) -> Turn:
     """The active slot's worker loaded and answered rightly. A slot that has served before needs no more proof."""
     worker, slot = state.active, state.record.active
-    assert worker is not None and slot is not None  # `trial_done`
+    assert worker is not None  # `trial_done`
+    assert slot is not None
     state = replace(state, active=replace(worker, serving=True, since_s=now_s, seen_s=now_s))
     going = Turn(state).do(Go(worker.id), Note("serving", {"sha256": worker.sha256}))
     return going.then(_confirm) if slot.confirmed else going
@@ -131,17 +133,15 @@ def _lost(state: State, failure: Failure, detail: str, now_s: float) -> Turn:
 
 
 def _can_fall_back(state: State) -> bool:
-    previous = state.record.previous
-    return previous is not None and not state.record.is_bad(previous.sha256)
+    return state.record.active is not None and state.record.previous is not None
 
 
 def _roll_back(state: State, failure: Failure, detail: str, now_s: float) -> Turn:
     record, slot = state.record, state.record.active
-    assert slot is not None and record.previous is not None  # `_can_fall_back`
+    assert slot is not None  # `_can_fall_back`
+    assert record.previous is not None
     back = record.previous.sha256
-    rolled = msgspec.structs.replace(
-        remember(record, slot.sha256, failure), active=record.previous, previous=None, starts=0
-    )
+    rolled = msgspec.structs.replace(record, active=record.previous, previous=None, starts=0)
     if record.pending is None:
         outcome = Outcome(result=Result.FAILED_ROLLED_BACK, failure=failure, reason=detail, trial=slot.trial)
         rolled = msgspec.structs.replace(rolled, outcome=outcome)

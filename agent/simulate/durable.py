@@ -1,0 +1,66 @@
+"""What survives a simulated device's death: the record, the artifacts, blocks that arrived, spooled windows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from dataclasses import dataclass, field
+
+from agent.record import Record
+from agent.wire.messages import Assignment, Window
+
+
+@dataclass(slots=True)
+class Durable:
+    """The stand-in for slots and spool. `parts` holds blocks by their offset; a whole artifact is but name and size."""
+
+    storage_bytes: int | None = None
+    spool_limit: int = 1000
+    record: Record = field(default_factory=Record)
+    artifacts: dict[str, int] = field(default_factory=dict)
+    parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    windows: deque[tuple[str, Window]] = field(default_factory=deque)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def missing(self, assignment: Assignment) -> frozenset[int]:
+        """The blocks of `assignment` that are not here."""
+        if assignment.sha256 in self.artifacts:
+            return frozenset()
+        part = self.parts.get(assignment.sha256, {})
+        return frozenset(block for block in range(len(assignment.blocks)) if block * assignment.block_bytes not in part)
+
+    def has_room(self, assignment: Assignment) -> bool:
+        others = sum(size for sha256, size in self.artifacts.items() if sha256 != assignment.sha256)
+        return self.storage_bytes is None or others + assignment.size_bytes <= self.storage_bytes
+
+    def store(self, sha256: str, offset_bytes: int, data: bytes) -> None:
+        self.parts.setdefault(sha256, {})[offset_bytes] = data
+
+    def finish(self, assignment: Assignment) -> bool:
+        """Put the blocks together; False, and all of them forgotten, where the whole is not what was signed."""
+        part = self.parts.pop(assignment.sha256, {})
+        whole = b"".join(part[offset] for offset in sorted(part))
+        if hashlib.sha256(whole).hexdigest() != assignment.sha256:
+            return False
+        self.artifacts[assignment.sha256] = assignment.size_bytes
+        return True
+
+    def collect(self, keep: frozenset[str]) -> None:
+        self.artifacts = {sha256: size for sha256, size in self.artifacts.items() if sha256 in keep}
+        self.parts = {sha256: part for sha256, part in self.parts.items() if sha256 in keep}
+
+    def spool(self, boot: str, window: Window) -> None:
+        self.windows.append((boot, window))
+        while len(self.windows) > self.spool_limit:
+            lost, _ = self.windows.popleft()
+            self.dropped[lost] = self.dropped.get(lost, 0) + 1
+
+    def batch(self, limit: int) -> tuple[str, list[Window]] | None:
+        """The oldest windows, all of one boot."""
+        if not self.windows:
+            return None
+        boot = self.windows[0][0]
+        return boot, [window for each, window in self.windows if each == boot][:limit]
+
+    def free(self, boot: str, seq: int) -> None:
+        self.windows = deque(each for each in self.windows if each[0] != boot or each[1].seq > seq)
