@@ -6,6 +6,7 @@ name this host (DNS rebinding) and must not come from another origin (forms need
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ from controller.web.answers import error
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_BODY_BYTES = 1024 * 1024
+_HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]+))(?::[0-9]+)?")
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -56,12 +58,10 @@ class Guard:
         return None
 
 
-def _name(host: str) -> str:
-    """The host name in a Host header, without its port: `[::1]:80` -> `::1`."""
-    try:
-        return urlsplit(f"//{host}").hostname or ""
-    except ValueError:
-        return ""
+def _name(host: str) -> str | None:
+    """The host name in a Host header, without its port: `[::1]:80` -> `::1`. None for what is no host."""
+    match = _HOST.fullmatch(host.lower())
+    return match[1] or match[2] if match else None
 
 
 def _with_headers(send: Send) -> Send:

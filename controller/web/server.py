@@ -16,21 +16,17 @@ class WebServer:
     """Bound when made, so that a taken port is an `OSError` at once; `start()` serves, `stop()` ends it cleanly."""
 
     def __init__(self, app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> None:
-        """`port` 0 takes a free one, see `address`."""
+        """`port` 0 takes a free one; `address` is the base URL with the port it got."""
         self._app = app
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family)
+        bound = self._socket.getsockname()[1]
+        self.address = f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
         config = uvicorn.Config(
             app, log_config=None, access_log=False, server_header=False, timeout_graceful_shutdown=2
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, name="web", daemon=True)
-
-    @property
-    def address(self) -> str:
-        """The base URL."""
-        host, port = self._socket.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def start(self) -> None:
         self._thread.start()

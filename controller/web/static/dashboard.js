@@ -151,7 +151,8 @@ function watch() {
   const link = get("link");
   const say = (className, text) => { link.className = className; link.textContent = text; };
   const source = new EventSource(`${API}/events`);
-  source.addEventListener("open", () => say("live", "live"));
+  // The first event after a connection has every device again, and after a restart perhaps other ones.
+  source.addEventListener("open", () => { rows.clear(); say("live", "live"); });
   source.addEventListener("error", () => say("lost", "connection lost, trying again"));
   source.addEventListener("changed", (event) => {
     const data = JSON.parse(event.data);

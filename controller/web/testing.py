@@ -1,0 +1,109 @@
+"""A controller for tests of the web and the CLI: a store, and intents carried out at once, without rules or devices."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from agent.wire.errors import WireError
+from agent.wire.profile import parse_profile
+from controller.core.intents import (
+    AbortRollout,
+    AcceptDevice,
+    AddModel,
+    Intent,
+    IntentError,
+    RegisterDevice,
+    RevokeDevice,
+    StartRollout,
+)
+from controller.core.selector import parse_selector
+from controller.core.types import Device, DeviceState, Model, Placement, Rollout, RolloutState
+from controller.store import Store, Tx
+
+
+@dataclass
+class StorePort:
+    """A `ControllerPort`. `asked` are the intents in order; placements are those that the store already has."""
+
+    store: Store
+    asked: list[Intent] = field(default_factory=list)
+
+    def read(self) -> AbstractContextManager[Tx]:
+        return self.store.read()
+
+    def plan(self, model: str, selector: str) -> list[Placement]:
+        wanted = parse_selector(selector)
+        with self.store.read() as tx:
+            matching = {device.id for device in tx.devices() if wanted.matches(device)}
+            return [placement for placement in tx.placements(model=model) if placement.device in matching]
+
+    def submit(self, intent: Intent) -> str:
+        self.asked.append(intent)
+        with self.store.begin() as tx:
+            match intent:
+                case RegisterDevice(text, source):
+                    return _register(tx, text, source)
+                case AcceptDevice(device):
+                    return _set_state(tx, device, DeviceState.ACCEPTED)
+                case RevokeDevice(device):
+                    return _set_state(tx, device, DeviceState.REVOKED)
+                case AddModel(path):
+                    return _add_model(tx, path)
+                case StartRollout():
+                    return _start(tx, intent)
+                case AbortRollout(rollout):
+                    return _abort(tx, rollout)
+
+
+def _register(tx: Tx, text: str, source: str) -> str:
+    try:
+        profile = parse_profile(text, source)
+    except WireError as error:
+        raise IntentError(400, str(error)) from None
+    tx.put_device(
+        Device(
+            id=profile.device,
+            state=DeviceState.ACCEPTED,
+            profile=profile,
+            profile_text=text,
+            device_class=profile.device_class,
+            labels=profile.labels,
+            registered_unix_s=time.time(),
+        )
+    )
+    return profile.device
+
+
+def _set_state(tx: Tx, device: str, state: DeviceState) -> str:
+    known = tx.get_device(device)
+    if known is None:
+        raise IntentError(404, f"there is no device {device!r}")
+    tx.put_device(replace(known, state=state))
+    return device
+
+
+def _add_model(tx: Tx, path: str) -> str:
+    model = Model(name=Path(path).stem, version="1", spec_path=path, digest="", added_unix_s=time.time())
+    if tx.get_model(model.ref) is not None:
+        raise IntentError(409, f"model {model.ref} is there already; models are immutable, give it a new version")
+    tx.put_model(model)
+    return model.ref
+
+
+def _start(tx: Tx, intent: StartRollout) -> str:
+    rollout = Rollout(id=f"r-{len(tx.rollouts()) + 1}", model=intent.model, selector=intent.selector)
+    tx.put_rollout(rollout if intent.waves is None else replace(rollout, waves=intent.waves))
+    return rollout.id
+
+
+def _abort(tx: Tx, rollout: str) -> str:
+    running = tx.get_rollout(rollout)
+    if running is None:
+        raise IntentError(404, f"there is no rollout {rollout!r}")
+    if running.state is not RolloutState.RUNNING:
+        raise IntentError(409, f"rollout {rollout} is {running.state} already")
+    tx.put_rollout(replace(running, state=RolloutState.ABORTED, finished_unix_s=time.time(), reason="by the operator"))
+    return rollout

@@ -1,0 +1,135 @@
+"""A small fleet behind the web: one good camera, one infeasible sensor with hostile words, one pending newcomer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from agent.wire.messages import Phase, Reported, Result, Window
+from agent.wire.profile import parse_profile
+from controller.core.types import (
+    BreachKind,
+    Calibration,
+    Cap,
+    Caps,
+    Constraint,
+    Desired,
+    Device,
+    DeviceState,
+    Envelope,
+    Incident,
+    Model,
+    Placement,
+    PruneJob,
+    Rollout,
+    Variant,
+)
+from controller.store import Store, Tx
+from controller.web.app import create_app
+from controller.web.server import WebServer
+from controller.web.testing import StorePort
+
+HOSTILE = "<img src=x onerror=alert(1)>"
+SHA = "ab" * 32
+DENSE = "cd" * 32
+CAMERA = """
+device: cam-1
+class: camera
+labels: {site: north}
+memory: {total: 96 MiB}
+deadline: 40 ms
+rate: 5 Hz
+power: {idle: 1 W, busy: 2 W}
+thermal: {limit: 70 C, ambient: 30 C, resistance: 20 C/W}
+"""
+SENSOR = f"""
+device: sensor-9
+class: "{HOSTILE}"
+labels: {{site: "{HOSTILE}"}}
+"""
+
+
+def device(text: str, state: DeviceState = DeviceState.ACCEPTED) -> Device:
+    profile = parse_profile(text)
+    return Device(
+        id=profile.device, state=state, profile=profile, profile_text=text,
+        device_class=profile.device_class, labels=profile.labels,
+    )  # fmt: skip
+
+
+def variant(sha256: str, dense: bool) -> Variant:
+    return Variant(
+        sha256=sha256, model="fall@1", size_bytes=900_000, precision="int8", ram_bytes=3_000_000, latency_p50_s=0.003,
+        latency_p95_s=0.004, parameters=10_000, accuracy=0.91, accuracy_low=0.89, accuracy_high=0.93, dense=dense,
+    )  # fmt: skip
+
+
+def fill(tx: Tx) -> None:
+    reported = Reported(device="cam-1", boot="b1", seq=4, sha256=SHA, phase=Phase.ACTIVE, result=Result.SUCCEEDED)
+    camera = replace(
+        device(CAMERA), online=True, boot="b1", last_seen_unix_s=time.time(), reported=reported,
+        calibration=Calibration(slowness=2.0, slowness_samples=4, ram_base_bytes=40_000_000),
+    )  # fmt: skip
+    tx.put_device(camera)
+    tx.put_device(device(SENSOR))
+    tx.put_device(device("device: newcomer\n", DeviceState.PENDING))
+    tx.put_model(Model(name="fall", version="1", spec_path="/m/fall.yaml", digest="d", accuracy_floor=0.85))
+    tx.put_variant(variant(SHA, dense=False))
+    tx.put_variant(variant(DENSE, dense=True))
+    envelope = Envelope(Cap(6e7, Constraint.RAM_TOTAL), None, Cap(0.02, Constraint.THERMAL))
+    tx.put_placement(
+        Placement(
+            device="cam-1", model="fall@1", feasible=True, binding=Constraint.THERMAL, envelope=envelope, sha256=SHA
+        )
+    )
+    tx.put_placement(
+        Placement(
+            device="sensor-9", model="fall@1", feasible=False, binding=Constraint.BATTERY, envelope=envelope,
+            reason=HOSTILE, relaxations=("rate 2 Hz", HOSTILE),
+        )
+    )  # fmt: skip
+    tx.put_rollout(Rollout(id="r-1", model="fall@1", selector="", started_unix_s=1.0))
+    tx.put_desired(
+        Desired(
+            device="cam-1", epoch=1, seq=4, model="fall@1", sha256=SHA, rollout="r-1", incident=None, envelope=b"x",
+            issued_unix_s=2.0, result="succeeded",
+        )
+    )  # fmt: skip
+    tx.put_incident(Incident(id="i-1", device="cam-1", kind=BreachKind.LATENCY, evidence=HOSTILE, opened_unix_s=3.0))
+    tx.put_job(PruneJob(id="j-1", model="fall@1", caps=Caps(ram_bytes=3_000_000, latency_s=0.004)))
+    tx.add_windows("cam-1", "b1", 100.0, [window(seq) for seq in range(1, 6)])
+
+
+def window(seq: int, latency_p95_ms: float = 8.0) -> Window:
+    return Window(
+        seq=seq, duration_s=5.0, sha256=SHA, count=25, latency_p50_ms=6.0, latency_p95_ms=latency_p95_ms,
+        rss_bytes=50_000_000, ram_peak_bytes=52_000_000, temperature_celsius=55.0, battery_percent=81.0,
+        power_watts=1.2, power_source="modelled",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[StorePort]:
+    store = Store(f"sqlite:///{tmp_path}/controller.db")
+    store.open()
+    with store.begin() as tx:
+        fill(tx)
+    yield StorePort(store)
+    store.close()
+
+
+@pytest.fixture
+def server(port: StorePort) -> Iterator[WebServer]:
+    with WebServer(create_app(port, hosts=["fleet.example"])) as server:
+        yield server
+
+
+@pytest.fixture
+def client(server: WebServer) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.address, trust_env=False) as client:
+        yield client

@@ -1,0 +1,168 @@
+"""The API: what it shows of each noun, what it hands to the loop, how it refuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from agent.wire.messages import Window
+from controller.core.intents import AcceptDevice, RegisterDevice, StartRollout
+from controller.store import StoreError
+from controller.web.testing import StorePort
+
+API = "/api/v1"
+SHA = "ab" * 32
+
+
+def get(client: httpx.Client, path: str, **params: Any) -> Any:
+    answer = client.get(f"{API}{path}", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_device_with_its_caps_figures_and_marks(client: httpx.Client) -> None:
+    device = get(client, "/devices/cam-1")
+    expected = {
+        "id": "cam-1", "class": "camera", "labels": {"site": "north"}, "state": "accepted", "online": True,
+        "model": "fall@1", "variant": SHA[:12], "phase": "active", "result": "succeeded", "binding": "thermal",
+        "feasible": True, "latency_cap_ms": 20.0, "latency_cap_binding": "thermal", "ram_cap_bytes": 6e7,
+        "storage_cap_bytes": None, "latency_p95_ms": 8.0, "ram_peak_bytes": 52_000_000, "within_budget": True,
+        "temperature_limit_celsius": 70.0, "ram_limit_bytes": 96 * 2**20, "incident": "i-1",
+    }  # fmt: skip
+    assert {key: device[key] for key in expected} == expected
+    assert device["calibration"]["slowness_source"] == "measured"
+    assert device["calibration"]["ambient_source"] == "declared"
+    assert device["calibration"]["ram_extra_source"] == "modelled"
+
+
+def test_what_is_not_known_is_null_and_never_zero(client: httpx.Client) -> None:
+    newcomer = get(client, "/devices/newcomer")
+    for key in (
+        "feasible",
+        "binding",
+        "variant",
+        "latency_p95_ms",
+        "battery_percent",
+        "within_budget",
+        "ram_cap_bytes",
+    ):
+        assert newcomer[key] is None, key
+
+
+def test_the_list_and_the_single_view_agree(client: httpx.Client) -> None:
+    devices = get(client, "/devices")
+    assert [device["id"] for device in devices] == ["cam-1", "newcomer", "sensor-9"]
+    for device in devices:
+        assert device == get(client, f"/devices/{device['id']}")
+
+
+def test_a_window_over_the_deadline_is_outside_the_budget(client: httpx.Client, port: StorePort) -> None:
+    slow = Window(seq=9, duration_s=5.0, sha256=SHA, count=25, latency_p95_ms=41.0)
+    other = Window(seq=10, duration_s=5.0, sha256="ef" * 32, count=25, latency_p95_ms=1.0)
+    for window, expected in ((slow, False), (other, None)):
+        with port.store.begin() as tx:
+            tx.add_windows("cam-1", "b1", 200.0, [window])
+        assert get(client, "/devices/cam-1")["within_budget"] is expected
+
+
+def test_an_infinite_figure_is_null_in_json(client: httpx.Client, port: StorePort) -> None:
+    with port.store.begin() as tx:
+        tx.add_windows("cam-1", "b1", 200.0, [Window(seq=9, duration_s=5.0, power_watts=float("inf"))])
+    assert get(client, "/devices/cam-1/telemetry", limit=1)[0]["power_watts"] is None
+
+
+def test_telemetry_is_the_newest_windows_oldest_first(client: httpx.Client) -> None:
+    assert [window["seq"] for window in get(client, "/devices/cam-1/telemetry", limit=2)] == [4, 5]
+    assert client.get(f"{API}/devices/cam-1/telemetry?limit=0").status_code == 422
+    assert client.get(f"{API}/devices/nobody/telemetry").status_code == 404
+
+
+def test_registering_hands_over_the_text_and_shows_the_device(client: httpx.Client, port: StorePort) -> None:
+    body = {"profile_text": "device: cam-2\n", "source": "cam-2.yaml"}
+    answer = client.post(f"{API}/devices", json=body)
+    assert answer.status_code == 201
+    assert answer.json()["id"] == "cam-2"
+    assert port.asked == [RegisterDevice("device: cam-2\n", "cam-2.yaml")]
+
+
+def test_a_bad_profile_is_refused_with_file_line_and_key(client: httpx.Client) -> None:
+    body = {"profile_text": "device: cam-2\nmemroy: {total: 1 MiB}\n", "source": "cam-2.yaml"}
+    answer = client.post(f"{API}/devices", json=body)
+    assert answer.status_code == 400
+    assert "cam-2.yaml:2: memroy" in answer.json()["error"]
+
+
+def test_accept_and_revoke(client: httpx.Client, port: StorePort) -> None:
+    assert client.post(f"{API}/devices/newcomer/accept").json()["state"] == "accepted"
+    assert client.post(f"{API}/devices/newcomer/revoke").json()["state"] == "revoked"
+    assert port.asked[0] == AcceptDevice("newcomer")
+    assert client.post(f"{API}/devices/nobody/accept").status_code == 404
+
+
+def test_models_by_ref_and_by_bare_name_with_their_variants(client: httpx.Client) -> None:
+    assert get(client, "/models/fall") == get(client, "/models/fall@1") == get(client, "/models")[0]
+    assert {variant["dense"] for variant in get(client, "/models/fall/variants")} == {True, False}
+    assert client.get(f"{API}/models/nothing").json() == {"error": "there is no model 'nothing'"}
+    added = client.post(f"{API}/models", json={"spec_path": "/m/gait.yaml"})
+    assert (added.status_code, added.json()["ref"]) == (201, "gait@1")
+    assert client.post(f"{API}/models", json={"spec_path": "/m/gait.yaml"}).status_code == 409
+
+
+def test_a_plan_says_what_would_run_and_why_not(client: httpx.Client) -> None:
+    camera, sensor = get(client, "/plan", model="fall")
+    assert (camera["device"], camera["variant"], camera["prune_needed"]) == ("cam-1", SHA[:12], False)
+    assert camera["predicted_latency_p95_ms"] > 8.0
+    assert (sensor["feasible"], sensor["prune_needed"], sensor["variant"]) == (False, False, None)
+    assert sensor["relaxations"][0] == "rate 2 Hz"
+    assert [row["device"] for row in get(client, "/plan", model="fall@1", selector="site=north")] == ["cam-1"]
+    answer = client.get(f"{API}/plan", params={"model": "fall", "selector": "north"})
+    assert (answer.status_code, "KEY=VALUE" in answer.json()["error"]) == (400, True)
+
+
+def test_a_rollout_from_start_to_abort(client: httpx.Client, port: StorePort) -> None:
+    started = client.post(f"{API}/rollouts", json={"model": "fall", "selector": " site=north ", "waves": [0.5, 1]})
+    assert started.status_code == 201
+    assert port.asked == [StartRollout("fall@1", "site=north", (0.5, 1.0))]
+    rollout = started.json()
+    assert (rollout["state"], rollout["waves"]) == ("running", [0.5, 1.0])
+    assert [device["standing"] for device in rollout["devices"]] == ["succeeded"]
+    path = f"{API}/rollouts/{rollout['id']}/abort"
+    assert client.post(path).json()["state"] == "aborted"
+    assert client.post(path).status_code == 409
+    assert {each["id"] for each in get(client, "/rollouts")} == {"r-1", rollout["id"]}
+    assert get(client, "/rollouts/r-1")["devices_by_standing"] == {"succeeded": 1, "waiting": 1, "infeasible": 1}
+
+
+def test_incidents_jobs_and_health(client: httpx.Client) -> None:
+    assert get(client, "/incidents") == [get(client, "/incidents/i-1")]
+    assert get(client, "/incidents", device="sensor-9") == []
+    assert get(client, "/jobs")[0]["latency_cap_ms"] == 4.0
+    health = get(client, "/health")
+    assert (health["status"], health["devices"], health["devices_pending"], health["incidents_open"]) == ("ok", 3, 1, 1)
+
+
+@pytest.mark.parametrize("path", ["/devices/nobody", "/rollouts/nothing", "/incidents/nothing", "/nothing"])
+def test_what_is_not_there_is_a_404_with_an_error(client: httpx.Client, path: str) -> None:
+    answer = client.get(f"{API}{path}")
+    assert answer.status_code == 404
+    assert answer.json()["error"]
+
+
+def test_a_body_of_the_wrong_shape_names_the_field(client: httpx.Client) -> None:
+    answer = client.post(f"{API}/rollouts", json={"selector": ""})
+    assert (answer.status_code, "model" in answer.json()["error"]) == (422, True)
+
+
+def test_a_store_that_fails_is_503(client: httpx.Client, port: StorePort, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing() -> None:
+        raise StoreError("the store is not open")
+
+    monkeypatch.setattr(port, "read", failing)
+    assert client.get(f"{API}/devices").json() == {"error": "the store is not open"}
+
+
+def test_the_openapi_document_lists_the_routes(client: httpx.Client) -> None:
+    paths = client.get(f"{API}/openapi.json").json()["paths"]
+    assert f"{API}/rollouts/{{rollout}}/abort" in paths
