@@ -86,7 +86,7 @@ def _line(
 ) -> float:
     at = figure(work)
     known = [(figure(point.work), cost(point.costs)) for point in points]
-    near_x, near_y = min(known, key=lambda pair: abs(pair[0] - at))
+    near_x, near_y = min(reversed(known), key=lambda pair: abs(pair[0] - at))  # of equals the newest
     top_x, top_y = max(known)
     expected = _GROWING_SHARE[which] * top_y / top_x
     return max(0.0, near_y + _slope(known, expected) * (at - near_x))

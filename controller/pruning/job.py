@@ -1,0 +1,178 @@
+"""Pruning jobs as plain data, and the runner that gives each one a process of its own. Imports no torch.
+
+One job a process, because the grouping library leaks state between prunes and because the operator's own model code runs
+in it. The process ends with its parent: it watches the pipe that the request came through.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import IO, Literal
+
+import msgspec
+
+from controller.core.types import Caps, Constraint, JobState, Variant
+
+Progress = Callable[[float, str], None]
+_ERROR_TAIL_CHARS = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRequest:
+    """`dense`: check, export and measure the model as it is. `prune`: a variant under `caps`.
+
+    `artifact_dir` takes the artifact as `<sha256>.onnx`. `start_from` names variants of the same model in it, from which a
+    prune may go on rather than from the dense model. `threads` is for torch; measurements always use one.
+    """
+
+    kind: Literal["dense", "prune"]
+    spec_path: str
+    caps: Caps
+    artifact_dir: str
+    seed: int = 0
+    start_from: tuple[str, ...] = ()
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobResult:
+    """DONE with the variant; INFEASIBLE with the cap that binds and the closest variant known; FAILED with why.
+
+    Of a DONE job the artifact is in place. `model_digest` names weights, spec and factory source that it was made from.
+    """
+
+    state: JobState
+    variant: Variant | None = None
+    binding: Constraint | None = None
+    detail: str = ""
+    ram_base_bytes: int = 0
+    model_digest: str = ""
+
+
+class ProgressLine(msgspec.Struct, frozen=True, tag="progress"):
+    share: float
+    text: str
+
+
+class ResultLine(msgspec.Struct, frozen=True, tag="result"):
+    result: JobResult
+
+
+_LINES = msgspec.json.Decoder(ProgressLine | ResultLine)
+
+
+class JobRunner:
+    """Starts jobs and reports on them from a thread of its own for each: callbacks should only enqueue.
+
+    `on_done` is called exactly once a job, also where its process was killed or cancelled (FAILED, with the reason).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes = dict[str, subprocess.Popen[bytes]]()
+        self._cancelled = set[str]()
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        with self._lock:
+            return tuple(self._processes)
+
+    def pid(self, job_id: str) -> int | None:
+        with self._lock:
+            process = self._processes.get(job_id)
+            return None if process is None else process.pid
+
+    def start(
+        self,
+        job_id: str,
+        request: JobRequest,
+        on_progress: Callable[[str, float, str], None],
+        on_done: Callable[[str, JobResult], None],
+    ) -> None:
+        """Raises `ValueError` where a job of this id is running."""
+        errors = tempfile.TemporaryFile()  # noqa: SIM115 - the thread that follows the job closes it
+        with self._lock:
+            if job_id in self._processes:
+                errors.close()
+                raise ValueError(f"job {job_id} is already running")
+            process = subprocess.Popen(
+                [sys.executable, "-m", "controller.pruning.child"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+            )
+            self._processes[job_id] = process
+        follow = threading.Thread(
+            target=self._follow, args=(job_id, process, request, errors, on_progress, on_done), name=f"job-{job_id}"
+        )
+        follow.daemon = True
+        follow.start()
+
+    def cancel(self, job_id: str) -> bool:
+        """Kill the job's process; False where none is running. `on_done` follows."""
+        with self._lock:
+            process = self._processes.get(job_id)
+            if process is None:
+                return False
+            self._cancelled.add(job_id)
+        process.kill()
+        return True
+
+    def close(self) -> None:
+        """Cancel whatever is running."""
+        for job_id in self.running:
+            self.cancel(job_id)
+
+    def _follow(
+        self,
+        job_id: str,
+        process: subprocess.Popen[bytes],
+        request: JobRequest,
+        errors: IO[bytes],
+        on_progress: Callable[[str, float, str], None],
+        on_done: Callable[[str, JobResult], None],
+    ) -> None:
+        with errors:
+            result = _converse(process, request, lambda share, text: on_progress(job_id, share, text))
+            code = process.wait()
+            with self._lock:
+                del self._processes[job_id]
+                cancelled = job_id in self._cancelled
+                self._cancelled.discard(job_id)
+            if result is None:
+                result = JobResult(state=JobState.FAILED, detail="cancelled" if cancelled else _death(code, errors))
+        on_done(job_id, result)
+
+
+def _converse(process: subprocess.Popen[bytes], request: JobRequest, on_progress: Progress) -> JobResult | None:
+    """Hand over the request and relay progress until the result, or None where the process ended without one."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    result = None
+    with process.stdin as requests, process.stdout as lines:
+        try:
+            requests.write(msgspec.json.encode(request) + b"\n")
+            requests.flush()
+        except BrokenPipeError:
+            return None
+        for line in lines:
+            message = _LINES.decode(line)
+            if isinstance(message, ResultLine):
+                result = message.result
+                break
+            on_progress(message.share, message.text)
+    return result
+
+
+def _death(code: int, errors: IO[bytes]) -> str:
+    if code < 0:
+        killed = " (the system may have run out of memory)" if code == -9 else ""
+        return f"the job's process was ended by signal {-code}{killed}"
+    errors.seek(0)
+    tail = errors.read().decode(errors="replace").strip()[-_ERROR_TAIL_CHARS:]
+    return f"the job's process ended with code {code} and no result: {tail}"

@@ -1,0 +1,119 @@
+"""Finding the widest structure whose artifact *measures* inside the caps: predict, build, measure, correct, repeat.
+
+The loop is NetAdapt's (Yang et al., ECCV 2018), with predictions between the measurements so that two or three exports do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from torch import nn
+
+from controller.core.types import Caps, Constraint
+from controller.pruning.bench import Bench
+from controller.pruning.importance import channel_importance
+from controller.pruning.plan import Importance, choose_widths, narrower
+from controller.pruning.predict import Costs, Point, binding, predict
+from controller.pruning.structure import Kept, cut, find_groups
+
+_SAMPLES, _REPEATS = 100, 3
+_GOOD_USE = 0.88
+_TARGETS = (0.96, 0.95, 0.94, 0.9, 0.85, 0.75, 0.65)
+_ENOUGH_ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A model whose channels are `kept`; `parent` is the variant that its weights come from."""
+
+    module: nn.Module
+    kept: Kept
+    parent: str | None = None
+
+    @property
+    def widths(self) -> dict[str, int]:
+        return {root: len(channels) for root, channels in self.kept.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The structure to recover: its measured costs, and the cap that it uses most."""
+
+    kept: Kept
+    costs: Costs
+    binding: Constraint
+    use: float
+
+
+@dataclass(frozen=True, slots=True)
+class TooTight:
+    """Not even the narrowest structure lies inside the caps."""
+
+    costs: Costs
+    binding: Constraint
+
+
+def search(bench: Bench, stage: Stage, caps: Caps) -> Found | TooTight:
+    """The best-used structure found under `caps`, cut from `stage` (not recovered yet)."""
+    importance = stage_importance(bench, stage)
+    points = bench.shelf.points()
+    best: Found | None = None
+    tried = set[tuple[int, ...]]()
+    for number, target in enumerate(_TARGETS):
+        if best is not None and (best.use >= _GOOD_USE or number >= _ENOUGH_ROUNDS):
+            return best
+        kept = plan(bench, stage, importance, points, caps, target)
+        widths = tuple(map(len, kept.values()))
+        if widths in tried:
+            continue
+        tried.add(widths)
+        bench.progress(0.15 + 0.05 * number, f"measuring a candidate of {_share_kept(bench, kept):.0%} of the weights")
+        built = bench.build(cut(stage.module, bench.sample, stage.kept, kept), _SAMPLES, _REPEATS)
+        points.append(note_point(bench, kept, built.measured.costs))
+        which, use = binding(built.measured.costs, caps)
+        if use <= 1 and (best is None or use > best.use):
+            best = Found(kept, built.measured.costs, which, use)
+        narrowest = all(narrower(len(channels), len(stage.kept[root])) is None for root, channels in kept.items())
+        if use > 1 and narrowest:
+            return TooTight(built.measured.costs, which)
+        if best is not None and stage.widths == {root: len(channels) for root, channels in kept.items()}:
+            return best
+    return best if best is not None else TooTight(points[-1].costs, binding(points[-1].costs, caps)[0])
+
+
+def plan(bench: Bench, stage: Stage, importance: Importance, points: list[Point], caps: Caps, target: float) -> Kept:
+    """The channels to keep so that the predicted costs are at most `target` of the caps."""
+    scaled = replace(
+        caps,
+        ram_bytes=None if caps.ram_bytes is None else int(caps.ram_bytes * target),
+        storage_bytes=None if caps.storage_bytes is None else int(caps.storage_bytes * target),
+        latency_s=None if caps.latency_s is None else caps.latency_s * target,
+    )
+    dense = {group.root: group.channels for group in bench.groups}
+    widths = choose_widths(stage.widths, dense, importance, bench.work, lambda work: predict(points, work), scaled)
+    return {root: _most_important(stage.kept[root], importance[root], width) for root, width in widths.items()}
+
+
+def stage_importance(bench: Bench, stage: Stage) -> Importance:
+    """Channel importance of the groups that passed the probe, as the stage's model has them now."""
+    sound = {group.root for group in bench.groups}
+    groups = tuple(group for group in find_groups(stage.module, bench.sample)[0] if group.root in sound)
+    data = bench.model.data
+    return channel_importance(stage.module, groups, None if data is None else data.train, bench.seed)
+
+
+def note_point(bench: Bench, kept: Kept, costs: Costs) -> Point:
+    point = Point(bench.work.work({root: len(channels) for root, channels in kept.items()}), costs)
+    bench.shelf.add_point(point)
+    return point
+
+
+def _most_important(kept: tuple[int, ...], importance: Sequence[float], width: int) -> tuple[int, ...]:
+    order = sorted(range(len(kept)), key=lambda position: importance[position], reverse=True)
+    return tuple(sorted(kept[position] for position in order[:width]))
+
+
+def _share_kept(bench: Bench, kept: Kept) -> float:
+    whole = bench.work.work({group.root: group.channels for group in bench.groups})
+    return bench.work.work({root: len(channels) for root, channels in kept.items()}).weights_bytes / whole.weights_bytes
