@@ -21,7 +21,7 @@ class Artifacts:
         """Where the artifact is kept, there or not. Raises `ArtifactError` for what is no digest."""
         if not _SHA256.fullmatch(sha256):
             raise ArtifactError(f"{sha256!r} is not a SHA-256 digest in hexadecimal")
-        return self._directory / sha256
+        return self._directory / f"{sha256}.onnx"
 
     def put(self, data: bytes) -> str:
         """Keep `data` and return its digest. It is on disk, and whole, once this returns; never in part."""

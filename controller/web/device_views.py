@@ -154,4 +154,5 @@ def _source(learned: float | None, otherwise: str | None) -> str | None:
 
 def window_view(stored: StoredWindow) -> Json:
     window: Json = msgspec.to_builtins(stored.window)
-    return {"boot": stored.boot, "received_unix_s": stored.received_unix_s, **window}
+    head = {"boot": stored.boot, "received_unix_s": stored.received_unix_s, "variant": short(stored.window.sha256)}
+    return {**head, **window}

@@ -1,0 +1,17 @@
+"""The `controller` command."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; without the packages that it needs, say which extra brings them."""
+    try:
+        from controller.cli.app import app
+
+        app()
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] in ("agent", "controller"):
+            raise
+        sys.exit(f"error: {error.name} is not installed; the controller needs: pip install 'hedgerow[controller]'")

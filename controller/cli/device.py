@@ -1,0 +1,84 @@
+"""`controller device`: register, list, show, accept, revoke."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.options import API, OUTPUT, Api, Output, group
+from controller.cli.output import note, show_row, show_rows
+from controller.client import USAGE, Client, ClientError
+
+app = group("Devices: what they declare, run and measure.")
+Device = Annotated[str, typer.Argument(metavar="ID", help="The device's id.")]
+_COLUMNS = (
+    ("DEVICE", "id"),
+    ("CLASS", "class"),
+    ("STATE", "state"),
+    ("ONLINE", "online"),
+    ("MODEL", "model"),
+    ("VARIANT", "variant"),
+    ("PHASE", "phase"),
+    ("BINDING", "binding"),
+    ("LATENCY P95", "latency_p95_ms"),
+    ("CAP", "latency_cap_ms"),
+    ("RAM", "ram_peak_bytes"),
+    ("LIMIT", "ram_limit_bytes"),
+    ("TEMP", "temperature_celsius"),
+    ("BATTERY", "battery_percent"),
+    ("WITHIN", "within_budget"),
+    ("INCIDENT", "incident"),
+)
+
+
+@app.command()
+def register(
+    file: Annotated[Path, typer.Option("--file", "-f", help="The profile, YAML; - reads standard input.")],
+    api: Api = API,
+    output: Output = OUTPUT,
+) -> None:
+    """Register a device from its profile."""
+    text = read_text(file)
+    with Client(api) as client:
+        device = client.register_device(text, str(file))
+    note(f"device {device['id']} is {device['state']}")
+    show_row(device, output)
+
+
+@app.command("list")
+def list_devices(api: Api = API, output: Output = OUTPUT) -> None:
+    """All devices, a line each."""
+    with Client(api) as client:
+        show_rows(client.devices(), _COLUMNS, output)
+
+
+@app.command()
+def show(device: Device, api: Api = API, output: Output = OUTPUT) -> None:
+    """One device: caps and what binds them, figures, and what is learned about it."""
+    with Client(api) as client:
+        show_row(client.device(device), output)
+
+
+@app.command()
+def accept(device: Device, api: Api = API, output: Output = OUTPUT) -> None:
+    """Let a pending device take part."""
+    with Client(api) as client:
+        show_row(client.accept_device(device), output)
+
+
+@app.command()
+def revoke(device: Device, api: Api = API, output: Output = OUTPUT) -> None:
+    """Shut a device out: it gets no assignment and its messages are ignored."""
+    with Client(api) as client:
+        show_row(client.revoke_device(device), output)
+
+
+def read_text(file: Path) -> str:
+    """The text of `file`, or of standard input for `-`; raises `ClientError` with a usage exit code."""
+    try:
+        return sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ClientError(f"{file} cannot be read: {error}", USAGE) from None

@@ -1,0 +1,89 @@
+"""`controller model` and `controller plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.cli.options import API, OUTPUT, Api, Format, Output, Selector, group
+from controller.cli.output import note, show_json, show_row, show_rows
+from controller.client import USAGE, Client, ClientError
+
+app = group("Models, and the variants pruned from them.")
+Ref = Annotated[str, typer.Argument(metavar="MODEL", help="name@version, or a name: its newest version.")]
+_COLUMNS = (("MODEL", "ref"), ("FLOOR", "accuracy_floor"), ("ADDED", "added_unix_s"), ("SPEC", "spec_path"))
+_VARIANTS = (
+    ("VARIANT", "variant"),
+    ("DENSE", "dense"),
+    ("PRECISION", "precision"),
+    ("ACCURACY", "accuracy"),
+    ("LATENCY P95", "latency_p95_ms"),
+    ("RAM", "ram_bytes"),
+    ("SIZE", "size_bytes"),
+    ("PARAMETERS", "parameters"),
+)
+_PLAN = (
+    ("DEVICE", "device"),
+    ("CURRENT", "current"),
+    ("TARGET", "target"),
+    ("BINDING", "binding"),
+    ("LATENCY P95", "predicted_latency_p95_ms"),
+    ("CAP", "latency_cap_ms"),
+    ("RAM", "predicted_ram_bytes"),
+    ("CAP", "ram_cap_bytes"),
+    ("SIZE", "size_bytes"),
+    ("CAP", "storage_cap_bytes"),
+    ("ACCURACY", "accuracy"),
+    ("WHY", "why"),
+)
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Option("--file", "-f", help="The model's spec, YAML, on the controller's host.")],
+    api: Api = API,
+    output: Output = OUTPUT,
+) -> None:
+    """Add a model from its spec."""
+    if not file.is_file():
+        raise ClientError(
+            f"{file} is no file here; the controller reads the spec and the weights from its own disk", USAGE
+        )
+    with Client(api) as client:
+        model = client.add_model(str(file.resolve()))
+    note(f"model {model['ref']} is added; its dense variant is being measured")
+    show_row(model, output)
+
+
+@app.command("list")
+def list_models(api: Api = API, output: Output = OUTPUT) -> None:
+    """All models, newest first."""
+    with Client(api) as client:
+        show_rows(client.models(), _COLUMNS, output)
+
+
+@app.command()
+def show(model: Ref, api: Api = API, output: Output = OUTPUT) -> None:
+    """One model with its variants, as measured on the reference host."""
+    with Client(api) as client:
+        shown, variants = client.model(model), client.variants(model)
+    if output is Format.JSON:
+        show_json({**shown, "variants": variants})
+        return
+    show_row(shown, output)
+    show_rows(variants, _VARIANTS, output)
+
+
+def plan(model: Ref, selector: Selector = "", api: Api = API, output: Output = OUTPUT) -> None:
+    """What each device would run, with its upper bounds against its caps, and why; nothing is changed."""
+    with Client(api) as client:
+        rows = client.plan(model, selector)
+    if output is Format.JSON:
+        show_json(rows)
+        return
+    for row in rows:
+        row["target"] = "prune needed" if row["prune_needed"] else row["variant"] or "infeasible"
+        row["why"] = "; or ".join([row["reason"], *row["relaxations"]]) if row["reason"] else None
+    show_rows(rows, _PLAN, output)

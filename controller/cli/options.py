@@ -1,0 +1,29 @@
+"""The options that every command shares."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from controller.client import DEFAULT_API
+
+
+class Format(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+Api = Annotated[str, typer.Option("--api", envvar="HEDGEROW_API", help="The controller's address.", metavar="URL")]
+Output = Annotated[Format, typer.Option("--output", "-o", help="Tables with human units, or JSON in SI units.")]
+Selector = Annotated[
+    str, typer.Option("--selector", "-l", help="Which devices: site=north,class=camera or id=cam-1; none is all.")
+]
+API = DEFAULT_API
+OUTPUT = Format.TABLE
+
+
+def group(summary: str) -> typer.Typer:
+    """A group of commands about one noun."""
+    return typer.Typer(help=summary, no_args_is_help=True, rich_markup_mode=None)

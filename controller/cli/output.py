@@ -1,0 +1,99 @@
+"""Data on stdout, as a table for people or as JSON for programs; everything else goes to stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from agent.wire.units import Unit, format_quantity
+from controller.cli.options import Format
+from controller.client import Row
+
+Column = tuple[str, str]
+"""A heading and the key of its value; the key's suffix is the unit that it is shown in."""
+
+_UNITS = {
+    "_bytes": (Unit.BYTES, 1.0),
+    "_ms": (Unit.SECONDS, 1e-3),
+    "_celsius": (Unit.CELSIUS, 1.0),
+    "_watts": (Unit.WATTS, 1.0),
+    "_hz": (Unit.HERTZ, 1.0),
+    "_percent": (Unit.SHARE, 0.01),
+    "_share": (Unit.SHARE, 1.0),
+    "accuracy": (Unit.SHARE, 1.0),
+    "accuracy_floor": (Unit.SHARE, 1.0),
+    "_unix_s": None,
+    "_s": (Unit.SECONDS, 1.0),
+}
+_WIDE = 10_000
+
+
+def show_rows(rows: Sequence[Row], columns: Sequence[Column], output: Format) -> None:
+    if output is Format.JSON:
+        return show_json(list(rows))
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*(heading for heading, _ in columns), box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(Text(cell(key, row.get(key))) for _, key in columns))
+    # In a pipe there is no width to fit: a cut-off id is of no use to `grep`.
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE).print(table)
+    return None
+
+
+def show_row(row: Row, output: Format) -> None:
+    """One noun: a line a field, those within a field indented; what is not known is left out."""
+    if output is Format.JSON:
+        return show_json(row)
+    for key, value in row.items():
+        if isinstance(value, dict) and value:
+            print(f"{key}:")
+            show_row({f"  {name}": each for name, each in value.items()}, output)
+        elif isinstance(value, list) and value and not isinstance(value[0], dict):
+            print(f"{key}:")
+            for each in value:
+                print(f"  - {cell(key, each)}")
+        elif value not in (None, "", [], {}) and not isinstance(value, list):
+            print(f"{key}: {cell(key, value)}")
+    return None
+
+
+def show_json(value: object) -> None:
+    print(json.dumps(value, indent=2))
+
+
+def note(message: str) -> None:
+    """Progress and remarks."""
+    print(plain(message), file=sys.stderr)
+
+
+def cell(key: str, value: Any) -> str:
+    """A value in human units by the suffix of its key."""
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, dict):
+        return plain(",".join(f"{name}={each}" for name, each in value.items())) or "-"
+    if isinstance(value, int | float):
+        return _quantity(key, value)
+    return plain(str(value))
+
+
+def _quantity(key: str, value: float) -> str:
+    if key.endswith("_unix_s"):
+        return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
+    for suffix, unit in _UNITS.items():
+        if unit is not None and key.endswith(suffix):
+            return format_quantity(value * unit[1], unit[0])
+    return f"{value:g}"
+
+
+def plain(text: str) -> str:
+    """Without anything that a terminal would obey: a device may put escape sequences into its words."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

@@ -1,0 +1,107 @@
+"""`controller rollout`: start, list, status, abort."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from controller.cli.model import Ref
+from controller.cli.options import API, OUTPUT, Api, Format, Output, Selector, group
+from controller.cli.output import note, show_row, show_rows
+from controller.client import Client, ClientError, Row
+
+app = group("Rollouts: bringing a model to the devices that a selector matches, in gated waves.")
+Rollout = Annotated[str, typer.Argument(metavar="ID", help="The rollout's id.")]
+ENDED_BADLY, TIMED_OUT = 3, 4
+_POLL_S = 0.5
+_COLUMNS = (
+    ("ROLLOUT", "id"),
+    ("MODEL", "model"),
+    ("SELECTOR", "selector"),
+    ("STATE", "state"),
+    ("WAVE", "wave"),
+    ("STARTED", "started_unix_s"),
+    ("REASON", "reason"),
+)
+_DEVICES = (
+    ("DEVICE", "device"),
+    ("STANDING", "standing"),
+    ("ONLINE", "online"),
+    ("VARIANT", "variant"),
+    ("PHASE", "phase"),
+    ("BINDING", "binding"),
+    ("REASON", "reason"),
+)
+
+
+@app.command()
+def start(
+    model: Ref,
+    selector: Selector = "",
+    wave: Annotated[
+        list[float] | None, typer.Option(help="A cumulative share of the devices, once for each wave; the last is 1.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit 3 if it fails or is aborted.")] = False,
+    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to --wait before exit 4.")] = 3600.0,
+    api: Api = API,
+    output: Output = OUTPUT,
+) -> None:
+    """Start a rollout."""
+    with Client(api) as client:
+        rollout = client.start_rollout(model, selector, wave or None)
+        note(f"rollout {rollout['id']} of {rollout['model']} is {rollout['state']}")
+        if wait:
+            rollout = _wait(client, rollout, timeout_s)
+    _show(rollout, output)
+    if wait and rollout["state"] != "finished":
+        raise typer.Exit(ENDED_BADLY)
+
+
+@app.command("list")
+def list_rollouts(api: Api = API, output: Output = OUTPUT) -> None:
+    """All rollouts, newest first."""
+    with Client(api) as client:
+        show_rows(client.rollouts(), _COLUMNS, output)
+
+
+@app.command()
+def status(rollout: Rollout, api: Api = API, output: Output = OUTPUT) -> None:
+    """One rollout, with where each of its devices stands."""
+    with Client(api) as client:
+        _show(client.rollout(rollout), output)
+
+
+@app.command()
+def abort(rollout: Rollout, api: Api = API, output: Output = OUTPUT) -> None:
+    """Let no further device go; those that have the new variant keep it."""
+    with Client(api) as client:
+        _show(client.abort_rollout(rollout), output)
+
+
+def _wait(client: Client, rollout: Row, timeout_s: float) -> Row:
+    """Follow a rollout to its end, telling each change on stderr; raises `ClientError` at the timeout."""
+    deadline, told = time.monotonic() + timeout_s, ""
+    while rollout["state"] == "running":
+        if time.monotonic() > deadline:
+            raise ClientError(f"rollout {rollout['id']} is still running after {timeout_s:g} s", TIMED_OUT)
+        time.sleep(_POLL_S)
+        rollout = client.rollout(rollout["id"])
+        if _progress(rollout) != told:
+            told = _progress(rollout)
+            note(told)
+    return rollout
+
+
+def _progress(rollout: Row) -> str:
+    standings = ", ".join(f"{count} {standing}" for standing, count in sorted(rollout["devices_by_standing"].items()))
+    wave = f"wave {rollout['wave'] + 1} of {len(rollout['waves'])}"
+    return f"rollout {rollout['id']}: {rollout['state']}, {wave}: {standings}"
+
+
+def _show(rollout: Row, output: Format) -> None:
+    show_row(rollout, output)
+    if output is Format.TABLE:
+        print()
+        show_rows(rollout["devices"], _DEVICES, output)

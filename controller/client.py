@@ -1,0 +1,149 @@
+"""The API's Python client. The command line is built on it and on nothing else of the controller."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    import httpx
+
+Row = dict[str, Any]
+DEFAULT_API = "http://127.0.0.1:8080"
+FAILED, USAGE, UNREACHABLE = 1, 2, 5
+_TIMEOUT_S = 60.0
+
+
+class ClientError(Exception):
+    """Why a request had no good answer, in words for the operator, and the exit code that says so to a script."""
+
+    def __init__(self, cause: str, exit_code: int) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.exit_code = exit_code
+
+
+class Client:
+    """Rows are as the API shows them: flat, unit-suffixed keys. Every method raises `ClientError`."""
+
+    def __init__(self, api: str = DEFAULT_API, timeout_s: float = _TIMEOUT_S) -> None:
+        # A fifth of a second to import, so not before it is used: `--help` and completion never are.
+        import httpx
+
+        self._api = api.rstrip("/")
+        try:
+            # The environment's proxies are for the internet; the controller is on this host or in this network.
+            self._http = httpx.Client(base_url=f"{self._api}/api/v1", timeout=timeout_s, trust_env=False)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ClientError(f"{api!r} is no address: {error}", USAGE) from None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def health(self) -> Row:
+        return self._row("GET", "/health")
+
+    def devices(self) -> list[Row]:
+        return self._rows("/devices")
+
+    def device(self, device: str) -> Row:
+        return self._row("GET", f"/devices/{_part(device)}")
+
+    def register_device(self, profile_text: str, source: str = "profile") -> Row:
+        """`source` names the text in error messages."""
+        return self._row("POST", "/devices", {"profile_text": profile_text, "source": source})
+
+    def accept_device(self, device: str) -> Row:
+        return self._row("POST", f"/devices/{_part(device)}/accept")
+
+    def revoke_device(self, device: str) -> Row:
+        return self._row("POST", f"/devices/{_part(device)}/revoke")
+
+    def telemetry(self, device: str, limit: int = 20) -> list[Row]:
+        """The newest windows, oldest first."""
+        return self._rows(f"/devices/{_part(device)}/telemetry", limit=limit)
+
+    def models(self) -> list[Row]:
+        return self._rows("/models")
+
+    def model(self, ref: str) -> Row:
+        return self._row("GET", f"/models/{_part(ref)}")
+
+    def variants(self, ref: str) -> list[Row]:
+        return self._rows(f"/models/{_part(ref)}/variants")
+
+    def add_model(self, spec_path: str) -> Row:
+        """`spec_path` is a file on the controller's host."""
+        return self._row("POST", "/models", {"spec_path": spec_path})
+
+    def plan(self, model: str, selector: str = "") -> list[Row]:
+        return self._rows("/plan", model=model, selector=selector)
+
+    def start_rollout(self, model: str, selector: str = "", waves: list[float] | None = None) -> Row:
+        return self._row("POST", "/rollouts", {"model": model, "selector": selector, "waves": waves})
+
+    def rollouts(self) -> list[Row]:
+        return self._rows("/rollouts")
+
+    def rollout(self, rollout: str) -> Row:
+        return self._row("GET", f"/rollouts/{_part(rollout)}")
+
+    def abort_rollout(self, rollout: str) -> Row:
+        return self._row("POST", f"/rollouts/{_part(rollout)}/abort")
+
+    def incidents(self, device: str | None = None, open_only: bool = False) -> list[Row]:
+        only = {"device": device} if device is not None else {}
+        return self._rows("/incidents", open_only=open_only, **only)
+
+    def incident(self, incident: str) -> Row:
+        return self._row("GET", f"/incidents/{_part(incident)}")
+
+    def jobs(self) -> list[Row]:
+        return self._rows("/jobs")
+
+    def _rows(self, path: str, **params: Any) -> list[Row]:
+        rows: list[Row] = self._ask("GET", path, params=params)
+        return rows
+
+    def _row(self, method: str, path: str, body: Row | None = None) -> Row:
+        row: Row = self._ask(method, path, json=body)
+        return row
+
+    def _ask(self, method: str, path: str, **content: Any) -> Any:
+        import httpx
+
+        try:
+            answer = self._http.request(method, path, **content)
+        except (httpx.TransportError, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise ClientError(self._unreachable(error), UNREACHABLE) from None
+        return _read(answer, self._api)
+
+    def _unreachable(self, error: Exception) -> str:
+        reason = str(error) or type(error).__name__
+        return f"no controller answers at {self._api} ({reason}): start one with 'controller serve', or give --api"
+
+
+def _part(name: str) -> str:
+    """A name as one part of a path, whatever is in it."""
+    return quote(name, safe="")
+
+
+def _read(answer: httpx.Response, api: str) -> Any:
+    try:
+        content = answer.json()
+    except ValueError:
+        raise ClientError(f"{api} answers, but is no controller (HTTP {answer.status_code})", FAILED) from None
+    if answer.is_success:
+        return content
+    cause = content.get("error") if isinstance(content, dict) else None
+    usage = answer.status_code in (400, 422)
+    raise ClientError(str(cause or f"HTTP {answer.status_code}"), USAGE if usage else FAILED)
