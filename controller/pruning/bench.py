@@ -1,4 +1,4 @@
-"""The workbench of one job: the loaded model, its prunable groups, and how an artifact is made of a model and measured."""
+"""The workbench of one job: the loaded model, its prunable groups, and how an artifact is made and measured."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ from controller.pruning.job import Progress
 from controller.pruning.load import LoadedModel, load_model
 from controller.pruning.measure import Measured, measure
 from controller.pruning.outputs import answers
+from controller.pruning.predict import Costs, Point
 from controller.pruning.probe import sound_groups
 from controller.pruning.shelf import Shelf
 from controller.pruning.spec import ModelSpec
-from controller.pruning.structure import ChannelGroup, find_groups
+from controller.pruning.structure import ChannelGroup, Kept, find_groups
 
 PARITY_SAMPLES = 256
 _PROBE_SAMPLES = 8
@@ -43,7 +44,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Bench:
-    """What every step of a job needs. `groups` passed the soundness probe; `refused` says why the others are kept dense."""
+    """What every step of a job needs. `groups` passed the soundness probe; `refused` says why others are kept dense."""
 
     model: LoadedModel
     shelf: Shelf
@@ -89,6 +90,12 @@ class Bench:
         real = np.concatenate([self.model.data.select.inputs, self.model.data.gate.inputs])[:count]
         return np.concatenate([real, random[len(real) :]])
 
+    def note_point(self, kept: Kept, costs: Costs) -> Point:
+        """Keep what a structure was measured to cost, for the predictions of this job and of later ones."""
+        point = Point(self.work.work({root: len(channels) for root, channels in kept.items()}), costs)
+        self.shelf.add_point(point)
+        return point
+
     def build(self, module: nn.Module, samples: int, repeats: int) -> Built:
         """Export `module` and measure the bytes. Raises `ExportError`, `MeasureError`."""
         artifact = export_onnx(module, self.sample)
@@ -100,14 +107,14 @@ class Bench:
         return Built(artifact, sha256, measured)
 
     def judge(self, module: nn.Module, built: Built) -> tuple[float, Accuracy | None]:
-        """Parity with `module` (raises `ExportError`), and the artifact's accuracy on the gate split where it has labels."""
+        """Parity with `module` (raises `ExportError`), and the artifact's accuracy where the gate has labels."""
         parity = check_parity(module, built.artifact, self.inputs(PARITY_SAMPLES))
         gate = None if self.model.data is None else self.model.data.gate
         if gate is None or gate.labels is None:
             return parity, None
         outputs = run_artifact(built.artifact, gate.inputs)
         if outputs.ndim != 2 or int(gate.labels.max()) >= outputs.shape[1]:
-            raise ExportError(f"the output is {list(outputs.shape[1:])}, expected one number for each of the labels' classes")
+            raise ExportError(f"the output is {list(outputs.shape[1:])}, expected one number for each class")
         return parity, classify(outputs, gate.labels)
 
     def provenance(self) -> dict[str, object]:

@@ -1,6 +1,6 @@
-"""The process of one job: reads the request from stdin, writes progress and the result to stdout, one JSON object a line.
+"""The process of one job, `python -m controller.pruning.child`: request on stdin, progress and result on stdout.
 
-`python -m controller.pruning.child`. Ends when its stdin does, so that no job outlives the daemon that wanted it.
+One JSON object a line. Ends when its stdin does, so that no job outlives the daemon that wanted it.
 """
 
 from __future__ import annotations

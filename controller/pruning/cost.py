@@ -1,6 +1,6 @@
 """What a structure costs by arithmetic: weights, multiply-accumulates and activations as functions of the group widths.
 
-Every layer's input and output width is linear in the kept channels of the groups that touch it; its work is the product.
+Every layer's input and output width is linear in the kept channels of the groups that touch it; work is the product.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """`weights_bytes` of all layers, `macs` of one inference, `activation_bytes` at the widest layer (input and output)."""
+    """Of one inference: `activation_bytes` are input and output of the widest layer, `traffic_bytes` of all layers."""
 
     weights_bytes: float
     macs: float

@@ -17,7 +17,7 @@ class DataError(ValueError):
 
 
 class Split(NamedTuple):
-    """`inputs` are `[n, ...]` without the batch axis of one, as the model takes them; `labels` `[n]` class numbers, or None."""
+    """`inputs` `[n, ...]` as the model takes them, float32; `labels` `[n]` class numbers from 0, or None."""
 
     inputs: Floats
     labels: Labels | None = None
@@ -46,7 +46,7 @@ class Data(NamedTuple):
 
 
 def check_data(source: DataSource, sample_shape: tuple[int, ...]) -> Data:
-    """The source's splits as contiguous float32 and int64; raises `DataError` that says which split is wrong, and how."""
+    """The source's splits as contiguous float32 and int64; raises `DataError` that says which one is wrong, and how."""
     return Data(*(_check(name, getattr(source, name, None), sample_shape) for name in Data._fields))
 
 

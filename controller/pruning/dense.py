@@ -5,7 +5,6 @@ from __future__ import annotations
 from controller.core.types import JobState
 from controller.pruning.bench import Bench
 from controller.pruning.job import JobResult
-from controller.pruning.predict import Point
 from controller.pruning.structure import full
 from controller.pruning.variant import make_variant
 
@@ -18,7 +17,7 @@ def make_dense(bench: Bench) -> JobResult:
     bench.progress(0.2, "exporting and measuring")
     built = bench.build(bench.model.module, _SAMPLES, _REPEATS)
     kept = full(bench.groups)
-    bench.shelf.add_point(Point(bench.work.work({root: len(channels) for root, channels in kept.items()}), built.measured.costs))
+    bench.note_point(kept, built.measured.costs)
     bench.progress(0.8, "checking answers")
     variant = make_variant(bench, bench.model.module, built, kept, requested="", parent=None, recovery=None)
     bench.shelf.put(built.artifact, variant, kept, bench.model.module)

@@ -118,11 +118,12 @@ def _strip_part(part: Any) -> None:
 def _silence() -> Iterator[None]:
     """The exporter talks on stdout, in warnings and in logs about its own internals."""
     names = ("torch.onnx", "onnxscript", "onnx_ir", "torch.export")
+    sink = io.StringIO()
     levels = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        with warnings.catch_warnings(), contextlib.redirect_stdout(sink), contextlib.redirect_stderr(sink):
             warnings.simplefilter("ignore")
             yield
     finally:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from controller.pruning.data import Split
+from controller.pruning.outputs import first_output
 from controller.pruning.plan import Importance
 from controller.pruning.structure import ChannelGroup, Touch
 
@@ -16,8 +17,10 @@ _BATCHES, _BATCH = 16, 64
 _Score = Callable[[torch.Tensor], torch.Tensor]
 
 
-def channel_importance(model: nn.Module, groups: tuple[ChannelGroup, ...], split: Split | None, seed: int) -> Importance:
-    """For each of the model's own `groups` the importance of its channels: Taylor where there are labels, else magnitude.
+def channel_importance(
+    model: nn.Module, groups: tuple[ChannelGroup, ...], split: Split | None, seed: int
+) -> Importance:
+    """The importance of every channel of the model's own `groups`: Taylor where there are labels, else magnitude.
 
     Taylor (Molchanov et al., CVPR 2019): the squared sum of weight times gradient over everything that a channel owns,
     averaged over batches. Magnitude: the channel's squared weights, relative to the group's mean.
@@ -32,7 +35,7 @@ def channel_importance(model: nn.Module, groups: tuple[ChannelGroup, ...], split
     for _ in range(_BATCHES):
         chosen = torch.randint(len(inputs), (_BATCH,), generator=dice)
         model.zero_grad()
-        F.cross_entropy(model(inputs[chosen]), labels[chosen]).backward()
+        torch.autograd.backward(F.cross_entropy(first_output(model(inputs[chosen])), labels[chosen]))
         for group in groups:
             totals[group.root] += _scores(layers, group, _first_order) ** 2
     model.zero_grad()

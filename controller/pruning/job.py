@@ -1,7 +1,7 @@
 """Pruning jobs as plain data, and the runner that gives each one a process of its own. Imports no torch.
 
-One job a process, because the grouping library leaks state between prunes and because the operator's own model code runs
-in it. The process ends with its parent: it watches the pipe that the request came through.
+One job a process, because the grouping library leaks state between prunes and the operator's own model code runs in
+it. The process ends with its parent: it watches the pipe that the request came through.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _ERROR_TAIL_CHARS = 600
 class JobRequest:
     """`dense`: check, export and measure the model as it is. `prune`: a variant under `caps`.
 
-    `artifact_dir` takes the artifact as `<sha256>.onnx`. `start_from` names variants of the same model in it, from which a
+    `artifact_dir` takes the artifact as `<sha256>.onnx`. `start_from` names variants of the model in it, from which a
     prune may go on rather than from the dense model. `threads` is for torch; measurements always use one.
     """
 

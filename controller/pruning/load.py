@@ -42,7 +42,7 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     factory, source = resolve(spec.factory)
     module = factory()
     if not isinstance(module, nn.Module):
-        raise LoadError(f"factory {spec.factory.function}: returned {type(module).__name__}, expected a torch.nn.Module")
+        raise LoadError(f"factory {spec.factory.function}: returned {type(module).__name__}, expected an nn.Module")
     state = read_weights(spec.weights)
     try:
         module.load_state_dict(state)

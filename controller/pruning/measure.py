@@ -23,7 +23,7 @@ class MeasureError(RuntimeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Latencies are CPU time of one inference on one thread: what an idle core would take, whatever else this host does."""
+    """Latencies are CPU time of one inference on one thread: what an idle core takes, whatever else this host does."""
 
     ram_base_bytes: int
     ram_bytes: int

@@ -28,5 +28,6 @@ def first_output(output: Any) -> torch.Tensor:
 def answers(model: nn.Module, inputs: Floats) -> Floats:
     """The model's first output for each of `inputs` `[n, ...]`, in eval mode: `[n, ...]`."""
     model.eval()
-    batches = torch.from_numpy(inputs).split(_BATCH)
+    starts = range(0, len(inputs), _BATCH)
+    batches = (torch.from_numpy(inputs[start : start + _BATCH]) for start in starts)
     return np.concatenate([first_output(model(batch)).numpy() for batch in batches])

@@ -1,14 +1,15 @@
-"""Choosing widths: the least important channels go first, per cost they save, until the prediction lies inside the caps.
+"""Choosing widths: the least important channels go first, per cost they save, until the prediction is inside the caps.
 
-A greedy multiple-choice knapsack, its costs recomputed after every step because they are products of two widths. The idea
-of ranking by importance per hardware cost is HALP's (Shen et al., NeurIPS 2022).
+A greedy multiple-choice knapsack, its costs recomputed after every step because they are products of two widths. To
+rank by importance per hardware cost is HALP's idea (Shen et al., NeurIPS 2022).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
-from controller.core.types import Caps
+from controller.core.types import Caps, Constraint
 from controller.pruning.cost import Work, WorkModel
 from controller.pruning.predict import Costs
 
@@ -48,14 +49,14 @@ def choose_widths(
         over = {which for which, share in predict(now).shares(caps).items() if share > 1}
         if not over:
             return widths
-        choice = _cheapest_step(widths, dense, ranked, work, now, lambda each: _excess(predict(each), caps, over))
+        choice = _cheapest_step(widths, dense, ranked, work, now, partial(_excess, predict, caps, frozenset(over)))
         if choice is None:
             return widths
         widths[choice[0]] = choice[1]
 
 
-def _excess(costs: Costs, caps: Caps, over: set[object]) -> float:
-    return sum(share for which, share in costs.shares(caps).items() if which in over)
+def _excess(predict: Callable[[Work], Costs], caps: Caps, over: frozenset[Constraint], work: Work) -> float:
+    return sum(share for which, share in predict(work).shares(caps).items() if which in over)
 
 
 def _cheapest_step(

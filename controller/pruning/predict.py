@@ -23,7 +23,7 @@ _SLOPE_RANGE = (0.4, 2.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """Measured, or predicted: model RAM above the runtime's base, the artifact's size, p95 CPU time of one inference."""
+    """Measured or predicted: model RAM above the runtime's base, the artifact's size, p95 CPU time of one inference."""
 
     ram_bytes: float
     storage_bytes: float

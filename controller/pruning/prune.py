@@ -11,7 +11,7 @@ from controller.pruning.job import JobResult
 from controller.pruning.predict import Costs, binding
 from controller.pruning.probe import unsound
 from controller.pruning.recover import Recovered, recover
-from controller.pruning.search import Found, Stage, TooTight, note_point, plan, search, stage_importance
+from controller.pruning.search import Found, Stage, TooTight, plan, search, stage_importance
 from controller.pruning.spec import Recovery
 from controller.pruning.structure import StructureError, cut, full
 from controller.pruning.variant import make_variant
@@ -50,12 +50,10 @@ def _know_dense(bench: Bench) -> None:
         return
     bench.progress(0.1, "measuring the dense model")
     built = bench.build(bench.model.module, _SAMPLES, 1)
-    note_point(bench, full(bench.groups), built.measured.costs)
+    bench.note_point(full(bench.groups), built.measured.costs)
 
 
-def _recover_and_ship(
-    bench: Bench, stage: Stage, found: Found, caps: Caps, start_from: tuple[str, ...]
-) -> JobResult:
+def _recover_and_ship(bench: Bench, stage: Stage, found: Found, caps: Caps, start_from: tuple[str, ...]) -> JobResult:
     kept, budget = found.kept, bench.model.spec.recovery
     for attempt in range(_ATTEMPTS):
         reason = unsound(bench.model.module, bench.probes, bench.groups, kept)
@@ -66,7 +64,7 @@ def _recover_and_ship(
         stage = Stage(module if recovery is None else recovery.module, kept, stage.parent)
         bench.progress(0.7 + 0.05 * attempt, "exporting and measuring what ships")
         built = bench.build(stage.module, _SAMPLES, _REPEATS)
-        point = note_point(bench, kept, built.measured.costs)
+        point = bench.note_point(kept, built.measured.costs)
         if binding(built.measured.costs, caps)[1] <= 1:
             return _ship(bench, stage, built, recovery, caps, start_from)
         # Narrower by at least a step, from the recovered weights; these need less of the budget than the first time.
@@ -79,7 +77,11 @@ def _recover(bench: Bench, module: nn.Module, budget: Recovery, share: float) ->
     data = bench.model.data
     if data is None:
         return None
-    return recover(module, data, bench.teacher, budget, bench.seed, lambda done, text: bench.progress(share + 0.3 * done, text))
+
+    def progress(done: float, text: str) -> None:
+        bench.progress(share + 0.3 * done, text)
+
+    return recover(module, data, bench.teacher, budget, bench.seed, progress)
 
 
 def _half(budget: Recovery) -> Recovery:
@@ -140,6 +142,7 @@ def _against(costs: Costs, caps: Caps) -> str:
         ("storage", costs.storage_bytes, caps.storage_bytes, Unit.BYTES),
         ("p95 latency", costs.latency_s, caps.latency_s, Unit.SECONDS),
     )
+    set_pairs = [(name, cost, cap, unit) for name, cost, cap, unit in pairs if cap is not None]
     return ", ".join(
-        f"{name} {format_quantity(cost, unit)} of {format_quantity(cap, unit)}" for name, cost, cap, unit in pairs if cap
+        f"{name} {format_quantity(cost, unit)} of {format_quantity(cap, unit)}" for name, cost, cap, unit in set_pairs
     )

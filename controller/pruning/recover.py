@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
@@ -54,9 +55,9 @@ def recover(
     best, best_score = copy.deepcopy(model), _score(model, data.select)
     optimiser = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=_DECAY)
     epochs = 0
-    while (share := _share_used(budget, epochs, 0.0, began_s)) < 1:
+    while (share := _share_used(budget, began_s, epochs, 0.0)) < 1:
         progress(share, f"recovering, epoch {epochs + 1}")
-        _train_epoch(model, optimiser, data.train, teacher, dice, lambda done: _share_used(budget, epochs, done, began_s))
+        _train_epoch(model, optimiser, data.train, teacher, dice, partial(_share_used, budget, began_s, epochs))
         epochs += 1
         recalibrate(model, data.train, dice)
         score = _score(model, data.select)
@@ -67,7 +68,7 @@ def recover(
 
 @torch.no_grad()
 def recalibrate(model: nn.Module, split: Split, dice: torch.Generator) -> None:
-    """Replace every BatchNorm's running statistics by those of about a thousand inputs, each batch weighing the same."""
+    """Replace every BatchNorm's running statistics by those of about a thousand inputs, every batch alike."""
     norms = [layer for layer in model.modules() if isinstance(layer, _BATCH_NORM) and layer.track_running_stats]
     if not norms:
         return
@@ -86,7 +87,7 @@ def recalibrate(model: nn.Module, split: Split, dice: torch.Generator) -> None:
     model.eval()
 
 
-def _share_used(budget: Recovery, epochs: int, done: float, began_s: float) -> float:
+def _share_used(budget: Recovery, began_s: float, epochs: int, done: float) -> float:
     if budget.epochs is not None:
         return min(1.0, (epochs + done) / budget.epochs) if budget.epochs else 1.0
     assert budget.cpu_s is not None
@@ -114,7 +115,7 @@ def _train_epoch(
         output = first_output(model(inputs[chosen]))
         loss = _loss(output, targets[chosen], None if labels is None else labels[chosen])
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
 
 

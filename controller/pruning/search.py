@@ -1,6 +1,6 @@
 """Finding the widest structure whose artifact *measures* inside the caps: predict, build, measure, correct, repeat.
 
-The loop is NetAdapt's (Yang et al., ECCV 2018), with predictions between the measurements so that two or three exports do.
+The loop is NetAdapt's (Yang et al., ECCV 2018), with predictions between the measurements so that few exports do.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def search(bench: Bench, stage: Stage, caps: Caps) -> Found | TooTight:
         tried.add(widths)
         bench.progress(0.15 + 0.05 * number, f"measuring a candidate of {_share_kept(bench, kept):.0%} of the weights")
         built = bench.build(cut(stage.module, bench.sample, stage.kept, kept), _SAMPLES, _REPEATS)
-        points.append(note_point(bench, kept, built.measured.costs))
+        points.append(bench.note_point(kept, built.measured.costs))
         which, use = binding(built.measured.costs, caps)
         if use <= 1 and (best is None or use > best.use):
             best = Found(kept, built.measured.costs, which, use)
@@ -101,12 +101,6 @@ def stage_importance(bench: Bench, stage: Stage) -> Importance:
     groups = tuple(group for group in find_groups(stage.module, bench.sample)[0] if group.root in sound)
     data = bench.model.data
     return channel_importance(stage.module, groups, None if data is None else data.train, bench.seed)
-
-
-def note_point(bench: Bench, kept: Kept, costs: Costs) -> Point:
-    point = Point(bench.work.work({root: len(channels) for root, channels in kept.items()}), costs)
-    bench.shelf.add_point(point)
-    return point
 
 
 def _most_important(kept: tuple[int, ...], importance: Sequence[float], width: int) -> tuple[int, ...]:

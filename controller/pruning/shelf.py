@@ -31,21 +31,19 @@ class Kin:
 
     def share(self, caps: Caps) -> float:
         """Its highest cost over cap."""
-        costs = Costs(
-            ram_bytes=self.variant.ram_bytes,
-            storage_bytes=self.variant.size_bytes,
-            latency_s=self.variant.latency_p95_s,
-        )
-        return max(costs.shares(caps).values(), default=0.0)
+        return max(self._costs.shares(caps).values(), default=0.0)
 
     def above(self, caps: Caps) -> bool:
         """True where it exceeds every cap, so that a variant under them can be cut from it."""
-        costs = Costs(
+        return all(share > 1 for share in self._costs.shares(caps).values())
+
+    @property
+    def _costs(self) -> Costs:
+        return Costs(
             ram_bytes=self.variant.ram_bytes,
             storage_bytes=self.variant.size_bytes,
             latency_s=self.variant.latency_p95_s,
         )
-        return all(share > 1 for share in costs.shares(caps).values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class Shelf:
     digest: str
 
     def put(self, artifact: bytes, variant: Variant, kept: Kept, module: nn.Module) -> None:
-        """Keep the artifact for devices, and the weights for later prunes. The artifact is on disk when this returns."""
+        """Keep the artifact for devices, the weights for later prunes. The artifact is on disk when this returns."""
         metadata = {
             "model_digest": self.digest,
             "kept": json.dumps(kept),

@@ -40,7 +40,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
-    """One model, as its owner declares it. Of the input either `input_shape` (batch of 1 first) or an example file is set.
+    """One model, as its owner declares it. Either `input_shape` (a batch of 1 first) or `input_example` is set.
 
     Without `data` nothing is recovered but left as pruned, and accuracy stays unverified.
     """
@@ -80,8 +80,8 @@ def parse_spec(text: str, path: Path) -> ModelSpec:
 
     shape, example = _input(top.need("input", top.section("input")), folder)
     spec = ModelSpec(
-        name=top.need("name", top.take("name", lambda value: _match(_NAME, value, "lower-case letters, digits and -"))),
-        version=top.need("version", top.take("version", lambda value: _match(_VERSION, value, "letters, digits, . _ -"))),
+        name=top.need("name", top.take("name", _name)),
+        version=top.need("version", top.take("version", _version_text)),
         factory=top.need("factory", top.take("factory", reference)),
         weights=top.need("weights", top.take("weights", lambda value: _weights(value, folder))),
         input_shape=shape,
@@ -93,6 +93,14 @@ def parse_spec(text: str, path: Path) -> ModelSpec:
     )
     top.done()
     return spec
+
+
+def _name(value: Any) -> str:
+    return _match(_NAME, value, "lower-case letters, digits and -")
+
+
+def _version_text(value: Any) -> str:
+    return _match(_VERSION, value, "letters, digits, . _ -")
 
 
 def _match(pattern: re.Pattern[str], value: Any, allowed: str) -> str:
@@ -137,7 +145,7 @@ def _input(section: Section, folder: Path) -> tuple[tuple[int, ...] | None, Path
 def _shape(value: Any) -> tuple[int, ...]:
     sizes = tuple(value) if isinstance(value, list) else ()
     if len(sizes) < 2 or sizes[0] != 1 or any(type(size) is not int or size < 1 for size in sizes):
-        raise WireError(f"{value!r}: a list of sizes above 0 is allowed, the first one 1 (the batch), as in [1, 3, 32, 32]")
+        raise WireError(f"{value!r}: a list of sizes is allowed, the first one 1 (the batch), as in [1, 3, 32, 32]")
     return sizes
 
 

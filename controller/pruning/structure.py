@@ -1,7 +1,7 @@
 """Which channels of a model are kept: the groups that must go together, and cutting a model down to a structure.
 
-Grouping is by torch-pruning's dependency graph (Fang et al., DepGraph, CVPR 2023). A fresh graph is traced for every cut,
-and every dict is passed, because the library keeps state in mutable default arguments.
+Grouping is by torch-pruning's dependency graph (Fang et al., DepGraph, CVPR 2023). A fresh graph is traced for every
+cut, and every dict is passed, because the library keeps state in mutable default arguments.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class StructureError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """How one layer takes part in a group: its output (or else input) channels `rows[i]` go with channel i of the root."""
+    """How one layer takes part in a group: its output (or input) channels `rows[i]` go with channel i of the root."""
 
     layer: str
     output: bool

@@ -1,7 +1,7 @@
 """Smartwatch movements: windows of six inertial channels, seven shoulder exercises, ten people.
 
-The series come with the seglearn package (D. Burns et al., 2018, BSD licence), 50 Hz, accelerometer and gyroscope. People,
-not windows, are split: what the gate measures is a person whom nothing was fitted to.
+The series come with the seglearn package (D. Burns et al., 2018, BSD licence), 50 Hz, accelerometer and gyroscope.
+People, not windows, are split: what the gate measures is a person whom nothing was fitted to.
 """
 
 from __future__ import annotations

@@ -100,7 +100,7 @@ def data() -> Data:
     return load_watch()
 
 
-def train(cache_dir: Path, progress: Callable[[str], None] = lambda _: None, recipe: Recipe = Recipe()) -> Path:  # noqa: B008 - frozen
+def train(cache_dir: Path, progress: Callable[[str], None] = lambda _: None, recipe: Recipe = Recipe()) -> Path:
     """The weights' file in `cache_dir`, trained first unless the same code, data and recipe already made it."""
     windows = data()
     key = _made_from(windows, recipe)
@@ -145,8 +145,12 @@ def write_replay(path: Path, windows: int = 256, seed: int = 0) -> Path:
     return path
 
 
+def _source() -> str:
+    return inspect.getsource(sys.modules[__name__])
+
+
 def _made_from(windows: Data, recipe: Recipe) -> str:
-    parts = (inspect.getsource(sys.modules[__name__]), json.dumps(asdict(recipe)), data_digest(windows), torch.__version__)
+    parts = (_source(), json.dumps(asdict(recipe)), data_digest(windows), torch.__version__)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
@@ -165,7 +169,7 @@ def _fit(split: Split, recipe: Recipe, progress: Callable[[str], None]) -> nn.Mo
             logits = model(_augmented(inputs[chosen], recipe, dice))
             loss = F.cross_entropy(logits, labels[chosen], label_smoothing=recipe.smoothing)
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
             schedule.step()
         left_s = (time.monotonic() - began) / (epoch + 1) * (recipe.epochs - epoch - 1)
