@@ -10,8 +10,6 @@ import msgspec
 from agent.wire.errors import Failure
 from agent.wire.messages import Assignment, Result, Trial
 
-REMEMBERED = 16
-
 
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
     """A variant that is whole on disk and passed its trial here. `confirmed` once it has served a window.
@@ -37,17 +35,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     trial: Trial | None = None
 
 
-class Bad(msgspec.Struct, frozen=True, kw_only=True):
-    """A digest that failed here under this very assignment; only a newer one may try it again."""
-
-    sha256: str
-    epoch: int
-    seq: int
-    failure: Failure
-
-
 class Record(msgspec.Struct, frozen=True, kw_only=True):
     """`latest` carries the high-water mark: nothing at or below its (epoch, seq) is ever obeyed again.
+
+    So what failed stays failed: with `outcome` set, `latest` is not tried again, and only a newer assignment may name
+    its digest once more. A slot that was rolled back is in neither place any longer.
 
     `starts` counts starts of the active slot, and `trials` those of the latest assignment's trial, that nothing has
     confirmed yet; both are written before the start, so that a start that takes the device down is counted.
@@ -60,7 +52,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome | None = None
     starts: int = 0
     trials: int = 0
-    bad: tuple[Bad, ...] = ()
     trusted_unix_s: float = 0.0
 
     @property
@@ -78,9 +69,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         """The artifacts that must stay on disk."""
         slots = {slot.sha256 for slot in (self.active, self.previous) if slot is not None}
         return frozenset(slots | ({self.pending.sha256} if self.pending else set()))
-
-    def is_bad(self, sha256: str) -> bool:
-        return any(each.sha256 == sha256 for each in self.bad)
 
 
 def without_blocks(assignment: Assignment) -> Assignment:

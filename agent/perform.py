@@ -1,0 +1,194 @@
+"""Doing what `agent.step` decided: one exhaustive match over the effects. What can fail answers with an event.
+
+A medium that is full or broken must not stop inference: what cannot be written is logged, and tried again where it
+matters.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from agent.config import Config
+from agent.link import Link
+from agent.record import Record
+from agent.slots import Slots
+from agent.spool import Spool
+from agent.step import Event, effects, events
+from agent.wire.errors import Failure
+from agent.wire.messages import Message, Telemetry, Window, encode
+from agent.wire.topics import RETAINED, Leaf, topic
+from agent.workers import Workers, worker_spec
+
+BATCH_WINDOWS = 50
+
+_log = logging.getLogger("agent")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """What effects are performed with; `boot` is the one that new windows belong to."""
+
+    config: Config
+    boot: str
+    link: Link
+    slots: Slots
+    spool: Spool
+    workers: Workers
+    answer: Callable[[Event], None]
+
+
+class Performer:
+    def __init__(self, hands: Hands) -> None:
+        self._hands = hands
+        self._device = hands.config.profile.device
+        self._unsaved: Record | None = None
+        self._spool_fails = False
+
+    def tick(self) -> None:
+        """Save again what could not be saved."""
+        if self._unsaved is not None:
+            self._save(self._unsaved)
+
+    def perform(self, effect: effects.Effect) -> None:  # noqa: PLR0912 - one branch an effect
+        hands = self._hands
+        match effect:
+            case effects.Publish(leaf, message):
+                self._publish(leaf, message)
+            case effects.Subscribe(filters):
+                hands.link.subscribe(filters)
+            case effects.Unsubscribe(filters):
+                hands.link.unsubscribe(filters)
+            case effects.SaveRecord(record):
+                self._save(record)
+            case effects.Collect(keep):
+                hands.slots.collect(keep)
+            case effects.Prepare():
+                self._prepare(effect)
+            case effects.StoreBlock():
+                self._store(effect)
+            case effects.FinishDownload():
+                self._finish(effect)
+            case effects.StartWorker():
+                self._start(effect)
+            case effects.Go(worker):
+                hands.workers.go(worker)
+            case effects.StopWorker(worker, at_once):
+                hands.workers.stop(worker, time.monotonic(), at_once=at_once)
+            case effects.Spool(window):
+                self._spool(window)
+            case effects.SendBatch():
+                self._send_batch()
+            case effects.Free(boot, seq):
+                hands.spool.free(boot, seq)
+            case effects.Note(what, fields):
+                _log.info("event=%s%s", what, "".join(f" {key}={quoted(value)}" for key, value in fields.items()))
+            case _:
+                assert_never(effect)
+
+    def _publish(self, leaf: Leaf, message: Message) -> int | None:
+        where = topic(self._device, leaf)
+        return self._hands.link.publish(where, encode(message), retain=leaf in RETAINED)
+
+    def _save(self, record: Record) -> None:
+        try:
+            self._hands.slots.save(record)
+        except OSError as error:
+            if self._unsaved is None:
+                _log.error("event=record_not_saved reason=%s", quoted(error))
+            self._unsaved = record
+            return
+        self._unsaved = None
+
+    def _prepare(self, effect: effects.Prepare) -> None:
+        wanted, slots = effect.assignment, self._hands.slots
+        missing, short, detail = frozenset[int](), 0, ""
+        try:
+            missing = slots.missing(wanted)
+            short = slots.shortage_bytes(wanted)
+        except OSError as error:
+            short, detail = 1, str(error)
+        failure = Failure.NO_SPACE if short else None
+        detail = detail or (f"{short} bytes short of room for {wanted.size_bytes}" if short else "")
+        now_s = time.monotonic()
+        self._hands.answer(
+            events.Prepared(now_s=now_s, sha256=wanted.sha256, missing=missing, failure=failure, detail=detail)
+        )
+
+    def _store(self, effect: effects.StoreBlock) -> None:
+        try:
+            self._hands.slots.store(effect.sha256, effect.offset_bytes, effect.data)
+        except OSError as error:
+            self._downloaded(effect.sha256, _failure(error), str(error))
+
+    def _finish(self, effect: effects.FinishDownload) -> None:
+        sha256 = effect.assignment.sha256
+        try:
+            right = self._hands.slots.finish(effect.assignment)
+        except OSError as error:
+            self._downloaded(sha256, _failure(error), str(error))
+            return
+        wrong = None if right else Failure.BAD_DIGEST
+        self._downloaded(sha256, wrong, "" if right else "its blocks are right and the whole is not")
+
+    def _downloaded(self, sha256: str, failure: Failure | None, detail: str) -> None:
+        now_s = time.monotonic()
+        self._hands.answer(events.Downloaded(now_s=now_s, sha256=sha256, failure=failure, detail=detail))
+
+    def _start(self, effect: effects.StartWorker) -> None:
+        hands, wanted = self._hands, effect.assignment
+        try:
+            if not hands.slots.is_whole(wanted.sha256):
+                self._died(effect.worker, "the artifact is gone or damaged", Failure.BAD_DIGEST)
+                return
+            config = hands.config
+            spec = worker_spec(
+                wanted,
+                str(hands.slots.path(wanted.sha256)),
+                judged=effect.judged,
+                window_s=config.window_s,
+                replay=str(config.replay) if config.replay else None,
+                slowdown=config.slowdown,
+            )
+            hands.workers.start(effect.worker, spec)
+        except OSError as error:
+            self._died(effect.worker, str(error), Failure.CRASHED)
+
+    def _died(self, worker: int, detail: str, failure: Failure) -> None:
+        now_s = time.monotonic()
+        self._hands.answer(events.WorkerDied(now_s=now_s, worker=worker, detail=detail, failure=failure))
+
+    def _spool(self, window: Window) -> None:
+        try:
+            self._hands.spool.append(self._hands.boot, window)
+        except sqlite3.Error as error:
+            if not self._spool_fails:
+                _log.error("event=window_lost reason=%s", quoted(error))
+            self._spool_fails = True
+            return
+        self._spool_fails = False
+
+    def _send_batch(self) -> None:
+        batch = self._hands.spool.batch(BATCH_WINDOWS)
+        if batch is None:
+            return
+        boot, windows = batch
+        dropped = self._hands.spool.dropped(boot)
+        message = Telemetry(device=self._device, boot=boot, windows=windows, dropped=dropped)
+        if self._publish(Leaf.TELEMETRY, message) is not None:
+            self._hands.answer(events.BatchSent(now_s=time.monotonic(), boot=boot, seq=windows[-1].seq))
+
+
+def quoted(value: object) -> str:
+    """`value` as one field of a log line."""
+    text = str(value)
+    return repr(text) if not text or any(each.isspace() or each in "='\"" for each in text) else text
+
+
+def _failure(error: OSError) -> Failure:
+    return Failure.NO_SPACE if error.errno in (errno.ENOSPC, errno.EDQUOT) else Failure.CRASHED

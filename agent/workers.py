@@ -1,0 +1,170 @@
+"""Inference workers as child processes: their pipes, their threads, their end. Threads only enqueue.
+
+A worker ends when its stdin does, so none outlives the supervisor, however that dies.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from agent.wire.messages import Assignment
+from agent.wire.work import Go, TrialLine, WindowLine, WorkerSpec, read_line, to_line
+
+GRACE_S = 3.0
+TRIAL_S = 15.0
+SAMPLES_MIN, SAMPLES_MAX = 40, 200
+STDERR_LINES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A worker wrote a line."""
+
+    worker: int
+    line: TrialLine | WindowLine
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A worker's process is gone; `detail` is its exit and the last of its stderr."""
+
+    worker: int
+    detail: str
+
+
+WorkerNews = Said | Ended
+
+
+def worker_spec(
+    assignment: Assignment,
+    path: str,
+    *,
+    judged: bool,
+    window_s: float,
+    replay: str | None,
+    slowdown: float | None,
+) -> WorkerSpec:
+    """What a worker is told. Not `judged`: the start of an accepted variant, short and not held to the latency cap."""
+    return WorkerSpec(
+        path=path,
+        sha256=assignment.sha256,
+        ram_total_bytes=assignment.ram_total_bytes,
+        ram_model_bytes=assignment.ram_model_bytes,
+        latency_p95_ms=assignment.latency_p95_ms if judged else None,
+        golden_seed=assignment.golden_seed,
+        golden_outputs=assignment.golden_outputs,
+        golden_tolerance=assignment.golden_tolerance,
+        warmup=20 if judged else 3,
+        samples=_samples(assignment.latency_p95_ms) if judged else 5,
+        emulated_slowdown=slowdown,
+        rate_hz=assignment.rate_hz,
+        replay=replay,
+        window_s=window_s,
+    )
+
+
+def _samples(latency_p95_ms: float | None) -> int:
+    """As many as fit into `TRIAL_S` at the cap, within what makes a p95 mean something."""
+    if latency_p95_ms is None:
+        return SAMPLES_MAX
+    return max(SAMPLES_MIN, min(SAMPLES_MAX, int(TRIAL_S * 1e3 / latency_p95_ms)))
+
+
+class Workers:
+    """The worker processes by number. All methods are called from one thread; `tell` is called from many."""
+
+    def __init__(self, tell: Callable[[WorkerNews], None]) -> None:
+        self._tell = tell
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._ending: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
+
+    def start(self, worker: int, spec: WorkerSpec) -> None:
+        """Raises `OSError` where the process cannot be started."""
+        command = [sys.executable, "-m", "agent.worker"]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
+        self._running[worker] = process
+        threading.Thread(target=self._read, args=(worker, process), name=f"worker-{worker}", daemon=True).start()
+        self._write(worker, spec)
+
+    def go(self, worker: int) -> None:
+        self._write(worker, Go())
+
+    def stop(self, worker: int, now_s: float, *, at_once: bool = False) -> None:
+        """End a worker: its stdin closes, and if it is still there after `GRACE_S` (`at_once`: now) it is killed."""
+        process = self._running.pop(worker, None)
+        if process is None:
+            return
+        _close_stdin(process)
+        if at_once:
+            process.kill()
+        self._ending[worker] = (process, now_s + GRACE_S)
+
+    def tick(self, now_s: float) -> None:
+        """Kill those whose time is over, forget those that are gone."""
+        for worker, (process, until_s) in list(self._ending.items()):
+            if process.poll() is not None:
+                del self._ending[worker]
+            elif now_s >= until_s:
+                process.kill()
+
+    def close(self) -> None:
+        """End them all and wait until they are gone, at most `GRACE_S` each."""
+        processes = [*self._running.values(), *(process for process, _ in self._ending.values())]
+        for process in processes:
+            _close_stdin(process)
+        for process in processes:
+            try:
+                process.wait(GRACE_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _write(self, worker: int, message: msgspec.Struct) -> None:
+        process = self._running.get(worker)
+        if process is None or process.stdin is None:
+            return
+        try:
+            process.stdin.write(to_line(message))
+        except BrokenPipeError:
+            return  # it died just now; its thread says so
+
+    def _read(self, worker: int, process: subprocess.Popen[bytes]) -> None:
+        """The worker's own thread here: hand on its lines, then its end."""
+        tail: deque[str] = deque(maxlen=STDERR_LINES)
+        errors = threading.Thread(target=_drain, args=(process, tail), daemon=True)
+        errors.start()
+        trouble = ""
+        assert process.stdout is not None  # a pipe, see `start`
+        for line in process.stdout:
+            try:
+                self._tell(Said(worker, read_line(line)))
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                trouble = f"not a line of the protocol: {error}; "
+                process.kill()
+                break
+        code = process.wait()
+        errors.join(1.0)
+        self._tell(Ended(worker, f"{trouble}{_exit(code)}{': ' if tail else ''}{' | '.join(tail)}"))
+
+
+def _drain(process: subprocess.Popen[bytes], tail: deque[str]) -> None:
+    assert process.stderr is not None  # a pipe, see `start`
+    for line in process.stderr:
+        tail.append(line.decode(errors="replace").strip()[:200])
+
+
+def _exit(code: int) -> str:
+    return f"signal {-code}" if code < 0 else f"exit {code}"
+
+
+def _close_stdin(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
