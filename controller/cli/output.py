@@ -59,8 +59,15 @@ def show_row(row: Row, output: Format) -> None:
             for each in value:
                 print(f"  - {cell(key, each)}")
         elif value not in (None, "", [], {}) and not isinstance(value, list):
-            print(f"{key}: {cell(key, value)}")
+            print(f"{_label(key, value)}: {cell(key, value)}")
     return None
+
+
+def _label(key: str, value: Any) -> str:
+    """The key, without the suffix of the unit that its value is then written with."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    suffix = next((each for each in _UNITS if each.startswith("_") and key.endswith(each)), "")
+    return key.removesuffix(suffix) if is_number else key
 
 
 def show_json(value: object) -> None:

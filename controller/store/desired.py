@@ -16,11 +16,11 @@ class DesiredRows(Rows):
         self._put(desired, to_row(item))
 
     def finish_desired(
-        self, device: str, epoch: int, seq: int, *, result: str, reason: str, finished_unix_s: float
+        self, device: str, epoch: int, seq: int, *, result: str, reason: str, when_unix_s: float
     ) -> None:
         """Record how an assignment ended; one that was never issued is ignored, a device may report anything."""
         key = tuple_(desired.c.device, desired.c.epoch, desired.c.seq) == (device, epoch, seq)
-        ended = {"result": result, "reason": reason, "finished_unix_s": finished_unix_s}
+        ended = {"result": result, "reason": reason, "finished_unix_s": when_unix_s}
         self._connection.execute(update(desired).where(key).values(ended))
 
     def latest_desired(self, device: str) -> Desired | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from controller.core import calibrate
 from controller.core.selector import parse_selector
-from controller.core.types import Device, Incident, Model, Placement, PruneJob, Rollout, Variant
+from controller.core.types import Device, DeviceState, Incident, Model, Placement, PruneJob, Rollout, Variant
 from controller.web.device_views import Json, envelope_view, short
 from controller.web.facts import DeviceFacts
 
@@ -114,9 +114,10 @@ def rollout_view(rollout: Rollout) -> Json:
 
 
 def rollout_detail(rollout: Rollout, facts: Sequence[DeviceFacts]) -> Json:
-    """A rollout with its devices: those that its selector matches now, late joiners with them."""
+    """A rollout with its devices: the accepted ones that its selector matches now, late joiners with them."""
     selector = parse_selector(rollout.selector)
-    devices = [_member(rollout, each) for each in facts if selector.matches(each.device)]
+    members = [each for each in facts if each.device.state is DeviceState.ACCEPTED and selector.matches(each.device)]
+    devices = [_member(rollout, each) for each in members]
     return {
         **rollout_view(rollout),
         "devices": devices,
