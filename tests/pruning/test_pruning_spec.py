@@ -1,0 +1,115 @@
+"""What a model spec allows, and how it says where it is wrong."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from agent.wire.errors import WireError
+from controller.pruning.load import LoadError, load_model, read_weights
+from controller.pruning.spec import load_spec
+
+GOOD = """\
+name: digits
+version: "2"
+factory: net.py:build
+weights: weights.pt
+input:
+  shape: [1, 4]
+data: net.py:data
+accuracy:
+  floor: 85 %
+recover:
+  budget: 10 s
+seed: 3
+"""
+NET = """\
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "net.py").write_text(NET)
+    torch.save(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).state_dict(), tmp_path / "weights.pt")
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "model.yaml").write_text(text)
+    return folder / "model.yaml"
+
+
+def test_a_whole_spec_is_read_in_si_units(folder: Path) -> None:
+    spec = load_spec(write(folder, GOOD))
+    assert (spec.ref, spec.accuracy_floor, spec.recovery.cpu_s, spec.seed) == ("digits@2", 0.85, 10.0, 3)
+    assert spec.weights == (folder / "weights.pt").resolve()
+    assert spec.input_shape == (1, 4)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("name: digits", "name: Digits!", 1, "name"),
+        ("factory: net.py:build", "factory: net.py", 3, "'file.py:function' is allowed"),
+        ("factory: net.py:build", "factory: gone.py:build", 3, "no such file"),
+        ("weights: weights.pt", "weights: net.py", 4, ".safetensors, .pt, .pth"),
+        ("shape: [1, 4]", "shape: [2, 4]", 6, "the first one 1"),
+        ("shape: [1, 4]", "size: 4", 6, "allowed here: shape, example"),
+        ("floor: 85 %", "floor: 85 ms", 9, "accuracy.floor"),
+        ("budget: 10 s", "budget: 10 lines", 11, "recover.budget"),
+        ("seed: 3", "sed: 3", 12, "unknown key; allowed here"),
+    ],
+)
+def test_an_error_names_file_line_key_and_what_is_allowed(
+    folder: Path, old: str, new: str, line: int, says: str
+) -> None:
+    path = write(folder, GOOD.replace(old, new))
+    with pytest.raises(WireError) as caught:
+        load_spec(path)
+    assert f"model.yaml:{line}:" in str(caught.value)
+    assert says in str(caught.value)
+
+
+def test_budget_and_epochs_exclude_each_other(folder: Path) -> None:
+    with pytest.raises(WireError, match="either 'budget'"):
+        load_spec(write(folder, GOOD.replace("budget: 10 s", "budget: 10 s\n  epochs: 2")))
+
+
+def test_a_pickle_with_code_is_refused_and_not_run(tmp_path: Path) -> None:
+    class Trap:
+        def __reduce__(self) -> tuple[object, tuple[str, str]]:
+            return open, (str(tmp_path / "sprung"), "w")
+
+    (tmp_path / "weights.pt").write_bytes(pickle.dumps(Trap()))
+    with pytest.raises(LoadError, match="state_dict"):
+        read_weights(tmp_path / "weights.pt")
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_whole_saved_module_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    torch.save(nn.Linear(2, 2), tmp_path / "weights.pt")
+    with pytest.raises(LoadError, match=r"model\.state_dict\(\)"):
+        read_weights(tmp_path / "weights.pt")
+
+
+def test_the_digest_follows_weights_spec_and_source(folder: Path) -> None:
+    text = GOOD.replace("data: net.py:data\n", "")
+    first = load_model(load_spec(write(folder, text))).digest
+    assert load_model(load_spec(write(folder, text + "# a comment\n"))).digest == first
+    assert load_model(load_spec(write(folder, text.replace("85", "80")))).digest != first
+    torch.save(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).state_dict(), folder / "weights.pt")
+    assert load_model(load_spec(write(folder, text))).digest != first
+
+
+def test_weights_that_do_not_fit_say_so(folder: Path) -> None:
+    torch.save(nn.Linear(4, 2).state_dict(), folder / "weights.pt")
+    with pytest.raises(LoadError, match="does not fit"):
+        load_model(load_spec(write(folder, GOOD.replace("data: net.py:data\n", ""))))
