@@ -55,7 +55,7 @@ def answer(tx: Tx, intent: Intent, now_unix_s: float) -> str:
 
 
 def _register(tx: Tx, text: str, source: str, now_unix_s: float) -> str:
-    """An operator's registration is an acceptance; registering again replaces the profile and keeps what was learned."""
+    """An operator's registration is an acceptance; again, it replaces the profile and keeps what was learned."""
     device = declared(text, source, DeviceState.ACCEPTED, now_unix_s, None)
     known = tx.get_device(device.id)
     device = declared(text, source, DeviceState.ACCEPTED, now_unix_s, known)
@@ -107,7 +107,7 @@ def _start_rollout(tx: Tx, intent: StartRollout, now_unix_s: float) -> str:
     if dense is None:
         raise IntentError(409, f"model {model.ref} is not measured yet; 'model show {model.ref}' says how it is going")
     if dense.accuracy is None and not intent.allow_unverified:
-        raise IntentError(409, f"model {model.ref} has unverified accuracy (its spec names no data); allow it explicitly")
+        raise IntentError(409, f"model {model.ref} has unverified accuracy (no data in its spec): allow it explicitly")
     waves = intent.waves or Rollout(id="", model="", selector="").waves
     if list(waves) != sorted(waves) or waves[0] <= 0 or waves[-1] != 1.0:
         raise IntentError(400, f"waves {waves}: growing shares above 0 that end at 1 are allowed, as in 0.1,0.5,1")

@@ -16,8 +16,8 @@ from typing import IO
 from agent.link import MqttLink
 from controller.broker import broker_from
 from controller.config import Settings, settings
-from controller.core.fit import fit
 from controller.core.decide import placement_of
+from controller.core.fit import fit
 from controller.core.intents import Intent, IntentError
 from controller.core.selector import parse_selector
 from controller.core.types import Placement
@@ -30,6 +30,7 @@ from controller.perform import Performer
 from controller.store.artifacts import Artifacts
 from controller.store.store import Store
 from controller.store.tx import Tx
+from controller.web.app import create_app
 from controller.web.server import WebServer
 
 log = logging.getLogger("hedgerow")
@@ -68,7 +69,10 @@ class Port:
 
 
 def serve(state: Path, broker: str | None, http: str | None, database: str | None) -> None:
-    """Run a controller until SIGTERM or SIGINT. Raises `WireError`, `BrokerError`, `StoreError`, `AlreadyRunning`, OSError."""
+    """Run a controller until SIGTERM or SIGINT.
+
+    Raises `WireError`, `BrokerError`, `StoreError`, `AlreadyRunning` or OSError, all with a message for the operator.
+    """
     config = settings(state, broker, http, database)
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     _log_to_stderr()
@@ -92,10 +96,10 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
         sent_unix_s=sent_unix_s,
     )
     jobs.report_to(daemon.enqueue)
-    web = WebServer(Port(store, daemon, config), config.http_host, config.http_port)
+    web = WebServer(create_app(Port(store, daemon, config)), config.http_host, config.http_port)
     web.start()
     _on_signal(lambda: daemon.enqueue(Stop()))
-    log.info("event=serving http=%s:%d broker=%s:%d", config.http_host, web.port, running_broker.host, running_broker.port)
+    log.info("event=serving api=%s broker=%s:%d", web.address, running_broker.host, running_broker.port)
     try:
         daemon.run()
     finally:

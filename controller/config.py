@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ class Settings:
     broker: str = "embedded:127.0.0.1:1883"
     http: str = "127.0.0.1:8080"
     database: str | None = None
-    policy: Policy = Policy()
+    policy: Policy = field(default_factory=Policy)
 
     @property
     def database_url(self) -> str:
@@ -65,7 +65,7 @@ def _read(text: str, source: str, found: Settings) -> Settings:
 def _policy(section: Section | None) -> Policy:
     if section is None:
         return Policy()
-    given = {field.name: section.take(field.name, _number(field.type)) for field in fields(Policy)}
+    given = {each.name: section.take(each.name, _number(each.type)) for each in fields(Policy)}
     section.done()
     return Policy(**{key: value for key, value in given.items() if value is not None})
 

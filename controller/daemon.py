@@ -50,7 +50,7 @@ class Jobs(Protocol):
 
 
 class Daemon:
-    """`wall` is the clock (Unix seconds); `sent_unix_s` is shared with the performer: when each device was last sent to."""
+    """`wall` is the clock (Unix seconds). `sent_unix_s`, when each device was last sent to, is the performer's too."""
 
     def __init__(
         self,
@@ -104,9 +104,10 @@ class Daemon:
     def turn(self, facts: Iterable[Fact]) -> None:
         """One turn. A database that cannot be written now costs nothing: unacknowledged, everything comes again."""
         try:
-            self._record(list(facts))
-            self._sweep()
-            self._settle()
+            happened = list(facts)
+            self._record(happened)
+            if self._sweep() or happened:
+                self._settle()
         except SQLAlchemyError:
             log.exception("event=database_error")
         self._broadcast()
@@ -203,20 +204,19 @@ class Daemon:
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 
-    def _sweep(self) -> None:
+    def _sweep(self) -> bool:
         """Look at every device now and then: time passes without a message."""
         now = self._wall()
         if now - self._swept_unix_s < _SWEEP_S:
-            return
+            return False
         self._swept_unix_s = now
         self._push.forget_old(now)
         with self._store.read() as tx:
             self._look_again |= {device.id for device in tx.devices()}
+        return True
 
     def _settle(self) -> None:
         """Decide and perform until nothing is left to do for the devices at hand."""
-        if not self._look_again:
-            return
         for _ in range(_ROUNDS):
             if not self._round():
                 self._look_again.clear()

@@ -48,12 +48,13 @@ class Performer:
         self._key, self._epoch, self._artifacts, self._sent = key, epoch, artifacts, sent_unix_s
         self._digests: dict[str, list[str]] = {}
 
-    def perform(self, tx: Tx, action: do.Action, now_unix_s: float) -> list[Send]:  # noqa: PLR0911, PLR0912
+    def perform(self, tx: Tx, action: do.Action, now_unix_s: float) -> list[Send]:
         match action:
             case do.Place(placement):
                 return self._place(tx, placement)
             case do.QueuePrune(model, caps):
-                return self._queue(tx, PruneJob(id=job_id(model, caps.key), model=model, caps=caps, created_unix_s=now_unix_s))
+                job = PruneJob(id=job_id(model, caps.key), model=model, caps=caps, created_unix_s=now_unix_s)
+                return self._queue(tx, job)
             case do.StartJob(job):
                 return self._start(tx, job)
             case do.Assign():
@@ -62,7 +63,7 @@ class Performer:
                 return self._send(tx, device, now_unix_s)
             case do.FinishDesired(device, epoch, seq, result, reason):
                 log.info("event=ended device=%s seq=%d result=%s reason=%r", device, seq, result, reason)
-                tx.finish_desired(device, epoch, seq, result, reason, now_unix_s)
+                tx.finish_desired(device, epoch, seq, result=result, reason=reason, when_unix_s=now_unix_s)
             case do.Calibrate(device, calibration, why):
                 log.info("event=calibrated device=%s by=%r %s", device, why, _shown(calibration))
                 known = tx.get_device(device)
@@ -73,8 +74,8 @@ class Performer:
                             incident.kind, incident.evidence)  # fmt: skip
                 tx.put_incident(incident)
             case do.UpdateIncident(incident):
-                log.info("event=incident device=%s incident=%s state=%s diagnosis=%r outcome=%r", incident.device, incident.id,
-                         incident.state, incident.diagnosis, incident.outcome)  # fmt: skip
+                log.info("event=incident device=%s incident=%s state=%s diagnosis=%r outcome=%r", incident.device,
+                         incident.id, incident.state, incident.diagnosis, incident.outcome)  # fmt: skip
                 tx.put_incident(incident)
             case do.UpdateRollout(rollout):
                 log.info("event=rollout id=%s state=%s wave=%d reason=%r", rollout.id, rollout.state, rollout.wave,

@@ -1,4 +1,4 @@
-"""Messages from devices -> stored facts. Decides nothing; what it cannot read goes to the dead letters with a reason."""
+"""Messages from devices -> stored facts. Decides nothing; the unreadable goes to the dead letters with a reason."""
 
 from __future__ import annotations
 

@@ -14,9 +14,10 @@ class BrokerError(ValueError):
 
 
 class Broker(Protocol):
-    host: str
-    port: int
-
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
     def start(self) -> None: ...
     def stop(self) -> None: ...
 

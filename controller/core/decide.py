@@ -36,11 +36,14 @@ _INCUMBENT_TOLERANCE = 0.1
 
 
 def decide(view: View, policy: Policy, now_unix_s: float) -> list[Action]:
-    """Everything to do about `view`, in order. Empty when desired and observed agree."""
+    """Everything to do about `view`, in order. Empty when desired and observed agree.
+
+    A rollout is judged once its devices are settled: one that failed a trial may be about to get another variant.
+    """
     actions: list[Action] = []
     for device in view.devices:
         actions += decide_device(device, policy, now_unix_s)
-    for rollout in view.rollouts:
+    for rollout in view.rollouts if not actions else ():
         members = [standing(each, policy, now_unix_s) for each in view.members.get(rollout.id, ())]
         moved = advance(rollout, members, now_unix_s)
         if moved is not None:

@@ -46,7 +46,7 @@ def follow_incident(view: DeviceView, policy: Policy, now_unix_s: float) -> list
     if incident is None:
         return []
     if incident.state is IncidentState.OPEN:
-        return _diagnose(view, incident)
+        return _diagnose(view, incident, policy)
     placement, desired = view.placement, view.desired
     if placement is not None and placement.sha256 is None and placement.waiting_for is None:
         return _close(incident, IncidentState.UNREPAIRED, placement.reason, now_unix_s)
@@ -59,15 +59,29 @@ def follow_incident(view: DeviceView, policy: Policy, now_unix_s: float) -> list
         )
     if now_unix_s - incident.opened_unix_s > policy.repair_deadline_s:
         return _close(incident, IncidentState.UNREPAIRED, "not inside its budget before the deadline", now_unix_s)
-    return []
+    return _diagnose(view, incident, policy) if _still_breaches(view, incident, policy) else []
 
 
-def _diagnose(view: DeviceView, incident: Incident) -> list[Action]:
+def _still_breaches(view: DeviceView, incident: Incident, policy: Policy) -> bool:
+    """The variant that this incident brought is not small enough: what it was made for has changed since."""
+    desired, placement = view.desired, view.placement
+    if desired is None or desired.incident != incident.id or desired.result != Result.SUCCEEDED:
+        return False
+    if placement is None or placement.sha256 != desired.sha256:
+        return False
+    found = breach.detect(view.device.profile, view.device.calibration, view.windows, policy)
+    return found is not None and found.kind is incident.kind
+
+
+def _diagnose(view: DeviceView, incident: Incident, policy: Policy) -> list[Action]:
+    """From the newest windows only: older ones may be from before whatever has changed."""
     variant = _running(view)
     if variant is None or not view.windows:
         return []
-    device = view.device
-    found = diagnose(incident.kind, device.profile, device.calibration, variant, view.windows)
+    device, newest = view.device, view.windows[-policy.breach_windows :]
+    found = diagnose(incident.kind, device.profile, device.calibration, variant, newest)
+    if found.calibration == device.calibration:
+        return []
     acting = replace(incident, state=IncidentState.ACTING, diagnosis=f"{found.cause}: {found.text}")
     actions: list[Action] = [UpdateIncident(acting)]
     if found.calibration is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.core.fit import Catalog
 from controller.core.types import Desired, Device, Incident, Placement, PruneJob, Rollout, StoredWindow
@@ -35,5 +35,5 @@ class View:
 
     devices: Sequence[DeviceView] = ()
     rollouts: Sequence[Rollout] = ()
-    members: Mapping[str, Sequence[DeviceView]] = {}
+    members: Mapping[str, Sequence[DeviceView]] = field(default_factory=dict)
     jobs: Sequence[PruneJob] = ()

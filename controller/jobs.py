@@ -1,0 +1,39 @@
+"""Prune jobs as the daemon sees them: started by an action, heard of again as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from controller.core.types import Caps, PruneJob
+from controller.facts import Fact, JobEnded, JobMoved
+from controller.pruning.job import JobRequest, JobRunner
+
+
+class ProcessJobs:
+    """One process a job. `report_to` must be called before the first `start`."""
+
+    def __init__(self, artifacts: Path) -> None:
+        self._artifacts = artifacts
+        self._runner = JobRunner()
+        self._report: Callable[[Fact], None] = lambda _fact: None
+
+    def report_to(self, report: Callable[[Fact], None]) -> None:
+        self._report = report
+
+    def start(self, job: PruneJob, spec_path: Path) -> None:
+        request = JobRequest(
+            kind="dense" if job.caps == Caps() else "prune",
+            spec_path=str(spec_path),
+            caps=job.caps,
+            artifact_dir=str(self._artifacts),
+        )
+        self._runner.start(
+            job.id,
+            request,
+            lambda job_id, share, text: self._report(JobMoved(job_id, share, text)),
+            lambda job_id, result: self._report(JobEnded(job_id, result)),
+        )
+
+    def stop(self) -> None:
+        self._runner.close()

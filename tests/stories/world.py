@@ -1,0 +1,234 @@
+"""A whole fleet in one process under a virtual clock: the real daemon and its real database, the agents' real decisions
+over physics, a broker in memory. Only two things are modelled: the runtime on the devices, and how long a prune takes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from agent.simulate.device import SimDevice
+from agent.simulate.memory import Faults, MemoryBroker, MemoryLink
+from agent.simulate.runtime import P95
+from controller.core.intents import AcceptDevice, AddModel, Intent, RegisterDevice, StartRollout
+from controller.core.policy import Policy
+from controller.core.types import Constraint, Device, Incident, JobState, Placement, PruneJob, Rollout, Variant
+from controller.daemon import Daemon
+from controller.facts import Asked, Fact, JobEnded
+from controller.perform import Performer
+from controller.pruning.job import JobResult
+from controller.store.artifacts import Artifacts
+from controller.store.store import Store
+
+MIB = 2**20
+RAM_BASE = 48 * MIB
+DENSE = Variant(
+    sha256="", model="", size_bytes=300_000, precision="fp32", ram_bytes=8 * MIB, latency_p50_s=0.010,
+    latency_p95_s=0.010 * P95, parameters=1_000_000, accuracy=0.95, accuracy_low=0.94, accuracy_high=0.96, dense=True,
+)  # fmt: skip
+START_UNIX_S = 1_800_000_000.0
+
+
+@dataclass
+class ModelledJobs:
+    """Prunes take `seconds` of the story's time and hit 97% of every cap; below `floor` times dense they cannot."""
+
+    world: World
+    seconds: float = 20.0
+    floor: float = 0.1
+    running: dict[str, tuple[float, PruneJob]] = field(default_factory=dict)
+    started: list[str] = field(default_factory=list)
+    spoilt: Callable[[Variant], Variant] = lambda variant: variant
+
+    def start(self, job: PruneJob, spec_path: Path) -> None:
+        self.started.append(job.caps.key)
+        self.running[job.id] = (self.world.now_s + self.seconds, job)
+
+    def stop(self) -> None:
+        self.running.clear()
+
+    def due(self) -> list[Fact]:
+        ended = [job for due_s, job in self.running.values() if due_s <= self.world.now_s]
+        for job in ended:
+            del self.running[job.id]
+        return [JobEnded(job.id, self._result(job)) for job in ended]
+
+    def _result(self, job: PruneJob) -> JobResult:
+        caps = job.caps
+        share = min(
+            1.0,
+            (caps.latency_s or 1.0) / DENSE.latency_p95_s,
+            (caps.ram_bytes or 2**60) / DENSE.ram_bytes,
+            (caps.storage_bytes or 2**60) / DENSE.size_bytes,
+        )
+        if share < self.floor:
+            return JobResult(
+                state=JobState.INFEASIBLE, variant=self._variant(job, self.floor), binding=Constraint.DEADLINE,
+                detail="the smallest is 10% of the dense model", ram_base_bytes=RAM_BASE,
+            )  # fmt: skip
+        variant = self._variant(job, 1.0 if share == 1.0 else share * 0.97)
+        return JobResult(
+            state=JobState.DONE, variant=variant, binding=None, detail="", ram_base_bytes=RAM_BASE
+        )  # fmt: skip
+
+    def _variant(self, job: PruneJob, share: float) -> Variant:
+        size = int(DENSE.size_bytes * share)
+        data = hashlib.sha256(f"{job.caps.key} {share}".encode()).digest() * (size // 32 + 1)
+        sha256 = self.world.artifacts.put(data[:size])
+        variant = replace(
+            DENSE, sha256=sha256, model=job.model, size_bytes=size, ram_bytes=int(DENSE.ram_bytes * share),
+            latency_p50_s=DENSE.latency_p50_s * share, latency_p95_s=DENSE.latency_p95_s * share,
+            accuracy=0.95 - 0.1 * (1 - share), dense=share == 1.0, requested=job.caps.key,
+        )  # fmt: skip
+        self.world.costs[sha256] = (variant.ram_bytes, variant.latency_p50_s)
+        return self.spoilt(variant)
+
+
+class World:
+    """One controller and its devices. `run(seconds)` lets time pass; everything else happens at once."""
+
+    def __init__(self, tmp_path: Path, policy: Policy, faults: Faults | None = None) -> None:
+        self.now_s = START_UNIX_S
+        self.tmp_path = tmp_path
+        self.policy = policy
+        self.key = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+        self.broker = MemoryBroker(faults)
+        self.artifacts = Artifacts(tmp_path / "artifacts")
+        self.costs: dict[str, tuple[int, float]] = {}
+        self.devices: dict[str, SimDevice] = {}
+        self.jobs = ModelledJobs(self)
+        self.start_controller()
+
+    # --- the controller ----------------------------------------------------------------------------------------------
+
+    def start_controller(self) -> None:
+        self.store = Store(f"sqlite:///{self.tmp_path / 'hedgerow.db'}")
+        self.store.open()
+        sent: dict[str, float] = {}
+        self.link = self.broker.link("hedgerow-controller")
+        self.daemon = Daemon(
+            store=self.store,
+            artifacts=self.artifacts,
+            link=self.link,
+            jobs=self.jobs,
+            performer=Performer(self.key, 1, self.artifacts, sent),
+            policy=self.policy,
+            wall=lambda: self.now_s,
+            sent_unix_s=sent,
+        )
+        self._facts: list[Fact] = []
+        self.daemon.enqueue = self._facts.append  # type: ignore[method-assign]
+        self.daemon.start()
+
+    def kill_controller(self) -> None:
+        """No goodbye: what is not committed is gone, running jobs with it."""
+        self.link.drop()
+        self.jobs.running.clear()
+        self.store.close()
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def run(self, seconds: float, step_s: float = 0.5) -> None:
+        end = self.now_s + seconds
+        while self.now_s < end:
+            self.now_s += step_s
+            self.tick()
+
+    def tick(self, controller: bool = True) -> None:
+        for device in self.devices.values():
+            device.advance(self.now_s)
+        self.broker.pump()
+        if controller:
+            facts, self._facts[:] = [*self._facts, *self.jobs.due()], []
+            self.daemon.turn(facts)
+            self.broker.pump()
+
+    def until(self, happened: Callable[[], bool], limit_s: float = 600.0) -> None:
+        """Let time pass until it happened; fails where it does not within `limit_s`."""
+        end = self.now_s + limit_s
+        while not happened():
+            assert self.now_s < end, f"not within {limit_s} s: {self.describe()}"
+            self.run(0.5)
+
+    # --- operators and devices ---------------------------------------------------------------------------------------
+
+    def ask(self, intent: Intent) -> str:
+        future: Future[str] = Future()
+        self.daemon.turn([Asked(intent, future)])
+        return future.result(0)
+
+    def add_device(self, profile: str, *, register: bool = True, **body: object) -> SimDevice:
+        if register:
+            self.ask(RegisterDevice(profile))
+        device = SimDevice(
+            profile=profile, verify_key=self.key.public_key(), connect=self._connect, cost=self.costs.__getitem__,
+            ram_base_bytes=RAM_BASE, now_s=self.now_s, window_s=2.0, **body,
+        )  # type: ignore[arg-type]  # fmt: skip
+        self.devices[device.id] = device
+        return device
+
+    def accept(self, device: str) -> None:
+        self.ask(AcceptDevice(device))
+
+    def add_model(self) -> str:
+        (self.tmp_path / "weights.safetensors").write_bytes(b"weights")
+        (self.tmp_path / "net.py").write_text("def build(): ...\n")
+        spec = self.tmp_path / "model.yaml"
+        spec.write_text(
+            "name: watch\nversion: '1'\nfactory: net.py:build\nweights: weights.safetensors\n"
+            "input: {shape: [1, 6, 128]}\n"
+            "accuracy: {floor: 85 %}\n"
+        )
+        ref = self.ask(AddModel(str(spec)))
+        self.until(lambda: bool(self.variants()))
+        return ref
+
+    def roll_out(self, selector: str = "") -> str:
+        return self.ask(StartRollout("watch@1", selector, allow_unverified=True))
+
+    def _connect(self, client_id: str, will: tuple[str, bytes]) -> MemoryLink:
+        return self.broker.link(client_id, will)
+
+    # --- what is stored ----------------------------------------------------------------------------------------------
+
+    def device(self, device: str) -> Device:
+        with self.store.read() as tx:
+            found = tx.get_device(device)
+        assert found is not None
+        return found
+
+    def variants(self) -> list[Variant]:
+        with self.store.read() as tx:
+            return tx.variants()
+
+    def placement(self, device: str) -> Placement | None:
+        with self.store.read() as tx:
+            found = tx.placements(device=device)
+        return found[0] if found else None
+
+    def incidents(self, device: str) -> list[Incident]:
+        with self.store.read() as tx:
+            return tx.incidents(device=device)
+
+    def rollout(self, rollout: str) -> Rollout:
+        with self.store.read() as tx:
+            found = tx.get_rollout(rollout)
+        assert found is not None
+        return found
+
+    def results(self, device: str) -> list[str | None]:
+        """The results of all assignments of a device, oldest first."""
+        with self.store.read() as tx:
+            return [desired.result for desired in sorted(tx.history(device), key=lambda each: each.seq)]
+
+    def describe(self) -> str:
+        return "; ".join(f"{each}: {self.placement(each)} {self.results(each)}" for each in self.devices)
+
+
+def profile(device: str, *lines: str) -> str:
+    return "\n".join([f"device: {device}", "rate: 4 Hz", *lines]) + "\n"
