@@ -1,0 +1,193 @@
+"""Each command: what it asks for, what it prints where, how it exits."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from agent.wire.messages import Window
+from controller.core.intents import AbortRollout, AddModel, RegisterDevice, StartRollout
+from controller.core.types import (
+    BreachKind,
+    Cap,
+    Constraint,
+    Envelope,
+    Incident,
+    Placement,
+    RolloutState,
+    Variant,
+)
+from controller.web.testing import StorePort
+
+Run = Callable[..., Result]
+PROFILE = "device: cam-1\nclass: camera\nlabels: {site: north}\nmemory: {total: 96 MiB}\n"
+SHA = "ab" * 32
+
+
+@pytest.fixture
+def fleet(port: StorePort) -> StorePort:
+    port.submit(RegisterDevice(PROFILE))
+    port.submit(AddModel("/m/fall.yaml"))
+    port.asked.clear()
+    return port
+
+
+def answer(result: Result) -> Any:
+    assert result.exit_code == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_register_from_a_file_and_from_standard_input(run: Run, port: StorePort, tmp_path: Path) -> None:
+    file = tmp_path / "cam-1.yaml"
+    file.write_text(PROFILE)
+    result = run("device", "register", "-f", str(file), "-o", "json")
+    assert answer(result)["id"] == "cam-1"
+    assert result.stderr == "device cam-1 is accepted\n"
+    assert port.asked == [RegisterDevice(PROFILE, str(file))]
+    assert run("device", "register", "-f", "-", text="device: cam-2\n").exit_code == 0
+
+
+def test_a_bad_profile_exits_2_with_file_line_and_key(run: Run, tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("device: cam-1\nmemory: {total: 96 apples}\n")
+    result = run("device", "register", "-f", str(file))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "bad.yaml:2: memory.total" in result.stderr
+    assert run("device", "register", "-f", str(tmp_path / "none.yaml")).exit_code == 2
+
+
+def test_devices_as_a_table_in_human_units_and_as_json_in_si(run: Run, fleet: StorePort) -> None:
+    with fleet.store.begin() as tx:
+        tx.add_windows("cam-1", "b1", 1.0, [Window(seq=1, duration_s=5, count=9, latency_p95_ms=12.5)])
+    table = run("device", "list").stdout.splitlines()
+    assert table[0].split()[:4] == ["DEVICE", "CLASS", "STATE", "ONLINE"]
+    assert "12.5 ms" in table[1]
+    assert "96 MiB" in table[1]
+    (device,) = answer(run("device", "list", "-o", "json"))
+    assert (device["latency_p95_ms"], device["ram_limit_bytes"]) == (12.5, 96 * 2**20)
+    assert answer(run("device", "show", "cam-1", "-o", "json")) == device
+
+
+def test_accept_and_revoke(run: Run, fleet: StorePort) -> None:
+    assert answer(run("device", "revoke", "cam-1", "-o", "json"))["state"] == "revoked"
+    assert "state: accepted" in run("device", "accept", "cam-1").stdout
+
+
+def test_what_is_not_there_exits_1_and_says_so(run: Run) -> None:
+    result = run("device", "show", "nobody")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "error: there is no device 'nobody'\n"
+    for arguments in (("rollout", "status", "r"), ("incident", "show", "i"), ("telemetry", "d"), ("plan", "m")):
+        assert run(*arguments).exit_code == 1
+    assert run("device", "show", "../health").exit_code == 1
+
+
+def test_models_with_their_variants(run: Run, port: StorePort, tmp_path: Path) -> None:
+    spec = tmp_path / "fall.yaml"
+    spec.write_text("name: fall\n")
+    assert answer(run("model", "add", "-f", str(spec), "-o", "json"))["ref"] == "fall@1"
+    assert port.asked == [AddModel(str(spec.resolve()))]
+    assert run("model", "add", "-f", str(spec)).exit_code == 1
+    assert run("model", "add", "-f", str(tmp_path / "none.yaml")).exit_code == 2
+    with port.store.begin() as tx:
+        tx.put_variant(variant())
+    assert "fall@1" in run("model", "list").stdout
+    shown = run("model", "show", "fall").stdout
+    assert "2.86 MiB" in shown
+    assert "91 %" in shown
+    assert answer(run("model", "show", "fall@1", "-o", "json"))["variants"][0]["latency_p95_ms"] == 4.0
+
+
+def variant() -> Variant:
+    return Variant(
+        sha256=SHA, model="fall@1", size_bytes=900_000, precision="int8", ram_bytes=3_000_000,
+        latency_p50_s=0.003, latency_p95_s=0.004, parameters=10_000, accuracy=0.91,
+    )  # fmt: skip
+
+
+def test_a_plan_names_target_binding_and_why(run: Run, fleet: StorePort) -> None:
+    envelope = Envelope(Cap(6e6, Constraint.RAM_TOTAL), None, Cap(0.02, Constraint.THERMAL))
+    fits = Placement(
+        device="cam-1", model="fall@1", feasible=True, binding=Constraint.RAM_TOTAL, envelope=envelope, sha256=SHA
+    )
+    hot = replace(fits, feasible=False, sha256=None, reason="idle draw alone is too hot", relaxations=("a fan",))
+    for placement, expected in (
+        (fits, "abababababab"), (replace(fits, sha256=None), "prune needed"),
+        (hot, "idle draw alone is too hot; or a fan"),
+    ):  # fmt: skip
+        with fleet.store.begin() as tx:
+            tx.put_variant(variant())
+            tx.put_placement(placement)
+        table = run("plan", "fall", "-l", "site=north").stdout
+        assert expected in table
+        assert "ram.total" in table
+        assert "20 ms" in table
+    assert answer(run("plan", "fall", "-o", "json"))[0]["latency_cap_ms"] == 20.0
+    assert run("plan", "fall", "-l", "site").exit_code == 2
+
+
+def test_a_rollout_is_started_listed_and_aborted(run: Run, fleet: StorePort) -> None:
+    started = answer(run("rollout", "start", "fall", "-l", "site=north", "--wave", "0.5", "--wave", "1", "-o", "json"))
+    assert fleet.asked == [StartRollout("fall@1", "site=north", (0.5, 1.0))]
+    assert started["id"] in run("rollout", "list").stdout
+    assert "cam-1" in run("rollout", "status", started["id"]).stdout
+    assert answer(run("rollout", "abort", started["id"], "-o", "json"))["state"] == "aborted"
+    assert run("rollout", "abort", started["id"]).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code"), [(RolloutState.FINISHED, 0), (RolloutState.FAILED, 3), (RolloutState.ABORTED, 3)]
+)
+def test_waiting_for_a_rollout_exits_by_how_it_ends(
+    run: Run, fleet: StorePort, state: RolloutState, exit_code: int
+) -> None:
+    def end() -> None:
+        while not fleet.asked:
+            time.sleep(0.02)
+        with fleet.store.begin() as tx:
+            (rollout,) = tx.rollouts()
+            tx.put_rollout(replace(rollout, state=state))
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    result = run("rollout", "start", "fall", "--wait", "-o", "json")
+    ending.join()
+    assert result.exit_code == exit_code
+    assert json.loads(result.stdout)["state"] == state
+
+
+def test_waiting_too_long_exits_4(run: Run, fleet: StorePort) -> None:
+    result = run("rollout", "start", "fall", "--wait", "--timeout", "0.1")
+    assert result.exit_code == 4
+    assert "still running" in result.stderr
+    assert AbortRollout("r-1") not in fleet.asked
+
+
+def test_telemetry_and_incidents(run: Run, fleet: StorePort) -> None:
+    with fleet.store.begin() as tx:
+        tx.add_windows("cam-1", "b1", 1.0, [Window(seq=seq, duration_s=5, temperature_celsius=41.5) for seq in (1, 2)])
+        tx.put_incident(Incident(id="i-1", device="cam-1", kind=BreachKind.TEMPERATURE, diagnosis="hot"))
+    assert len(run("telemetry", "cam-1").stdout.splitlines()) == 3
+    (window,) = answer(run("telemetry", "cam-1", "-n", "1", "-o", "json"))
+    assert (window["seq"], window["temperature_celsius"]) == (2, 41.5)
+    assert "temperature" in run("incident", "list", "--open").stdout
+    assert answer(run("incident", "list", "--device", "cam-2", "-o", "json")) == []
+    assert "diagnosis: hot" in run("incident", "show", "i-1").stdout
+
+
+def test_a_terminal_obeys_no_device(run: Run, fleet: StorePort) -> None:
+    hostile = "\x1b]0;owned\x07\x1b[2J[red]x[/red]\n\u202eevil"
+    with fleet.store.begin() as tx:
+        tx.put_incident(Incident(id="i-1", device="cam-1", kind=BreachKind.MEMORY, diagnosis=hostile))
+    for arguments in (("incident", "list"), ("incident", "show", "i-1"), ("incident", "list", "-o", "json")):
+        printed = run(*arguments).stdout
+        assert not any(each in printed for each in "\x1b\x07\u202e")
+        assert "[red]x[/red]" in printed
