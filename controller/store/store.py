@@ -53,7 +53,10 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Tx]:
         """One consistent view of what is committed; writing is a mistake and is undone."""
-        with self._opened().connect() as connection:
+        engine = self._opened()
+        # SQLite in WAL mode reads so by itself; PostgreSQL would show each query what was committed just before it.
+        options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
+        with engine.connect().execution_options(**options) as connection:
             yield Tx(connection)
 
     def _opened(self) -> Engine:
