@@ -48,11 +48,36 @@ def choose_widths(
         now = work.work(widths)
         over = {which for which, share in predict(now).shares(caps).items() if share > 1}
         if not over:
-            return widths
+            return _refill(widths, start, ranked, lambda each: _fits(predict(work.work(each)), caps))
         choice = _cheapest_step(widths, dense, ranked, work, now, partial(_excess, predict, caps, frozenset(over)))
         if choice is None:
             return widths
         widths[choice[0]] = choice[1]
+
+
+def _fits(costs: Costs, caps: Caps) -> bool:
+    return all(share <= 1 for share in costs.shares(caps).values())
+
+
+def _refill(
+    widths: Mapping[str, int],
+    start: Mapping[str, int],
+    ranked: Mapping[str, list[float]],
+    fits: Callable[[Mapping[str, int]], bool],
+) -> dict[str, int]:
+    """Give back what the last, too large step left room for: the most important step that still fits, until none does."""
+    filled = dict(widths)
+    while True:
+        wider = {root: min(start[root], width // STEP * STEP + STEP) for root, width in filled.items()}
+        gains = {
+            root: sum(ranked[root][len(ranked[root]) - to : len(ranked[root]) - filled[root]])
+            for root, to in wider.items()
+            if to > filled[root] and fits({**filled, root: to})
+        }
+        if not gains:
+            return filled
+        best = max(gains, key=lambda root: gains[root])
+        filled[best] = wider[best]
 
 
 def _excess(predict: Callable[[Work], Costs], caps: Caps, over: frozenset[Constraint], work: Work) -> float:

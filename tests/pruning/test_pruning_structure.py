@@ -62,9 +62,7 @@ def half(kept: Kept) -> Kept:
     return {root: channels[::2] for root, channels in kept.items()}
 
 
-@pytest.mark.parametrize(
-    ("make", "shape"), [(Residual, (6, 3, 8, 8)), (Joined, (6, 3, 8, 8)), (mlp, (6, 10))]
-)
+@pytest.mark.parametrize(("make", "shape"), [(Residual, (6, 3, 8, 8)), (Joined, (6, 3, 8, 8)), (mlp, (6, 10))])
 def test_removed_zero_channels_change_nothing(make: Callable[[], nn.Module], shape: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     model, batch = make().eval(), torch.randn(shape)

@@ -1,0 +1,147 @@
+"""Whole jobs in their own processes, on a model that the project has never seen."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+
+from controller.core.types import Caps, Constraint, JobState
+from controller.pruning.job import JobRequest, JobResult, JobRunner
+from controller.pruning.measure import measure
+
+Run = Callable[[JobRequest], JobResult]
+
+
+def test_the_job_module_needs_no_torch() -> None:
+    code = "import sys, controller.pruning.job, controller.pruning.spec; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_the_dense_artifact_is_what_its_digest_says_and_tells_nothing_of_this_machine(
+    dense: JobResult, shelf_dir: Path, glyphs: Path
+) -> None:
+    assert dense.state is JobState.DONE, dense.detail
+    assert dense.variant is not None
+    artifact = (shelf_dir / f"{dense.variant.sha256}.onnx").read_bytes()
+    assert hashlib.sha256(artifact).hexdigest() == dense.variant.sha256
+    assert len(artifact) == dense.variant.size_bytes
+    for trace in (os.sep.join(["", "site-packages"]), "user.py", str(glyphs), "torch/nn", 'File "'):
+        assert trace.encode() not in artifact
+    assert dense.variant.dense
+    assert dense.ram_base_bytes > 10 * 2**20
+    assert dense.variant.accuracy is not None
+    assert dense.variant.accuracy_low < dense.variant.accuracy < dense.variant.accuracy_high  # type: ignore[operator]
+
+
+@pytest.mark.slow
+def test_a_prune_measures_inside_every_cap_and_uses_the_binding_one(
+    dense: JobResult, glyphs: Path, shelf_dir: Path, run_job: Run
+) -> None:
+    assert dense.variant is not None
+    caps = Caps(ram_bytes=int(dense.variant.ram_bytes * 0.8), storage_bytes=int(dense.variant.size_bytes * 0.4))
+    result = run_job(_request(glyphs / "model.yaml", shelf_dir, caps, start_from=(dense.variant.sha256,)))
+    assert result.state is JobState.DONE, result.detail
+    assert result.variant is not None
+    variant, path = result.variant, shelf_dir / f"{result.variant.sha256}.onnx"
+    assert variant.ram_bytes <= caps.ram_bytes  # type: ignore[operator]
+    assert 0.75 * caps.storage_bytes < variant.size_bytes <= caps.storage_bytes  # type: ignore[operator]
+    assert result.binding is Constraint.STORAGE
+    assert variant.parameters < 0.5 * dense.variant.parameters
+    assert variant.lineage["parent"] == dense.variant.sha256
+    again = measure(path, variant.sha256, variant.golden_seed, samples=50, repeats=1)
+    assert again.storage_bytes == variant.size_bytes
+    assert again.golden_outputs == pytest.approx(variant.golden_outputs, abs=1e-4)
+    assert _gate_accuracy(path, glyphs) == variant.accuracy
+
+
+@pytest.mark.slow
+def test_caps_below_the_smallest_structure_are_refused_with_numbers(
+    dense: JobResult, glyphs: Path, shelf_dir: Path, run_job: Run
+) -> None:
+    assert dense.variant is not None
+    caps = Caps(storage_bytes=2000)
+    result = run_job(_request(glyphs / "model.yaml", shelf_dir, caps, start_from=(dense.variant.sha256,)))
+    assert (result.state, result.binding) == (JobState.INFEASIBLE, Constraint.STORAGE)
+    assert "1.95 KiB" in result.detail
+    assert result.variant is not None
+    assert result.variant.sha256 == dense.variant.sha256
+
+
+@pytest.mark.slow
+def test_below_the_accuracy_floor_nothing_is_shipped(glyphs: Path, tmp_path: Path, run_job: Run) -> None:
+    result = run_job(_request(glyphs / "strict.yaml", tmp_path, Caps(storage_bytes=40_000)))
+    assert (result.state, result.binding) == (JobState.INFEASIBLE, Constraint.STORAGE), result.detail
+    assert "floor is 100.0%" in result.detail
+    assert result.variant is not None
+    assert list(tmp_path.glob("*.onnx")) == []
+
+
+@pytest.mark.slow
+def test_a_killed_job_fails_with_its_reason(glyphs: Path, tmp_path: Path) -> None:
+    result = _interrupted(glyphs, tmp_path, lambda runner: os.kill(runner.pid("job") or 0, signal.SIGKILL))
+    assert result.state is JobState.FAILED
+    assert "signal 9" in result.detail
+
+
+@pytest.mark.slow
+def test_a_cancelled_job_fails_as_cancelled(glyphs: Path, tmp_path: Path) -> None:
+    result = _interrupted(glyphs, tmp_path, lambda runner: runner.cancel("job"))
+    assert (result.state, result.detail) == (JobState.FAILED, "cancelled")
+
+
+def test_a_job_ends_when_its_parent_does(glyphs: Path) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-m", "controller.pruning.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with child:
+        child.communicate(b"", timeout=30)  # the pipe ends, as when the daemon dies
+        assert child.wait(timeout=30) == 1
+
+
+def test_a_spec_that_is_not_there_fails_and_says_so(tmp_path: Path, run_job: Run) -> None:
+    result = run_job(_request(tmp_path / "model.yaml", tmp_path, Caps()))
+    assert result.state is JobState.FAILED
+    assert "model.yaml: cannot be read" in result.detail
+
+
+def _request(spec: Path, shelf_dir: Path, caps: Caps, start_from: tuple[str, ...] = ()) -> JobRequest:
+    return JobRequest(
+        kind="prune", spec_path=str(spec), caps=caps, artifact_dir=str(shelf_dir), seed=7, start_from=start_from
+    )
+
+
+def _interrupted(glyphs: Path, shelf_dir: Path, strike: Callable[[JobRunner], object]) -> JobResult:
+    runner, progress = JobRunner(), queue.Queue[str]()
+    results: queue.Queue[JobResult] = queue.Queue()
+    runner.start(
+        "job",
+        _request(glyphs / "model.yaml", shelf_dir, Caps(storage_bytes=40_000)),
+        lambda _, share, text: progress.put(text),
+        lambda _, result: results.put(result),
+    )
+    progress.get(timeout=60)
+    strike(runner)
+    result = results.get(timeout=60)
+    assert runner.running == ()
+    return result
+
+
+def _gate_accuracy(path: Path, glyphs: Path) -> float:
+    code: dict[str, Callable[[], object]] = {}
+    exec((glyphs / "user.py").read_text(), code)
+    inputs, labels = code["data"]().gate  # type: ignore[attr-defined]
+    session = ort.InferenceSession(path)
+    name = session.get_inputs()[0].name
+    answers = [int(np.argmax(session.run(None, {name: each[np.newaxis]})[0])) for each in inputs]
+    return float(np.mean(np.asarray(answers) == labels))
