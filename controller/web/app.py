@@ -27,7 +27,11 @@ def create_app(port: ControllerPort, hosts: Collection[str] = ()) -> FastAPI:
     Its `state.feed.stopping` ends the event streams, which otherwise last as long as their readers.
     """
     app = FastAPI(
-        title="Hedgerow", version=product_version(), docs_url=None, redoc_url=None, openapi_url=f"{_API}/openapi.json"
+        title="Hedgerow",
+        version=product_version() or "0",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=f"{_API}/openapi.json",
     )
     app.state.port, app.state.feed = port, Feed(port)
     add_refusals(app)

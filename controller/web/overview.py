@@ -13,11 +13,12 @@ from controller.web.views import incident_view, job_view, rollout_view
 _NEWEST = 8
 
 
-def product_version() -> str:
+def product_version() -> str | None:
+    """None in a source tree that is not installed."""
     try:
         return version("hedgerow")
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        return "unknown"
+    except PackageNotFoundError:
+        return None
 
 
 def health_view(tx: Tx) -> Json:

@@ -230,7 +230,7 @@ def test_a_row_about_nothing_known_is_refused_and_the_whole_transaction_undone(s
             tx.put_meta("epoch", "7")
             tx.put_desired(DESIRED)
 
-    with pytest.raises(IntegrityError, match="(?i)foreign key"):
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"):
         write()
     with store.read() as tx:
         assert tx.get_meta("epoch") is None
