@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from controller.client import FAILED, ClientError
+
 STATE = Path("~/.local/state/hedgerow")
 
 
@@ -15,19 +17,27 @@ def serve(
         Path, typer.Option(envvar="HEDGEROW_STATE", help="Where everything is kept that must survive.", metavar="DIR")
     ] = STATE,
     broker: Annotated[
-        str, typer.Option(help="embedded:HOST:PORT, or mqtt://HOST:PORT of a running one.", metavar="URL")
-    ] = "embedded:127.0.0.1:1883",
-    http: Annotated[str, typer.Option(help="Where the API and the dashboard answer.", metavar="HOST:PORT")] = (
-        "127.0.0.1:8080"
-    ),
+        str | None,
+        typer.Option(help="embedded:HOST:PORT (the default), or mqtt://HOST:PORT of a running one.", metavar="URL"),
+    ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option(help="Where API and dashboard answer; 127.0.0.1:8080 by default.", metavar="HOST:PORT"),
+    ] = None,
     database: Annotated[
         str | None, typer.Option(help="A database instead of the SQLite file in --state.", metavar="URL")
     ] = None,
 ) -> None:
-    """Run the controller in the foreground."""
+    """Run the controller in the foreground. Flags override DIR/controller.yaml."""
+    from agent.wire.errors import WireError
     from controller import bootstrap
+    from controller.broker import BrokerError
+    from controller.store import StoreError
 
-    bootstrap.serve(state.expanduser(), broker, http, database)
+    try:
+        bootstrap.serve(state, broker, http, database)
+    except (WireError, BrokerError, StoreError, bootstrap.AlreadyRunning, OSError) as error:
+        raise ClientError(str(error), FAILED) from None
 
 
 def demo(

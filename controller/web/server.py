@@ -18,6 +18,7 @@ class WebServer:
     def __init__(self, app: FastAPI, host: str = "127.0.0.1", port: int = 0) -> None:
         """`port` 0 takes a free one; `address` is the base URL with the port it got."""
         self._app = app
+        host = host.strip("[]")
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family)
         bound = self._socket.getsockname()[1]

@@ -91,6 +91,14 @@ def test_every_command_has_help(command: list[str]) -> None:
     assert (result.exit_code, result.stderr) == (0, "")
 
 
+def test_serving_what_cannot_be_served_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "controller.yaml").write_text("brokr: nowhere\n")
+    result = CliRunner().invoke(app, ["serve", "--state", str(tmp_path)])
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+    assert "controller.yaml:1: brokr" in result.stderr
+
+
 @pytest.mark.parametrize("api", ["nonsense", "ftp://x", "http://", "http://[::1"])
 def test_an_address_that_is_none_is_an_error_in_words(api: str) -> None:
     with pytest.raises(ClientError) as raised, Client(api) as client:

@@ -62,3 +62,12 @@ def test_the_server_streams_what_happens_and_stops_while_a_page_watches(port: St
 def test_a_taken_port_is_an_error_at_once(port: StorePort) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         WebServer(create_app(port), port=taken.getsockname()[1])
+
+
+def test_a_server_on_ipv6_loopback(port: StorePort) -> None:
+    try:
+        made = WebServer(create_app(port), host="[::1]")
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback")
+    with made as server:
+        assert httpx.get(f"{server.address}/api/v1/health", trust_env=False).status_code == 200
