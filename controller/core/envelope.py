@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from agent.wire.profile import Power, Profile
 from agent.wire.units import Unit, format_quantity
+from controller.core.rounding import at_least, at_most, celsius_at_most
 from controller.core.types import Calibration, Cap, Constraint, Envelope
 
 
@@ -32,7 +33,7 @@ def collapse(profile: Profile, calibration: Calibration, ram_base_bytes: int) ->
     """The device's envelope. `ram_base_bytes` is the bare runtime's RAM where the device's own is not measured yet."""
     base = calibration.ram_base_bytes or ram_base_bytes
     envelope = Envelope(
-        ram_bytes=_tightest(_ram_caps(profile, base)),
+        ram_bytes=ram_cap(profile, base),
         storage_bytes=_cap(profile.storage_bytes, Constraint.STORAGE),
         latency_s=_tightest(latency_caps(profile, calibration)),
     )
@@ -92,11 +93,16 @@ def _power_budgets(profile: Profile, calibration: Calibration) -> Iterator[tuple
         yield lifetime, Constraint.BATTERY
 
 
-def _ram_caps(profile: Profile, base_bytes: int) -> Iterator[Cap]:
+def ram_caps(profile: Profile, base_bytes: int) -> Iterator[Cap]:
+    """The declared caps, each on what a model adds above the runtime's base."""
     if profile.ram_model_bytes is not None:
         yield Cap(profile.ram_model_bytes, Constraint.RAM_MODEL)
     if profile.ram_total_bytes is not None:
         yield Cap(profile.ram_total_bytes - base_bytes, Constraint.RAM_TOTAL)
+
+
+def ram_cap(profile: Profile, base_bytes: int) -> Cap | None:
+    return _tightest(ram_caps(profile, base_bytes))
 
 
 def _tightest(caps: Iterator[Cap]) -> Cap | None:
@@ -113,7 +119,7 @@ def _runtime_exceeds(base_bytes: int, profile: Profile, envelope: Envelope) -> I
     return Impossible(
         Constraint.RAM_TOTAL,
         f"the runtime alone takes {need}, memory.total is {total}",
-        (f"memory.total above {need}",),
+        (f"memory.total above {at_least(base_bytes, Unit.BYTES)}",),
         envelope,
     )
 
@@ -131,16 +137,18 @@ def _too_hot_idle(profile: Profile, calibration: Calibration, idle_watts: float,
     assert thermal is not None
     ceiling = thermal.limit_celsius - thermal.guard_celsius
     rise = idle_watts * thermal.resistance_celsius_per_watt
-    left = max(ceiling - ambient, 0.0)
+    relaxations = [f"surroundings below {celsius_at_most(ceiling - rise)} instead of {ambient:.1f} C"]
+    if ambient < ceiling:
+        room = ceiling - ambient
+        relaxations += [
+            f"an idle draw below {at_most(room / thermal.resistance_celsius_per_watt, Unit.WATTS)}",
+            f"a thermal resistance below {at_most(room / idle_watts, Unit.CELSIUS_PER_WATT)}",
+        ]
     return Impossible(
         Constraint.THERMAL,
         f"idle draw alone ({_watts(idle_watts)}) settles at {ambient + rise:.1f} C in {ambient:.1f} C surroundings, "
         f"the ceiling is {ceiling:.1f} C: infeasible at any model size and any rate",
-        (
-            f"surroundings below {ceiling - rise:.1f} C instead of {ambient:.1f} C",
-            f"an idle draw below {_watts(left / thermal.resistance_celsius_per_watt)}",
-            f"a thermal resistance below {left / idle_watts:.1f} C/W",
-        ),
+        tuple(relaxations),
         envelope,
     )
 
@@ -149,15 +157,15 @@ def _battery_too_small(profile: Profile, idle_watts: float, envelope: Envelope) 
     battery, budget = profile.battery, lifetime_watts(profile)
     assert battery is not None
     assert budget is not None
-    lifetime, capacity = _duration(battery.lifetime_s), battery.capacity_watt_hours
+    lifetime, capacity = format_quantity(battery.lifetime_s, Unit.SECONDS), battery.capacity_watt_hours
     return Impossible(
         Constraint.BATTERY,
         f"idle draw alone ({_watts(idle_watts)}) exceeds the {_watts(budget)} that {lifetime} on {capacity:g} Wh "
         "allow: infeasible at any model size and any rate",
         (
-            f"a lifetime below {_duration(battery.lifetime_s * budget / idle_watts)} instead of {lifetime}",
-            f"a battery above {capacity * idle_watts / budget:.2f} Wh instead of {capacity:g} Wh",
-            f"an idle draw below {_watts(budget)}",
+            f"a lifetime below {at_most(battery.lifetime_s * budget / idle_watts, Unit.SECONDS)} instead of {lifetime}",
+            f"a battery above {at_least(capacity * idle_watts / budget, Unit.WATT_HOURS)} instead of {capacity:g} Wh",
+            f"an idle draw below {at_most(budget, Unit.WATTS)}",
         ),
         envelope,
     )
@@ -165,7 +173,3 @@ def _battery_too_small(profile: Profile, idle_watts: float, envelope: Envelope) 
 
 def _watts(value: float) -> str:
     return format_quantity(value, Unit.WATTS)
-
-
-def _duration(value_s: float) -> str:
-    return format_quantity(value_s, Unit.SECONDS)

@@ -63,8 +63,8 @@ class Catalog:
         return next((variant for variant in self.variants if variant.dense), None)
 
 
-def fit(profile: Profile, calibration: Calibration, catalog: Catalog) -> Fit:
-    """Choose for one device. Pure: the same facts give the same answer."""
+def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: int | None = None) -> Fit:
+    """Choose for one device. A failed job counts as hopeless after `attempts`; None waits for another one for ever."""
     envelope = collapse(profile, calibration, catalog.model.ram_base_bytes)
     if isinstance(envelope, Impossible):
         return Infeasible(envelope.binding, envelope.envelope, envelope.reason, envelope.relaxations)
@@ -75,7 +75,16 @@ def fit(profile: Profile, calibration: Calibration, catalog: Catalog) -> Fit:
     binding = binding_constraint(profile, calibration, envelope, dense)
     if best is not None and (best.dense or use_of(profile, calibration, envelope, best) >= WELL_USED):
         return Fitted(best, binding, envelope)
-    return _prune_or_refuse(profile, calibration, envelope, catalog, best, binding)
+    caps = _without_slack(caps_for(profile, calibration, envelope), dense)
+    job = catalog.jobs.get(caps.key)
+    if job is None or job.state in (JobState.QUEUED, JobState.RUNNING):
+        return NeedsPrune(caps, binding, envelope)
+    if best is not None:
+        return Fitted(best, binding, envelope)
+    if job.state is JobState.FAILED:
+        temporary = attempts is None or job.attempts < attempts
+        return Infeasible(binding, envelope, f"pruning failed: {job.detail}", (), temporary=temporary)
+    return _refuse(profile, calibration, envelope, catalog, job, binding)
 
 
 def within(
@@ -129,61 +138,52 @@ def _best(profile: Profile, calibration: Calibration, envelope: Envelope, catalo
     return max(fitting, key=_merit, default=None)
 
 
-def _merit(variant: Variant) -> tuple[bool, float, float]:
-    return variant.dense, variant.accuracy or 0.0, -variant.latency_p95_s
+def _merit(variant: Variant) -> tuple[bool, float, int, float]:
+    """Dense first: what fits whole needs no pruning. Of unverified variants the one that kept most."""
+    kept = variant.parameters if variant.accuracy is None else 0
+    return variant.dense, variant.accuracy or 0.0, kept, -variant.latency_p95_s
 
 
-def _prune_or_refuse(
+def _refuse(
     profile: Profile,
     calibration: Calibration,
     envelope: Envelope,
     catalog: Catalog,
-    best: Variant | None,
+    job: PruneJob,
     binding: Constraint,
-) -> Fit:
-    caps = _without_slack(caps_for(profile, calibration, envelope), catalog.dense)
-    job = catalog.jobs.get(caps.key)
-    if job is None or job.state in (JobState.QUEUED, JobState.RUNNING):
-        return NeedsPrune(caps, binding, envelope)
-    if best is not None:
-        return Fitted(best, binding, envelope)
-    if job.state is JobState.FAILED:
-        return Infeasible(binding, envelope, f"pruning failed: {job.detail}", (), temporary=True)
-    if job.state is JobState.DONE:
-        return Infeasible(
-            binding, envelope, "a variant made for these caps was measured above them", (), temporary=True
-        )
+) -> Infeasible:
+    """The job has answered, and nothing that it found fits."""
     closest = next((each for each in catalog.variants if each.sha256 == job.sha256), None)
+    base = catalog.model.ram_base_bytes
     return Infeasible(
         job.binding or binding,
         envelope,
-        _floor_reason(catalog.model, job),
-        () if closest is None else relaxations(profile, calibration, envelope, closest),
+        _reason(catalog.model, job),
+        () if closest is None else relaxations(profile, calibration, base, closest),
         closest,
     )
 
 
-def _without_slack(caps: Caps, dense: Variant | None) -> Caps:
+def _without_slack(caps: Caps, dense: Variant) -> Caps:
     """Drop the caps that even the dense model meets with room to spare, so that they do not tell equal jobs apart."""
-    if dense is None:
-        return caps
+    ram, storage, latency_s = caps.ram_bytes, caps.storage_bytes, caps.latency_s
     return Caps(
-        ram_bytes=_unless_roomy(caps.ram_bytes, dense.ram_bytes),
-        storage_bytes=_unless_roomy(caps.storage_bytes, dense.size_bytes),
-        latency_s=None
-        if caps.latency_s is not None and caps.latency_s >= 1.5 * dense.latency_p95_s
-        else caps.latency_s,
+        ram_bytes=None if _roomy(ram, dense.ram_bytes) else ram,
+        storage_bytes=None if _roomy(storage, dense.size_bytes) else storage,
+        latency_s=None if _roomy(latency_s, dense.latency_p95_s) else latency_s,
     )
 
 
-def _unless_roomy(cap: int | None, dense_cost: int) -> int | None:
-    return None if cap is not None and cap >= 1.5 * dense_cost else cap
+def _roomy(cap: float | None, dense_cost: float) -> bool:
+    return cap is not None and cap >= 1.5 * dense_cost
 
 
-def _floor_reason(model: Model, job: PruneJob) -> str:
-    floor = (
-        ""
-        if model.accuracy_floor is None
-        else f" at or above {format_quantity(model.accuracy_floor, Unit.SHARE)} accuracy"
-    )
+def _reason(model: Model, job: PruneJob) -> str:
+    if job.state is JobState.DONE:
+        return "a variant made for these caps was measured above them"
+    floor = "" if model.accuracy_floor is None else f" at or above {_share(model.accuracy_floor)} accuracy"
     return f"no variant of {model.ref}{floor} fits: {job.detail}"
+
+
+def _share(value: float) -> str:
+    return format_quantity(value, Unit.SHARE)

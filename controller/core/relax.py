@@ -1,4 +1,7 @@
-"""What would have to give for a variant to fit: each answer alone is enough for the cap that it names."""
+"""What would have to give for a variant to fit: one answer for each cap that it exceeds, all of them together enough.
+
+Where several answers name the same cap (a lower rate or cooler surroundings), one of them will do.
+"""
 
 from __future__ import annotations
 
@@ -7,65 +10,74 @@ from collections.abc import Iterator
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
 from controller.core import calibrate
-from controller.core.envelope import busy_watts, lifetime_watts, sustained_watts
-from controller.core.types import Calibration, Cap, Constraint, Envelope, Variant
+from controller.core.envelope import busy_watts, latency_caps, lifetime_watts, ram_caps
+from controller.core.rounding import at_least, at_most, celsius_at_most
+from controller.core.types import Calibration, Cap, Constraint, Variant
+
+_NAMES = {Constraint.RAM_TOTAL: "memory.total", Constraint.RAM_MODEL: "memory.model"}
 
 
-def relaxations(profile: Profile, calibration: Calibration, envelope: Envelope, closest: Variant) -> tuple[str, ...]:
+def relaxations(profile: Profile, calibration: Calibration, ram_base_bytes: int, closest: Variant) -> tuple[str, ...]:
     """For each cap that `closest` exceeds, in words: how much more, or the rate, ambient or lifetime that would do."""
+    latency_s = calibrate.predicted_latency_s(profile, calibration, closest)
+    exceeded = [cap for cap in latency_caps(profile, calibration) if cap.value < latency_s]
     return (
-        *_ram(calibrate.predicted_ram_bytes(calibration, closest), envelope.ram_bytes),
-        *_storage(closest.size_bytes, envelope.storage_bytes),
-        *_latency(
-            profile, calibration, calibrate.predicted_latency_s(profile, calibration, closest), envelope.latency_s
-        ),
+        *_ram(profile, calibration, ram_base_bytes, calibrate.predicted_ram_bytes(calibration, closest)),
+        *_storage(profile, closest.size_bytes),
+        *_deadline(exceeded, latency_s),
+        *_rate(profile, exceeded, latency_s),
+        *_power(profile, calibration, exceeded, latency_s),
     )
 
 
-def _ram(need: float, cap: Cap | None) -> Iterator[str]:
-    if cap is not None and need > cap.value:
-        name = "memory.total" if cap.binding is Constraint.RAM_TOTAL else "memory.model"
-        yield f"{format_quantity(need - cap.value, Unit.BYTES)} more {name}"
+def _ram(profile: Profile, calibration: Calibration, ram_base_bytes: int, need: float) -> Iterator[str]:
+    for cap in ram_caps(profile, calibration.ram_base_bytes or ram_base_bytes):
+        if need > cap.value:
+            yield f"{at_least(need - cap.value, Unit.BYTES)} more {_NAMES[cap.binding]}"
 
 
-def _storage(need: int, cap: Cap | None) -> Iterator[str]:
-    if cap is not None and need > cap.value:
-        yield f"{format_quantity(need - cap.value, Unit.BYTES)} more storage"
+def _storage(profile: Profile, need: int) -> Iterator[str]:
+    if profile.storage_bytes is not None and need > profile.storage_bytes:
+        yield f"{at_least(need - profile.storage_bytes, Unit.BYTES)} more storage"
 
 
-def _latency(profile: Profile, calibration: Calibration, need_s: float, cap: Cap | None) -> Iterator[str]:
-    if cap is None or need_s <= cap.value:
-        return
-    if cap.binding is Constraint.DEADLINE:
-        yield f"a deadline of {format_quantity(need_s, Unit.SECONDS)}"
-    else:
-        slower = profile.rate_hz * cap.value / need_s
-        yield f"{format_quantity(slower, Unit.HERTZ)} instead of {format_quantity(profile.rate_hz, Unit.HERTZ)}"
-    watts = _mean_watts(profile, calibration, need_s)
-    if cap.binding is Constraint.THERMAL and watts is not None:
-        yield _cooler(profile, calibration, watts)
-    if cap.binding is Constraint.BATTERY and watts is not None:
-        yield _shorter(profile, watts)
+def _deadline(exceeded: list[Cap], latency_s: float) -> Iterator[str]:
+    if any(cap.binding is Constraint.DEADLINE for cap in exceeded):
+        yield f"a deadline of {at_least(latency_s, Unit.SECONDS)}"
 
 
-def _mean_watts(profile: Profile, calibration: Calibration, latency_s: float) -> float | None:
+def _rate(profile: Profile, exceeded: list[Cap], latency_s: float) -> Iterator[str]:
+    """Every cap but the deadline is in inverse proportion to the rate: one rate answers them all."""
+    caps_s = [cap.value for cap in exceeded if cap.binding is not Constraint.DEADLINE]
+    if caps_s:
+        slower = profile.rate_hz * min(caps_s) / latency_s
+        yield f"{at_most(slower, Unit.HERTZ)} instead of {format_quantity(profile.rate_hz, Unit.HERTZ)}"
+
+
+def _power(profile: Profile, calibration: Calibration, exceeded: list[Cap], latency_s: float) -> Iterator[str]:
+    for cap in exceeded:
+        if cap.binding is Constraint.THERMAL:
+            yield _cooler(profile, _mean_watts(profile, calibration, latency_s))
+        if cap.binding is Constraint.BATTERY:
+            yield _shorter(profile, _mean_watts(profile, calibration, latency_s))
+
+
+def _mean_watts(profile: Profile, calibration: Calibration, latency_s: float) -> float:
     """Mean draw at the required rate with this latency."""
-    if profile.power is None:
-        return None
+    assert profile.power is not None
     idle = profile.power.idle_watts
     return idle + profile.rate_hz * latency_s * (busy_watts(profile.power, calibration) - idle)
 
 
-def _cooler(profile: Profile, calibration: Calibration, watts: float) -> str:
-    thermal, budget = profile.thermal, sustained_watts(profile, calibration)
+def _cooler(profile: Profile, watts: float) -> str:
+    thermal = profile.thermal
     assert thermal is not None
-    assert budget is not None
     ceiling = thermal.limit_celsius - thermal.guard_celsius
-    return f"{ceiling - watts * thermal.resistance_celsius_per_watt:.1f} C surroundings"
+    return f"{celsius_at_most(ceiling - watts * thermal.resistance_celsius_per_watt)} surroundings"
 
 
 def _shorter(profile: Profile, watts: float) -> str:
-    budget = lifetime_watts(profile)
-    assert profile.battery is not None
+    battery, budget = profile.battery, lifetime_watts(profile)
+    assert battery is not None
     assert budget is not None
-    return f"a lifetime of {format_quantity(profile.battery.lifetime_s * budget / watts, Unit.SECONDS)}"
+    return f"a lifetime of {at_most(battery.lifetime_s * budget / watts, Unit.SECONDS)}"

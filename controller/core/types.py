@@ -53,8 +53,10 @@ class Caps:
     @property
     def key(self) -> str:
         """Equal caps have equal keys, and share one variant."""
+        ram = "-" if self.ram_bytes is None else self.ram_bytes
+        storage = "-" if self.storage_bytes is None else self.storage_bytes
         latency = "-" if self.latency_s is None else f"{self.latency_s * 1e6:.0f}us"
-        return f"ram={self.ram_bytes or '-'} storage={self.storage_bytes or '-'} latency={latency}"
+        return f"ram={ram} storage={storage} latency={latency}"
 
 
 class DeviceState(StrEnum):
