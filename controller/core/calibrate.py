@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from agent.wire.errors import Failure
 from agent.wire.messages import Trial
 from agent.wire.profile import Profile
+from controller.core.envelope import ram_cap
 from controller.core.types import Calibration, Variant
 
 # The prior is the declared speed, believed to a factor of e^0.25; one observation is good to about e^0.05.
@@ -47,13 +49,20 @@ def reference_ram_bytes(calibration: Calibration, cap_bytes: float) -> float:
 
 
 def learn_from_trial(profile: Profile, calibration: Calibration, variant: Variant, trial: Trial) -> Calibration:
-    """The calibration after the device's own trial of `variant`; a trial that measured nothing teaches nothing."""
+    """The calibration after the device's own trial of `variant`; a trial that measured nothing teaches nothing.
+
+    A failed trial always changes the fit, however many earlier observations disagree.
+    """
     learned = calibration
     if trial.ram_base_bytes is not None and trial.ram_peak_bytes is not None:
         extra = trial.ram_peak_bytes - trial.ram_base_bytes - variant.ram_bytes
         learned = replace(learned, ram_base_bytes=trial.ram_base_bytes, ram_extra_bytes=max(extra, 0))
-    if trial.latency_p95_ms is not None:
+    if trial.failure is Failure.MEMORY:
+        learned = _learn_too_large(profile, learned, variant)
+    if trial.latency_p95_ms is not None and trial.latency_p95_ms > 0:
         learned = learn_latency(profile, learned, variant, trial.latency_p95_ms * 1e-3)
+        if trial.failure is Failure.LATENCY:
+            learned = _learn_at_least(learned, trial.latency_p95_ms * 1e-3 / variant.latency_p95_s)
     return learned
 
 
@@ -65,3 +74,16 @@ def learn_latency(profile: Profile, calibration: Calibration, variant: Variant, 
     weight = 1.0 / _NOISE_SIGMA**2
     mean = (math.log(slowness(profile, calibration)) * prior_weight + observed * weight) / (prior_weight + weight)
     return replace(calibration, slowness=math.exp(mean), slowness_samples=min(count + 1, 20))
+
+
+def _learn_at_least(calibration: Calibration, slowness: float) -> Calibration:
+    return replace(calibration, slowness=max(calibration.slowness or 0.0, slowness))
+
+
+def _learn_too_large(profile: Profile, calibration: Calibration, variant: Variant) -> Calibration:
+    """It needs more than the cap. How much is not known where an allocation was refused: then the peak is below it."""
+    cap = ram_cap(profile, calibration.ram_base_bytes or 0)
+    if cap is None or calibration.ram_base_bytes is None:
+        return calibration
+    extra = math.ceil(cap.value) - variant.ram_bytes
+    return replace(calibration, ram_extra_bytes=max(calibration.ram_extra_bytes or 0, extra))
