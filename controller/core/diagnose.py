@@ -13,7 +13,7 @@ from itertools import pairwise
 from statistics import median
 
 from agent.wire.messages import Window
-from agent.wire.profile import Profile, Thermal
+from agent.wire.profile import Power, Profile, Thermal
 from controller.core import calibrate
 from controller.core.envelope import ambient_celsius, busy_watts
 from controller.core.types import BreachKind, Calibration, StoredWindow, Variant
@@ -38,6 +38,7 @@ class Diagnosis:
 _THROTTLED_SHARE = 0.2
 _TAIL = 3.0  # p95 this many times the median, with the median as predicted, is somebody else's load
 _AMBIENT_STEP_CELSIUS = 1.0
+_DRAW_STEP = 1.03
 
 
 def diagnose(
@@ -61,23 +62,32 @@ def diagnose(
 
 
 def surroundings_celsius(thermal: Thermal, windows: Sequence[Window]) -> float | None:
-    """The ambient temperature that explains the windows: median over pairs of T_inf - P*R.
+    """The ambient temperature that explains the windows, each with its last temperature and its mean power.
 
-    From T[k+1] = a*T[k] + (1-a)*T_inf with a = exp(-dt/tau); without tau the newest window counts as settled.
+    From T[k+1] = a*T[k] + (1-a)*(Ta + R*P[k+1]) with a = exp(-dt/tau), summed over all windows that follow another: a
+    sensor's noise cancels from one to the next. Without tau, or such a pair, the newest window counts as settled.
     """
-    known = [(w.temperature_celsius, w.power_watts, w.duration_s) for w in windows]
-    rows = [(t, p, dt) for t, p, dt in known if t is not None and p is not None]
-    if not rows:
-        return None
-    resistance = thermal.resistance_celsius_per_watt
-    if thermal.time_constant_s is None or len(rows) < 2:
-        return rows[-1][0] - rows[-1][1] * resistance
-    estimates = []
-    for (before, power_before, _), (after, power_after, duration_s) in pairwise(rows):
-        decay = math.exp(-duration_s / thermal.time_constant_s)
-        settled = (after - decay * before) / (1.0 - decay)
-        estimates.append(settled - resistance * (power_before + power_after) / 2)
-    return median(estimates)
+    rises, weights = 0.0, 0.0
+    for before, after in pairwise(windows):
+        terms = _step_of(thermal, before, after)
+        rises, weights = rises + terms[0], weights + terms[1]
+    if weights > 0:
+        return rises / weights
+    settled = [(w.temperature_celsius, w.power_watts) for w in windows]
+    known = [(celsius, watts) for celsius, watts in settled if celsius is not None and watts is not None]
+    return known[-1][0] - known[-1][1] * thermal.resistance_celsius_per_watt if known else None
+
+
+def _step_of(thermal: Thermal, before: Window, after: Window) -> tuple[float, float]:
+    """(1-a)*Ta and 1-a, as one window after another has them; zeros where they are not known."""
+    start, end, watts = before.temperature_celsius, after.temperature_celsius, after.power_watts
+    if thermal.time_constant_s is None or start is None or end is None or watts is None:
+        return 0.0, 0.0
+    if after.seq != before.seq + 1 or after.duration_s <= 0:
+        return 0.0, 0.0
+    decay = math.exp(-after.duration_s / thermal.time_constant_s)
+    share = 1.0 - decay
+    return end - decay * start - share * thermal.resistance_celsius_per_watt * watts, share
 
 
 def _hot(profile: Profile, calibration: Calibration, variant: Variant, windows: Sequence[Window]) -> Diagnosis:
@@ -97,29 +107,36 @@ def _slow(profile: Profile, calibration: Calibration, variant: Variant, windows:
     if p95_s is None or p50_s is None:
         return Diagnosis(Cause.CONTENTION, "no latency was measured in these windows", None)
     if p50_s <= predicted_s and p95_s > _TAIL * p50_s:
-        return Diagnosis(
-            Cause.CONTENTION, f"the median ({p50_s * 1e3:.3g} ms) is as predicted, only the tail is slow", None
-        )
+        text = f"the median ({p50_s * 1e3:.3g} ms) is as predicted, only the tail is slow"
+        return Diagnosis(Cause.CONTENTION, text, None)
+    if p95_s <= predicted_s:
+        return Diagnosis(Cause.CONTENTION, f"p95 ({p95_s * 1e3:.3g} ms) is as predicted: the load is another's", None)
     throttled = _median_of([w.throttled_share for w in windows], 1.0) or 0.0
     cause = Cause.THROTTLED if throttled >= _THROTTLED_SHARE else Cause.SLOW
     text = f"p95 is {p95_s * 1e3:.3g} ms where at most {predicted_s * 1e3:.3g} ms was predicted"
     text += f", throttled {throttled:.0%} of the time" if cause is Cause.THROTTLED else ", at a steady frequency"
-    slowness = max(p95_s / variant.latency_p95_s, calibrate.slowness(profile, calibration))
-    samples = calibration.slowness_samples + len(windows)
-    return Diagnosis(cause, text, replace(calibration, slowness=slowness, slowness_samples=min(samples, 20)))
+    samples = min(calibration.slowness_samples + len(windows), 20)
+    learned = replace(calibration, slowness=p95_s / variant.latency_p95_s, slowness_samples=samples)
+    return Diagnosis(cause, text, learned)
 
 
 def _draining(profile: Profile, calibration: Calibration, variant: Variant, windows: Sequence[Window]) -> Diagnosis:
     """The busy draw that explains the measured power; if that is as assumed, the device is slower than thought."""
-    rows = [(w.power_watts, w.busy_share) for w in windows if w.power_watts is not None and w.busy_share]
-    power = profile.power
-    assumed = busy_watts(power, calibration) if power else None
-    if rows and power is not None and assumed is not None:
-        found = median(power.idle_watts + (watts - power.idle_watts) / share for watts, share in rows if share)
-        if found > assumed * 1.03:
+    found, power = _busy_watts(profile.power, windows), profile.power
+    if found is not None and power is not None:
+        assumed = busy_watts(power, calibration)
+        if found > assumed * _DRAW_STEP:
             text = f"it draws {found:.3g} W while busy, not {assumed:.3g} W"
             return Diagnosis(Cause.DRAINING, text, replace(calibration, busy_watts=found))
     return _slow(profile, calibration, variant, windows)
+
+
+def _busy_watts(power: Power | None, windows: Sequence[Window]) -> float | None:
+    """From P = P_idle + share*(P_busy - P_idle); the median, as a trial's burst is in one window's power alone."""
+    rows = [(w.power_watts, w.busy_share) for w in windows if w.power_watts is not None and w.busy_share]
+    if power is None or not rows:
+        return None
+    return power.idle_watts + median((watts - power.idle_watts) / share for watts, share in rows if share)
 
 
 def _memory(calibration: Calibration, variant: Variant, windows: Sequence[Window]) -> Diagnosis:
