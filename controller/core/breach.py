@@ -11,6 +11,8 @@ from controller.core.envelope import lifetime_watts
 from controller.core.policy import Policy
 from controller.core.types import BreachKind, Calibration, StoredWindow
 
+_COOLING_CELSIUS = 0.3
+
 
 @dataclass(frozen=True, slots=True)
 class Excess:
@@ -35,24 +37,38 @@ def excesses(profile: Profile, calibration: Calibration, window: Window) -> list
 def detect(
     profile: Profile, calibration: Calibration, windows: Sequence[StoredWindow], policy: Policy
 ) -> Breach | None:
-    """The breach in the newest windows (oldest first), the most frequent kind, or None."""
+    """The breach in the newest windows (oldest first), the most frequent kind, or None.
+
+    k of n windows and a minimum of samples; it is over only when `healthy` says so.
+    """
     newest = [stored.window for stored in windows[-policy.breach_of :]]
     if sum(window.count for window in newest) < policy.min_samples:
         return None
-    found = [excess for window in newest for excess in excesses(profile, calibration, window)]
-    for kind in BreachKind:
-        mine = [excess for excess in found if excess.kind is kind]
-        if len(mine) >= policy.breach_windows:
-            return Breach(kind, _evidence(kind, mine, len(newest)))
-    return None
+    found = [
+        excess
+        for before, window in zip([None, *newest], newest, strict=False)
+        for excess in excesses(profile, calibration, window)
+        if not (excess.kind is BreachKind.TEMPERATURE and _cooling(before, window))
+    ]
+    by_kind = [[excess for excess in found if excess.kind is kind] for kind in BreachKind]
+    worst = max(by_kind, key=len)
+    if len(worst) < policy.breach_windows:
+        return None
+    return Breach(worst[0].kind, _evidence(worst[0].kind, worst, len(newest)))
+
+
+def _cooling(before: Window | None, window: Window) -> bool:
+    """On its way down, as after a trial's burst: hot still, but no breach."""
+    if before is None or before.temperature_celsius is None or window.temperature_celsius is None:
+        return False
+    return before.temperature_celsius - window.temperature_celsius > _COOLING_CELSIUS
 
 
 def healthy(profile: Profile, calibration: Calibration, windows: Sequence[StoredWindow], policy: Policy) -> bool:
-    """True when the newest windows are all inside the budget, and there are enough of them."""
-    newest = windows[-policy.healthy_windows :]
-    return len(newest) == policy.healthy_windows and not any(
-        excesses(profile, calibration, stored.window) for stored in newest
-    )
+    """True when the newest windows all served inside the budget, and there are enough of them."""
+    newest = [stored.window for stored in windows[-policy.healthy_windows :]]
+    good = [window for window in newest if window.count and not excesses(profile, calibration, window)]
+    return len(good) == policy.healthy_windows
 
 
 def _measured(profile: Profile, calibration: Calibration, window: Window) -> Iterator[Excess]:
