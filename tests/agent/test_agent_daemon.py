@@ -18,9 +18,9 @@ from typing import TypeVar
 import numpy as np
 import onnx
 import pytest
-from conftest import RealBroker
 from fleet import KEY, assignment, sha256
 from onnx import TensorProto, helper, numpy_helper
+from realbroker import RealBroker
 
 from agent.link import Arrived, Connected, LinkEvent, MqttLink
 from agent.wire import blocks

@@ -1,0 +1,55 @@
+"""rumqttd on the loopback interface, for the tests of what talks to a broker."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+from iotcore import Broker
+
+CONFIG = """
+id = 0
+[router]
+id = 0
+max_connections = 200
+max_outgoing_packet_count = 200
+max_segment_size = 10485760
+max_segment_count = 10
+[v4.1]
+name = "v4-1"
+listen = "127.0.0.1:{port}"
+next_connection_delay_ms = 1
+[v4.1.connections]
+connection_timeout_ms = 60000
+max_payload_size = 1048576
+max_inflight_count = 100
+dynamic_filters = true
+"""
+
+
+class RealBroker:
+    """rumqttd on a free port; it can be taken down and brought back."""
+
+    def __init__(self, directory: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self._config = directory / "broker.toml"
+        self._config.write_text(CONFIG.format(port=self.port))
+        self._broker = Broker(config_path=str(self._config), port=self.port, listen="127.0.0.1")
+
+    def start(self) -> None:
+        self._broker.start()
+        until_s = time.monotonic() + 10
+        while time.monotonic() < until_s:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return
+        raise AssertionError("the broker did not come up")
+
+    def stop(self) -> None:
+        self._broker.stop()
