@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent.wire.errors import Failure
-from agent.wire.messages import Phase, Result
+from agent.wire.messages import Reported, Result
 from controller.core import calibrate
 from controller.core.actions import (
     Action,
@@ -24,10 +23,10 @@ from controller.core.actions import (
     UpdateRollout,
 )
 from controller.core.envelope import Impossible, collapse
-from controller.core.fit import Fitted, Infeasible, NeedsPrune, fit, within
-from controller.core.incidents import follow_incident, notice_breach
+from controller.core.fit import WELL_USED, Fit, Fitted, Infeasible, NeedsPrune, fit, within
+from controller.core.incidents import follow_incident, notice_breach, repairing
 from controller.core.policy import Policy
-from controller.core.types import Desired, DeviceState, IncidentState, JobState, Placement, PruneJob
+from controller.core.types import Desired, DeviceState, JobState, Placement, PruneJob
 from controller.core.view import DeviceView, View
 from controller.core.waves import Member, Standing, advance
 
@@ -62,37 +61,33 @@ def decide_device(view: DeviceView, policy: Policy, now_unix_s: float) -> list[A
 
 
 def settle(view: DeviceView, _policy: Policy, _now_unix_s: float) -> list[Action]:
-    """The device has ended its newest assignment: write down how, and learn from its trial."""
+    """How the device says that its newest assignment ended is news: write it down, and learn from its trial."""
     desired, reported = view.desired, view.device.reported
-    if desired is None or reported is None or reported.result is None or desired.result is not None:
+    if desired is None or reported is None or reported.result is None or not _answers(reported, desired):
         return []
-    if (reported.epoch, reported.seq) != (desired.epoch, desired.seq):
+    result, reason = _outcome(reported, desired)
+    if result == desired.result:
         return []
-    ended = FinishDesired(desired.device, desired.epoch, desired.seq, reported.result, _why(view))
-    return [ended, *_learn(view)]
+    ended = FinishDesired(desired.device, desired.epoch, desired.seq, result, reason)
+    return [ended, *_learn(view)] if desired.result is None else [ended]
 
 
 def heal(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
-    """The device never got its assignment or lost it: send it again. It runs something else: that is a failure."""
+    """The device never got its assignment or lost it: send it again."""
     desired, reported = view.desired, view.device.reported
-    if desired is None:
+    if desired is None or _failed(desired) or not view.device.online:
         return []
-    if reported is not None and (reported.epoch, reported.seq) == (desired.epoch, desired.seq):
-        runs_another = reported.sha256 != desired.sha256 and reported.phase in (Phase.ACTIVE, Phase.IDLE)
-        if desired.result == Result.SUCCEEDED and runs_another:
-            reason = f"the device runs {(reported.sha256 or 'nothing')[:12]}"
-            return [FinishDesired(desired.device, desired.epoch, desired.seq, Result.FAILED_ROLLED_BACK, reason)]
+    if reported is not None and _answers(reported, desired):
         return []
-    unanswered = desired.result in (None, Result.SUCCEEDED)
     due = view.sent_unix_s is None or now_unix_s - view.sent_unix_s >= policy.resend_s
-    return [SendDesired(desired.device)] if view.device.online and unanswered and due else []
+    return [SendDesired(desired.device)] if due else []
 
 
-def place(view: DeviceView, _policy: Policy, now_unix_s: float) -> list[Action]:
+def place(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """Fit the rollout's model to the device, unless what it has still fits."""
-    if view.rollout is None or view.catalog is None or _still_fits(view):
+    if view.rollout is None or view.catalog is None or _still_fits(view, policy):
         return []
-    fitted = fit(view.device.profile, view.device.calibration, view.catalog)
+    fitted = fit(view.device.profile, view.device.calibration, view.catalog, policy.attempts)
     placement = placement_of(view.device.id, view.catalog.model.ref, fitted, now_unix_s)
     actions: list[Action] = []
     if isinstance(fitted, NeedsPrune) and fitted.caps.key not in view.catalog.jobs:
@@ -105,12 +100,12 @@ def place(view: DeviceView, _policy: Policy, now_unix_s: float) -> list[Action]:
 
 def assign(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """The fit and the newest assignment differ, or the assignment failed in a way that may pass: make the next one."""
-    placement, desired, rollout = view.placement, view.desired, view.rollout
+    placement, desired, rollout = view.placement, _desired_here(view), view.rollout
     if placement is None or placement.sha256 is None or rollout is None or not view.admitted:
         return []
     if placement.model != rollout.model:
         return []
-    attempts = _next_attempt(view, desired, policy, now_unix_s)
+    attempts = _next_attempt(view, placement, desired, policy, now_unix_s)
     if attempts is None:
         return []
     incident = view.incident.id if view.incident is not None else None
@@ -130,7 +125,7 @@ def standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Member:
     return Member(view.device.id, _standing(view, policy, now_unix_s))
 
 
-def placement_of(device: str, model: str, fitted: Fitted | NeedsPrune | Infeasible, now_unix_s: float) -> Placement:
+def placement_of(device: str, model: str, fitted: Fit, now_unix_s: float) -> Placement:
     """The fit's answer as the fact that is stored and shown."""
     match fitted:
         case Fitted(variant, binding, envelope):
@@ -151,7 +146,7 @@ def placement_of(device: str, model: str, fitted: Fitted | NeedsPrune | Infeasib
             )  # fmt: skip
 
 
-def _still_fits(view: DeviceView) -> bool:
+def _still_fits(view: DeviceView, policy: Policy) -> bool:
     placement, catalog = view.placement, view.catalog
     if placement is None or catalog is None or placement.model != catalog.model.ref or placement.sha256 is None:
         return False
@@ -160,31 +155,53 @@ def _still_fits(view: DeviceView) -> bool:
     envelope = collapse(profile, calibration, catalog.model.ram_base_bytes)
     if variant is None or isinstance(envelope, Impossible):
         return False
-    return within(profile, calibration, envelope, variant, _tolerance(view))
+    if not variant.dense and envelope.roomier_than(placement.envelope, WELL_USED):
+        return False
+    return within(profile, calibration, envelope, variant, _tolerance(view, placement, policy))
 
 
-def _tolerance(view: DeviceView) -> float:
-    proven = view.desired is not None and view.desired.result == Result.SUCCEEDED
-    acting = view.incident is not None and view.incident.state is IncidentState.ACTING
-    repairing = acting and view.desired is not None and view.desired.incident != view.incident.id  # type: ignore[union-attr]
-    return _INCUMBENT_TOLERANCE if proven and not repairing else 0.0
+def _tolerance(view: DeviceView, placement: Placement, policy: Policy) -> float:
+    desired = view.desired
+    proven = desired is not None and desired.result == Result.SUCCEEDED and desired.sha256 == placement.sha256
+    return _INCUMBENT_TOLERANCE if proven and not repairing(view, policy) else 0.0
 
 
-def _next_attempt(view: DeviceView, desired: Desired | None, policy: Policy, now_unix_s: float) -> int | None:
+def _next_attempt(
+    view: DeviceView, placement: Placement, desired: Desired | None, policy: Policy, now_unix_s: float
+) -> int | None:
     """The number of the attempt to make now, or None to leave things as they are."""
-    placement = view.placement
-    assert placement is not None
     if desired is None:
         return 1
-    failed = desired.result not in (None, Result.SUCCEEDED)
-    if failed and desired.attempts >= policy.attempts:
-        return None
-    if desired.sha256 != placement.sha256 or desired.model != placement.model:
-        return desired.attempts + 1 if failed else 1
-    if not failed or not _may_pass(view):
+    changed = desired.sha256 != placement.sha256 or desired.model != placement.model
+    if not _failed(desired):
+        return 1 if changed else None
+    if desired.attempts >= policy.attempts:
         return None
     paused = now_unix_s - (desired.finished_unix_s or 0.0) >= policy.retry_s
-    return desired.attempts + 1 if paused else None
+    return desired.attempts + 1 if changed or (paused and _may_pass(view)) else None
+
+
+def _failed(desired: Desired) -> bool:
+    return desired.result not in (None, Result.SUCCEEDED)
+
+
+def _desired_here(view: DeviceView) -> Desired | None:
+    """The newest assignment, unless it failed in another rollout: what failed there may be tried here."""
+    desired = view.desired
+    elsewhere = desired is not None and view.rollout is not None and desired.rollout != view.rollout.id
+    return None if desired is None or (elsewhere and _failed(desired)) else desired
+
+
+def _answers(reported: Reported, desired: Desired) -> bool:
+    return (reported.epoch, reported.seq) == (desired.epoch, desired.seq)
+
+
+def _outcome(reported: Reported, desired: Desired) -> tuple[str, str]:
+    """The result as the device reports it, save that what runs is the truth: a success that runs another is none."""
+    if reported.result is Result.SUCCEEDED and reported.sha256 != desired.sha256:
+        return Result.FAILED_ROLLED_BACK, f"the device runs {(reported.sha256 or 'nothing')[:12]}"
+    failure = "" if reported.failure is None else str(reported.failure)
+    return str(reported.result), ": ".join(part for part in (failure, reported.reason) if part)
 
 
 def _may_pass(view: DeviceView) -> bool:
@@ -196,11 +213,10 @@ def _may_pass(view: DeviceView) -> bool:
 
 
 def _standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
-    placement, desired, rollout = view.placement, view.desired, view.rollout
+    placement, desired, rollout = view.placement, _desired_here(view), view.rollout
     if rollout is None or placement is None or placement.model != rollout.model:
         return Standing.UNPLACED
-    failed = desired is not None and desired.result not in (None, Result.SUCCEEDED)
-    if desired is not None and failed and (desired.attempts >= policy.attempts or not _may_change(view)):
+    if desired is not None and _failed(desired) and _hopeless(view, placement, desired, policy):
         return Standing.FAILED
     if placement.sha256 is None:
         return Standing.WAITING if placement.waiting_for else Standing.INFEASIBLE
@@ -208,18 +224,25 @@ def _standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
         return Standing.WAITING
     if desired.result is None:
         return Standing.FAILED if now_unix_s - desired.issued_unix_s > rollout.deadline_s else Standing.RUNNING
-    if failed:
+    if _failed(desired):
         return Standing.RUNNING
-    soaked = now_unix_s - (desired.finished_unix_s or now_unix_s) >= policy.soak_s
+    since = now_unix_s if desired.finished_unix_s is None else desired.finished_unix_s
+    if _unrepaired(view, max(since, rollout.started_unix_s)):
+        return Standing.FAILED
+    soaked = now_unix_s - since >= policy.soak_s
     return Standing.SUCCEEDED if soaked and view.incident is None else Standing.SOAKING
 
 
-def _may_change(view: DeviceView) -> bool:
-    """After a failed trial: another variant is coming, or the same one is worth another try."""
-    placement, desired = view.placement, view.desired
-    assert placement is not None
-    assert desired is not None
-    return placement.sha256 != desired.sha256 or _may_pass(view)
+def _unrepaired(view: DeviceView, since_unix_s: float) -> bool:
+    """The last incident that closed since then did not end well."""
+    closed = [(each.closed_unix_s or 0.0, each.repaired) for each in view.past_incidents]
+    ended = [(when, repaired) for when, repaired in closed if when >= since_unix_s]
+    return bool(ended) and not max(ended)[1]
+
+
+def _hopeless(view: DeviceView, placement: Placement, desired: Desired, policy: Policy) -> bool:
+    """After a failure: no attempt is left, or no other variant is coming and the same one would fail again."""
+    return desired.attempts >= policy.attempts or (placement.sha256 == desired.sha256 and not _may_pass(view))
 
 
 def _learn(view: DeviceView) -> list[Action]:
@@ -232,18 +255,7 @@ def _learn(view: DeviceView) -> list[Action]:
         return []
     profile, before = view.device.profile, view.device.calibration
     after = calibrate.learn_from_trial(profile, before, variant, trial)
-    if trial.failure is Failure.LATENCY and trial.latency_p95_ms is not None and after.slowness is not None:
-        # A failed trial must change the fit, however many earlier observations disagree.
-        after = replace(after, slowness=max(after.slowness, trial.latency_p95_ms * 1e-3 / variant.latency_p95_s))
     return [Calibrate(view.device.id, after, "trial")] if after != before else []
-
-
-def _why(view: DeviceView) -> str:
-    reported = view.device.reported
-    assert reported is not None
-    if reported.failure is None:
-        return reported.reason
-    return f"{reported.failure}: {reported.reason}" if reported.reason else str(reported.failure)
 
 
 def _may_retry(job: PruneJob, policy: Policy, now_unix_s: float) -> bool:

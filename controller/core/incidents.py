@@ -45,8 +45,8 @@ def follow_incident(view: DeviceView, policy: Policy, now_unix_s: float) -> list
     incident = view.incident
     if incident is None:
         return []
-    if incident.state is IncidentState.OPEN:
-        return _diagnose(view, incident, policy)
+    if incident.state is IncidentState.OPEN and (diagnosed := _diagnose(view, incident, policy)):
+        return diagnosed
     placement, desired = view.placement, view.desired
     if placement is not None and placement.sha256 is None and placement.waiting_for is None:
         return _close(incident, IncidentState.UNREPAIRED, placement.reason, now_unix_s)
@@ -60,6 +60,14 @@ def follow_incident(view: DeviceView, policy: Policy, now_unix_s: float) -> list
     if now_unix_s - incident.opened_unix_s > policy.repair_deadline_s:
         return _close(incident, IncidentState.UNREPAIRED, "not inside its budget before the deadline", now_unix_s)
     return _diagnose(view, incident, policy) if _still_breaches(view, incident, policy) else []
+
+
+def repairing(view: DeviceView, policy: Policy) -> bool:
+    """An incident is acting, and what was assigned for it, if anything yet, has not helped."""
+    incident, desired = view.incident, view.desired
+    if incident is None or incident.state is not IncidentState.ACTING:
+        return False
+    return desired is None or desired.incident != incident.id or _still_breaches(view, incident, policy)
 
 
 def _still_breaches(view: DeviceView, incident: Incident, policy: Policy) -> bool:
@@ -83,7 +91,7 @@ def _diagnose(view: DeviceView, incident: Incident, policy: Policy) -> list[Acti
     if found.calibration == device.calibration:
         return []
     acting = replace(incident, state=IncidentState.ACTING, diagnosis=f"{found.cause}: {found.text}")
-    actions: list[Action] = [UpdateIncident(acting)]
+    actions: list[Action] = [] if acting == incident else [UpdateIncident(acting)]
     if found.calibration is not None:
         actions.append(Calibrate(device.id, found.calibration, f"incident {incident.id}"))
     return actions

@@ -41,6 +41,12 @@ class Envelope:
     storage_bytes: Cap | None
     latency_s: Cap | None
 
+    def roomier_than(self, other: Envelope, share: float) -> bool:
+        """True where some cap of `other` is below `share` of what it is here, or only `other` has it."""
+        mine = (self.ram_bytes, self.storage_bytes, self.latency_s)
+        pairs = zip(mine, (other.ram_bytes, other.storage_bytes, other.latency_s), strict=True)
+        return any(old is not None and (new is None or old.value < new.value * share) for new, old in pairs)
+
 
 @dataclass(frozen=True, slots=True)
 class Caps:
