@@ -153,7 +153,6 @@ def _converse(process: subprocess.Popen[bytes], request: JobRequest, on_progress
     """Hand over the request and relay progress until the result, or None where the process ended without one."""
     assert process.stdin is not None
     assert process.stdout is not None
-    result = None
     with process.stdin as requests, process.stdout as lines:
         try:
             requests.write(msgspec.json.encode(request) + b"\n")
@@ -161,12 +160,14 @@ def _converse(process: subprocess.Popen[bytes], request: JobRequest, on_progress
         except BrokenPipeError:
             return None
         for line in lines:
-            message = _LINES.decode(line)
+            try:
+                message = _LINES.decode(line)
+            except msgspec.MsgspecError:  # half a line: the process died while it wrote
+                return None
             if isinstance(message, ResultLine):
-                result = message.result
-                break
+                return message.result
             on_progress(message.share, message.text)
-    return result
+    return None
 
 
 def _death(code: int, errors: IO[bytes]) -> str:

@@ -65,7 +65,7 @@ def _refill(
     ranked: Mapping[str, list[float]],
     fits: Callable[[Mapping[str, int]], bool],
 ) -> dict[str, int]:
-    """Give back what the last, too large step left room for: the most important step that still fits, until none does."""
+    """Give back what the last, too large step left room for: the most important step that fits, until none does."""
     filled = dict(widths)
     while True:
         wider = {root: min(start[root], width // STEP * STEP + STEP) for root, width in filled.items()}

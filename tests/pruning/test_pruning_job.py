@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
+import torch
+from torch import nn
 
 from controller.core.types import Caps, Constraint, JobState
 from controller.pruning.job import JobRequest, JobResult, JobRunner
@@ -61,7 +63,7 @@ def test_a_prune_measures_inside_every_cap_and_uses_the_binding_one(
     assert variant.lineage["parent"] == dense.variant.sha256
     again = measure(path, variant.sha256, variant.golden_seed, samples=50, repeats=1)
     assert again.storage_bytes == variant.size_bytes
-    assert again.golden_outputs == pytest.approx(variant.golden_outputs, abs=1e-4)
+    assert np.allclose(again.golden_outputs, variant.golden_outputs, atol=1e-4)
     assert _gate_accuracy(path, glyphs) == variant.accuracy
 
 
@@ -85,6 +87,27 @@ def test_below_the_accuracy_floor_nothing_is_shipped(glyphs: Path, tmp_path: Pat
     assert "floor is 100.0%" in result.detail
     assert result.variant is not None
     assert list(tmp_path.glob("*.onnx")) == []
+
+
+@pytest.mark.slow
+def test_without_data_a_prune_ships_with_unverified_accuracy(tmp_path: Path, run_job: Run) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\n"
+        "def build():\n"
+        "    return nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, 3))\n"
+    )
+    layers = (nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, 3))
+    torch.save(nn.Sequential(*layers).state_dict(), tmp_path / "weights.pt")
+    (tmp_path / "model.yaml").write_text(
+        "name: plain\nversion: a\nfactory: net.py:build\nweights: weights.pt\ninput: {shape: [1, 20]}\n"
+        "accuracy: {floor: 90 %}\n"
+    )
+    result = run_job(_request(tmp_path / "model.yaml", tmp_path, Caps(storage_bytes=12_000)))
+    assert result.state is JobState.DONE, result.detail
+    assert result.variant is not None
+    assert result.variant.accuracy is None
+    assert result.variant.size_bytes <= 12_000
+    assert result.variant.lineage["recovery_epochs"] == 0
 
 
 @pytest.mark.slow
