@@ -107,17 +107,24 @@ class Performer:
 
     def _prepare(self, effect: effects.Prepare) -> None:
         wanted, slots = effect.assignment, self._hands.slots
-        missing, short, detail = frozenset[int](), 0, ""
+        whole, missing, short, detail = False, frozenset[int](), 0, ""
         try:
-            missing = slots.missing(wanted)
+            whole = slots.is_whole(wanted.sha256)
+            missing = frozenset() if whole else slots.missing(wanted)
             short = slots.shortage_bytes(wanted)
         except OSError as error:
             short, detail = 1, str(error)
         failure = Failure.NO_SPACE if short else None
         detail = detail or (f"{short} bytes short of room for {wanted.size_bytes}" if short else "")
-        now_s = time.monotonic()
         self._hands.answer(
-            events.Prepared(now_s=now_s, sha256=wanted.sha256, missing=missing, failure=failure, detail=detail)
+            events.Prepared(
+                now_s=time.monotonic(),
+                sha256=wanted.sha256,
+                whole=whole,
+                missing=missing,
+                failure=failure,
+                detail=detail,
+            )
         )
 
     def _store(self, effect: effects.StoreBlock) -> None:

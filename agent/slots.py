@@ -66,9 +66,7 @@ class Slots:
         return path.is_file() and _digest(path) == sha256
 
     def missing(self, assignment: Assignment) -> frozenset[int]:
-        """The blocks that are not here; a whole file whose digest is wrong by now counts as none."""
-        if self.is_whole(assignment.sha256):
-            return frozenset()
+        """The blocks of an artifact that is not whole that are not here; a file that rotted is removed."""
         self.path(assignment.sha256).unlink(missing_ok=True)
         part = self._part(assignment.sha256)
         if not part.is_file():

@@ -304,8 +304,11 @@ class SimDevice:
     def _prepare(self, effect: effects.Prepare) -> None:
         wanted = effect.assignment
         failure = None if self.durable.has_room(wanted) else Failure.NO_SPACE
-        missing = self.durable.missing(wanted)
-        self._answers.append(events.Prepared(now_s=self._now_s, sha256=wanted.sha256, missing=missing, failure=failure))
+        whole = wanted.sha256 in self.durable.artifacts
+        missing = frozenset[int]() if whole else self.durable.missing(wanted)
+        self._answers.append(
+            events.Prepared(now_s=self._now_s, sha256=wanted.sha256, whole=whole, missing=missing, failure=failure)
+        )
 
     def _send_batch(self) -> None:
         batch = self.durable.batch(BATCH_WINDOWS)

@@ -23,9 +23,7 @@ class Durable:
     dropped: dict[str, int] = field(default_factory=dict)
 
     def missing(self, assignment: Assignment) -> frozenset[int]:
-        """The blocks of `assignment` that are not here."""
-        if assignment.sha256 in self.artifacts:
-            return frozenset()
+        """The blocks of `assignment` that are not here, where it is not whole."""
         part = self.parts.get(assignment.sha256, {})
         return frozenset(block for block in range(len(assignment.blocks)) if block * assignment.block_bytes not in part)
 

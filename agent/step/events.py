@@ -59,10 +59,14 @@ class AckArrived(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared(_Event):
-    """There is room for the artifact, and these of its blocks are missing; none where it is whole on disk already."""
+    """There is room for the artifact. `whole`: it is on disk and verified; else these of its blocks are missing.
+
+    None may be missing of what is not whole yet, where the device died between the last block and the digest.
+    """
 
     sha256: str
-    missing: frozenset[int]
+    whole: bool
+    missing: frozenset[int] = frozenset()
     failure: Failure | None = None
     detail: str = ""
 

@@ -71,10 +71,11 @@ def prepared(state: State, event: Prepared) -> Turn:
     state = replace(state, preparing=False)
     if event.failure is not None:
         return settle(state, event.failure, event.detail)
-    if not event.missing:
+    if event.whole:
         return try_out(state, event.now_s)
     download = Download(missing=event.missing, total=len(wanted.blocks), need_at_s=event.now_s + STALL_S)
-    return ask(replace(state, download=download)).then(report)
+    state = replace(state, download=download)
+    return ask(state).then(report) if event.missing else Turn(state).do(FinishDownload(wanted))
 
 
 def ask(state: State) -> Turn:

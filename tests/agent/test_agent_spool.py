@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from agent.spool import Spool, open_spool
+from agent.wire.messages import Window
+
+LIMIT = 8
+
+
+def window(seq: int) -> Window:
+    return Window(seq=seq, duration_s=1.0)
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Iterator[Spool]:
+    opened = Spool(tmp_path / "spool.sqlite", 100)
+    yield opened
+    opened.close()
+
+
+def test_a_batch_is_of_one_boot_and_oldest_first(spool: Spool) -> None:
+    for boot, seq in (("b", 1), ("b", 2), ("a", 1), ("b", 3)):
+        spool.append(boot, window(seq))
+    assert spool.batch(2) == ("b", [window(1), window(2)])
+    spool.free("b", 3)
+    assert spool.batch(2) == ("a", [window(1)])
+    spool.free("a", 1)
+    assert spool.batch(2) is None
+
+
+def test_a_repeated_window_is_kept_once(spool: Spool) -> None:
+    spool.append("b", window(1))
+    spool.append("b", window(1))
+    assert len(spool) == 1
+
+
+class NeverLosesTheUnacked(RuleBasedStateMachine):
+    """Whatever the order of appends, acks, boots and deaths: what was neither acked nor counted as dropped is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = tempfile.TemporaryDirectory()
+        self.path = Path(self.directory.name) / "spool.sqlite"
+        self.spool = Spool(self.path, LIMIT)
+        self.kept: list[tuple[str, int]] = []
+        self.dropped: dict[str, int] = {}
+        self.boot, self.seq = 0, 0
+
+    @rule()
+    def append(self) -> None:
+        self.seq += 1
+        self.spool.append(str(self.boot), window(self.seq))
+        self.kept.append((str(self.boot), self.seq))
+        if len(self.kept) > LIMIT:
+            lost, _ = self.kept.pop(0)
+            self.dropped[lost] = self.dropped.get(lost, 0) + 1
+
+    @rule()
+    def reboot(self) -> None:
+        self.spool.close()
+        self.spool = Spool(self.path, LIMIT)
+        self.boot, self.seq = self.boot + 1, 0
+
+    @precondition(lambda self: self.kept)
+    @rule(data=st.data())
+    def ack(self, data: st.DataObject) -> None:
+        boot, seq = data.draw(st.sampled_from(self.kept))
+        self.spool.free(boot, seq)
+        self.kept = [each for each in self.kept if each[0] != boot or each[1] > seq]
+
+    @invariant()
+    def nothing_is_lost(self) -> None:
+        assert len(self.spool) == len(self.kept)
+        batch = self.spool.batch(LIMIT)
+        if batch is None:
+            assert not self.kept
+            return
+        boot, windows = batch
+        assert [(boot, each.seq) for each in windows] == [each for each in self.kept if each[0] == self.kept[0][0]]
+        for boot, count in self.dropped.items():
+            assert self.spool.dropped(boot) == count
+
+    def teardown(self) -> None:
+        self.spool.close()
+        self.directory.cleanup()
+
+
+TestNeverLosesTheUnacked = NeverLosesTheUnacked.TestCase
+TestNeverLosesTheUnacked.settings = settings(max_examples=15, stateful_step_count=30, deadline=None)
+
+WRITER = """
+import sys
+from pathlib import Path
+from agent.spool import Spool
+from agent.wire.messages import Window
+spool = Spool(Path(sys.argv[1]), 10**6)
+for seq in range(1, 10**6):
+    spool.append("b", Window(seq=seq, duration_s=1.0))
+    print(seq, flush=True)
+"""
+
+
+def test_what_append_returned_for_survives_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE)
+    assert writer.stdout is not None
+    said = [int(writer.stdout.readline()) for _ in range(30)]
+    os.kill(writer.pid, signal.SIGKILL)
+    said += [int(each) for each in writer.stdout.read().split()]
+    writer.wait()
+    writer.stdout.close()
+    spool = Spool(path, 10**6)
+    assert len(spool) >= len(said)
+    spool.close()
+
+
+def test_a_damaged_file_is_put_aside(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    path.write_bytes(b"no database" * 1000)
+    spool = open_spool(path, 10)
+    spool.append("b", window(1))
+    assert len(spool) == 1
+    assert (tmp_path / "damaged-spool.sqlite").exists()
+    spool.close()
