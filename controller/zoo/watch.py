@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.pruning.data import Data, DataError, Floats, Split
 from controller.zoo.pickled import read_object_array
 
 WINDOW_SAMPLES = 128
@@ -27,10 +26,29 @@ _JUDGE_STRIDE = 64
 _INSTALL = "pip install --no-deps seglearn"
 
 
-def load_watch() -> Data:
+class MissingDataError(ValueError):
+    """The data package is not installed."""
+
+
+class Split(NamedTuple):
+    """`inputs` `[n, 6, 128]`, `labels` `[n]` in 0..6."""
+
+    inputs: NDArray[np.float32]
+    labels: NDArray[np.int64]
+
+
+class Watch(NamedTuple):
+    """Windows of three sets of people: to train on, to choose by, and to be judged on."""
+
+    train: Split
+    select: Split
+    gate: Split
+
+
+def load_watch() -> Watch:
     """Windows `[n, 6, 128]`, standardised by channel with the training subjects' statistics; labels 0..6.
 
-    Raises `DataError` where the data package is not installed.
+    Raises `MissingDataError` where the data package is not installed.
     """
     raw = read_object_array(_path())
     series = [np.asarray(each, dtype=np.float32).T for each in raw["X"]]
@@ -40,7 +58,7 @@ def load_watch() -> Data:
     def split(subjects: tuple[int, ...], stride: int) -> Split:
         return _windows(standard, raw["y"], raw["subject"], subjects, stride)
 
-    return Data(
+    return Watch(
         train=split(TRAIN_SUBJECTS, _TRAIN_STRIDE),
         select=split(SELECT_SUBJECTS, _JUDGE_STRIDE),
         gate=split(GATE_SUBJECTS, _JUDGE_STRIDE),
@@ -54,18 +72,22 @@ def _path() -> Path:
         path = Path(place) / "data" / "watch_dataset.npy"
         if path.is_file():
             return path
-    raise DataError(f"the smartwatch data is not installed: {_INSTALL}")
+    raise MissingDataError(f"the smartwatch data is not installed: {_INSTALL}")
 
 
-def _statistics(series: list[Floats]) -> tuple[Floats, Floats]:
+def _statistics(series: list[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     joined = np.concatenate(series, axis=1)
     return joined.mean(axis=1, keepdims=True), joined.std(axis=1, keepdims=True)
 
 
 def _windows(
-    series: list[Floats], labels: NDArray[Any], people: NDArray[Any], subjects: tuple[int, ...], stride: int
+    series: list[NDArray[np.float32]],
+    labels: NDArray[Any],
+    people: NDArray[Any],
+    subjects: tuple[int, ...],
+    stride: int,
 ) -> Split:
-    cut, classes = list[Floats](), list[int]()
+    cut, classes = list[NDArray[np.float32]](), list[int]()
     for each, label, who in zip(series, labels, people, strict=True):
         if who in subjects:
             starts = range(0, each.shape[1] - WINDOW_SAMPLES + 1, stride)

@@ -23,8 +23,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-from controller.pruning.data import Data, Split, data_digest
-from controller.zoo.watch import CHANNELS, CLASSES, WINDOW_SAMPLES, load_watch
+from controller.zoo.watch import CHANNELS, CLASSES, WINDOW_SAMPLES, Split, Watch, load_watch
 
 NAME = "wearable"
 VERSION = "1"
@@ -95,8 +94,8 @@ def build() -> nn.Module:
     return Wearable()
 
 
-def data() -> Data:
-    """The smartwatch windows; raises `DataError` where their package is not installed."""
+def data() -> Watch:
+    """The smartwatch windows; raises `MissingDataError` where their package is not installed."""
     return load_watch()
 
 
@@ -146,6 +145,13 @@ def write_replay(path: Path, windows: int = 256, seed: int = 0) -> Path:
     return path
 
 
+def _bytes_digest(windows: Watch) -> str:
+    digest = hashlib.sha256()
+    for split in windows:
+        digest.update(split.inputs.tobytes() + split.labels.tobytes())
+    return digest.hexdigest()
+
+
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
     """On a busy host torch's threads wait for each other longer than they work; one is also the same every time."""
@@ -163,13 +169,12 @@ def _source() -> str:
     return "\n".join(inspect.getsource(each) for each in makers)
 
 
-def _made_from(windows: Data, recipe: Recipe) -> str:
-    parts = (_source(), json.dumps(asdict(recipe)), data_digest(windows), torch.__version__)
+def _made_from(windows: Watch, recipe: Recipe) -> str:
+    parts = (_source(), json.dumps(asdict(recipe)), _bytes_digest(windows), torch.__version__)
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _fit(split: Split, recipe: Recipe, progress: Callable[[str], None]) -> nn.Module:
-    assert split.labels is not None
     torch.manual_seed(recipe.seed)
     dice = torch.Generator().manual_seed(recipe.seed)
     model, inputs, labels = build(), torch.from_numpy(split.inputs), torch.from_numpy(split.labels)
@@ -206,5 +211,4 @@ def _augmented(batch: torch.Tensor, recipe: Recipe, dice: torch.Generator) -> to
 
 @torch.no_grad()
 def _accuracy(model: nn.Module, split: Split) -> float:
-    assert split.labels is not None
     return float((model(torch.from_numpy(split.inputs)).argmax(1).numpy() == split.labels).mean())

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from controller.pruning.data import DataError
 from controller.pruning.spec import load_spec
 from controller.zoo import watch, wearable
 from controller.zoo.pickled import read_object_array
@@ -43,7 +42,7 @@ def test_arrays_in_plain_containers_are_read(tmp_path: Path) -> None:
 
 def test_missing_data_names_the_install_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match="pip install --no-deps seglearn"):
+    with pytest.raises(watch.MissingDataError, match="pip install --no-deps seglearn"):
         watch.load_watch()
 
 
