@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -57,20 +60,37 @@ def measure(path: Path, sha256: str, golden_seed: int, samples: int, repeats: in
 
 
 def _run_worker(spec: WorkerSpec) -> TrialLine:
-    command = [sys.executable, "-m", "agent.worker"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as worker:
-        try:
-            # communicate() ends stdin after the spec, and with it the worker after its verdict.
-            out, err = worker.communicate(to_line(spec), timeout=_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            worker.kill()
-            raise MeasureError(f"the measuring worker gave no result within {_TIMEOUT_S:.0f} s") from None
+    answer, code, errors = _ask_worker(spec)
     try:
-        line = read_line(out.splitlines()[0])
-    except (IndexError, msgspec.MsgspecError):
-        tail = err.decode(errors="replace").strip()[-300:]
-        raise MeasureError(f"the measuring worker ended with code {worker.returncode}: {tail}") from None
+        line = read_line(answer)
+    except msgspec.MsgspecError:
+        raise MeasureError(f"the measuring worker gave no result, code {code}: {errors}") from None
     if not isinstance(line, TrialLine) or line.latency_cpu_p95_ms is None or line.trial.ram_base_bytes is None:
         detail = line.trial.detail if isinstance(line, TrialLine) else "no trial"
         raise MeasureError(f"the artifact cannot be measured: {detail}")
     return line
+
+
+def _ask_worker(spec: WorkerSpec) -> tuple[bytes, int, str]:
+    """One worker's first line, how it ended, and the end of what it complained about."""
+    command = [sys.executable, "-m", "agent.worker"]
+    with (
+        tempfile.TemporaryFile() as errors,
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors) as worker,
+    ):
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        too_long = threading.Timer(_TIMEOUT_S, worker.kill)
+        too_long.start()
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it died at once, and the missing answer will say so
+                worker.stdin.write(to_line(spec))
+                worker.stdin.flush()
+            answer = worker.stdout.readline()
+            with contextlib.suppress(BrokenPipeError):
+                worker.stdin.close()  # the worker ends with the pipe
+            code = worker.wait()
+        finally:
+            too_long.cancel()
+        errors.seek(0)
+        return answer, code, errors.read().decode(errors="replace").strip()[-300:]

@@ -26,6 +26,9 @@ _JUDGE_STRIDE = 64
 _INSTALL = "pip install --no-deps seglearn"
 
 
+Floats = NDArray[np.float32]
+
+
 class MissingDataError(ValueError):
     """The data package is not installed."""
 
@@ -33,7 +36,7 @@ class MissingDataError(ValueError):
 class Split(NamedTuple):
     """`inputs` `[n, 6, 128]`, `labels` `[n]` in 0..6."""
 
-    inputs: NDArray[np.float32]
+    inputs: Floats
     labels: NDArray[np.int64]
 
 
@@ -75,19 +78,19 @@ def _path() -> Path:
     raise MissingDataError(f"the smartwatch data is not installed: {_INSTALL}")
 
 
-def _statistics(series: list[NDArray[np.float32]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _statistics(series: list[Floats]) -> tuple[Floats, Floats]:
     joined = np.concatenate(series, axis=1)
     return joined.mean(axis=1, keepdims=True), joined.std(axis=1, keepdims=True)
 
 
 def _windows(
-    series: list[NDArray[np.float32]],
+    series: list[Floats],
     labels: NDArray[Any],
     people: NDArray[Any],
     subjects: tuple[int, ...],
     stride: int,
 ) -> Split:
-    cut, classes = list[NDArray[np.float32]](), list[int]()
+    cut, classes = list[Floats](), list[int]()
     for each, label, who in zip(series, labels, people, strict=True):
         if who in subjects:
             starts = range(0, each.shape[1] - WINDOW_SAMPLES + 1, stride)
