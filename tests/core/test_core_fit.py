@@ -1,0 +1,250 @@
+"""The fit: the most accurate variant that fits, a prune where there is a gap, or a refusal that explains itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.wire.profile import Power, Profile, Thermal
+from controller.core.envelope import Impossible, collapse
+from controller.core.fit import (
+    WELL_USED,
+    Catalog,
+    Fitted,
+    Infeasible,
+    NeedsPrune,
+    binding_constraint,
+    caps_for,
+    costs,
+    fit,
+    use_of,
+    within,
+)
+from controller.core.types import Calibration, Caps, Constraint, Envelope, JobState, PruneJob, Variant
+from tests.core.builders import (
+    BARE,
+    DENSE,
+    HALF,
+    LADDER,
+    MIB,
+    MODEL,
+    QUARTER,
+    always,
+    calibrations,
+    catalog,
+    floats,
+    profile,
+    profiles,
+    variant,
+)
+
+TIGHT = profile(deadline_s=0.0079)  # half fits, with 8% margin, and uses 68% of it
+
+
+def asked(made: Profile, known: Catalog, calibration: Calibration = BARE) -> Caps:
+    found = fit(made, calibration, known)
+    assert isinstance(found, NeedsPrune)
+    return found.caps
+
+
+def answered(made: Profile, state: JobState, calibration: Calibration = BARE, **fields: object) -> PruneJob:
+    """The job that this device's fit asks for, as it ended."""
+    caps = asked(made, catalog(), calibration)
+    job = PruneJob(id="j", model=MODEL.ref, caps=caps, state=state, detail="the head is the limit", attempts=1)
+    return replace(job, **fields)  # type: ignore[arg-type]
+
+
+def envelope_of(made: Profile, calibration: Calibration = BARE) -> Envelope:
+    found = collapse(made, calibration, MODEL.ram_base_bytes)
+    assert isinstance(found, Envelope)
+    return found
+
+
+def test_a_roomy_device_gets_the_dense_model_and_nothing_binds() -> None:
+    assert fit(profile(deadline_s=1.0), BARE, catalog()) == Fitted(
+        DENSE, Constraint.NONE, envelope_of(profile(deadline_s=1.0))
+    )
+
+
+def test_a_variant_that_uses_its_envelope_well_is_taken_without_a_prune() -> None:
+    made = profile(deadline_s=HALF.latency_p95_s * 1.08 / 0.9)
+    found = fit(made, BARE, catalog())
+    assert isinstance(found, Fitted)
+    assert (found.variant, found.binding) == (HALF, Constraint.DEADLINE)
+
+
+def test_a_gap_asks_for_a_variant_under_caps_in_the_reference_hosts_terms() -> None:
+    caps = asked(TIGHT, catalog())
+    assert caps.ram_bytes is None
+    assert caps.storage_bytes is None
+    assert caps.latency_s == pytest.approx(0.0079 / 1.08, rel=0.02)
+    assert caps.latency_s is not None
+    assert caps.latency_s <= 0.0079 / 1.08
+
+
+@pytest.mark.parametrize("state", [JobState.QUEUED, JobState.RUNNING])
+def test_a_request_under_way_is_waited_for(state: JobState) -> None:
+    assert isinstance(fit(TIGHT, BARE, catalog(answered(TIGHT, state))), NeedsPrune)
+
+
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.INFEASIBLE, JobState.FAILED])
+def test_an_answered_request_is_not_asked_again_and_the_best_that_fits_does(state: JobState) -> None:
+    found = fit(TIGHT, BARE, catalog(answered(TIGHT, state)))
+    assert isinstance(found, Fitted)
+    assert found.variant == HALF
+
+
+def test_the_variant_that_was_made_for_a_device_is_taken() -> None:
+    made_for = variant("made", 0.71)
+    job = answered(TIGHT, JobState.DONE, sha256="made")
+    found = fit(TIGHT, BARE, catalog(job, variants=(*LADDER, made_for)))
+    assert isinstance(found, Fitted)
+    assert found.variant == made_for
+
+
+HOPELESS = profile(deadline_s=0.001)
+
+
+def test_below_every_variant_the_refusal_names_the_closest_and_what_would_do() -> None:
+    job = answered(HOPELESS, JobState.INFEASIBLE, sha256="quarter", binding=Constraint.ACCURACY)
+    found = fit(HOPELESS, BARE, catalog(job))
+    assert isinstance(found, Infeasible)
+    assert (found.binding, found.closest, found.temporary) == (Constraint.ACCURACY, QUARTER, False)
+    assert found.reason == "no variant of net@1 at or above 90 % accuracy fits: the head is the limit"
+    assert found.relaxations == ("a deadline of 2.71 ms",)
+
+
+def test_a_variant_that_came_out_above_its_caps_is_a_refusal_and_not_a_wait() -> None:
+    job = answered(HOPELESS, JobState.DONE, sha256="quarter")
+    found = fit(HOPELESS, BARE, catalog(job))
+    assert isinstance(found, Infeasible)
+    assert not found.temporary
+    assert found.relaxations
+    assert "measured above" in found.reason
+
+
+@pytest.mark.parametrize(("attempts", "temporary"), [(None, True), (2, True), (1, False)])
+def test_a_failed_prune_is_temporary_while_attempts_are_left(attempts: int | None, temporary: bool) -> None:
+    found = fit(HOPELESS, BARE, catalog(answered(HOPELESS, JobState.FAILED)), attempts)
+    assert isinstance(found, Infeasible)
+    assert found.temporary is temporary
+    assert found.reason == "pruning failed: the head is the limit"
+
+
+def test_a_model_that_is_not_measured_yet_is_waited_for() -> None:
+    found = fit(profile(), BARE, catalog(variants=()))
+    assert isinstance(found, Infeasible)
+    assert found.temporary
+
+
+def test_idle_draw_above_the_budget_is_refused_before_any_variant_is_looked_at() -> None:
+    thermal = Thermal(limit_celsius=50, ambient_celsius=45, resistance_celsius_per_watt=10)
+    made = profile(thermal=thermal, power=Power(idle_watts=1, busy_watts=3))
+    found = fit(made, BARE, catalog(variants=()))
+    assert isinstance(found, Infeasible)
+    assert (found.binding, found.temporary) == (Constraint.THERMAL, False)
+
+
+def test_the_binding_constraint_is_the_cap_that_the_dense_model_exceeds_most() -> None:
+    made = profile(deadline_s=0.009, storage_bytes=100_000, ram_model_bytes=4 * MIB)
+    assert binding_constraint(made, BARE, envelope_of(made), DENSE) is Constraint.STORAGE
+    roomy = profile(deadline_s=1.0)
+    assert binding_constraint(roomy, BARE, envelope_of(roomy), DENSE) is Constraint.NONE
+
+
+def test_without_accuracy_the_variant_that_kept_most_is_chosen() -> None:
+    unverified = tuple(replace(each, accuracy=None) for each in LADDER)
+    made = profile(deadline_s=0.006)
+    found = fit(made, BARE, catalog(variants=unverified))
+    assert isinstance(found, Fitted)
+    assert found.variant.sha256 == "half"
+
+
+def test_of_equally_accurate_variants_the_faster_is_chosen() -> None:
+    slow, fast = variant("slow", 0.5, accuracy=0.9), variant("fast", 0.49, accuracy=0.9, parameters=1)
+    found = fit(profile(deadline_s=0.006), BARE, catalog(variants=(DENSE, slow, fast)))
+    assert isinstance(found, Fitted)
+    assert found.variant == fast
+
+
+def test_a_cap_of_nothing_is_not_a_cap_that_is_missing() -> None:
+    assert Caps(ram_bytes=0).key != Caps().key
+    assert Caps(storage_bytes=0).key != Caps().key
+
+
+def test_ram_that_is_used_up_by_what_the_device_adds_asks_for_zero_bytes_and_not_for_anything() -> None:
+    made, greedy = profile(ram_model_bytes=MIB), Calibration(ram_extra_bytes=2 * MIB)
+    dense = PruneJob(id="d", model=MODEL.ref, caps=Caps(), state=JobState.DONE)
+    assert asked(made, catalog(dense), greedy).ram_bytes == 0
+
+
+ladders = st.lists(
+    st.builds(variant, st.uuids().map(str), floats(0.02, 0.99), accuracy=st.none() | floats(0.5, 1)), max_size=6
+).map(lambda pruned: (DENSE, *pruned))
+
+
+@always
+@given(made=profiles(), calibration=calibrations, ladder=ladders, state=st.sampled_from(JobState))
+def test_a_fit_is_inside_every_cap_and_nothing_inside_is_more_accurate(
+    made: Profile, calibration: Calibration, ladder: tuple[Variant, ...], state: JobState
+) -> None:
+    found = fit(made, calibration, catalog(variants=ladder))
+    if isinstance(found, NeedsPrune):
+        job = PruneJob(id="j", model=MODEL.ref, caps=found.caps, state=state)
+        found = fit(made, calibration, catalog(job, variants=ladder))
+    inside = [each for each in ladder if within(made, calibration, found.envelope, each)]
+    if not isinstance(found, Fitted):
+        waits = isinstance(found, NeedsPrune)
+        assert waits or not inside or isinstance(collapse(made, calibration, MODEL.ram_base_bytes), Impossible)
+        return
+    assert all(cost <= cap for cost, cap, _ in costs(made, calibration, found.envelope, found.variant))
+    if not found.variant.dense:
+        assert DENSE not in inside
+        assert (found.variant.accuracy or 0.0) == max(each.accuracy or 0.0 for each in inside)
+
+
+@always
+@given(made=profiles(), calibration=calibrations, share=floats(0.05, 1))
+def test_what_is_made_under_the_caps_fits_the_device_and_uses_it_well(
+    made: Profile, calibration: Calibration, share: float
+) -> None:
+    """The caps translate there and back: no variant at them is refused, and one at all of them leaves little unused."""
+    envelope = collapse(made, calibration, MODEL.ram_base_bytes)
+    if isinstance(envelope, Impossible):
+        return
+    caps = caps_for(made, calibration, envelope)
+    if caps.ram_bytes == 0:
+        return
+    at_caps = variant(
+        "made", 0.5, ram_bytes=caps.ram_bytes or 1, size_bytes=caps.storage_bytes or 1,
+        latency_p95_s=(caps.latency_s or 1e-9) * (1 - 1e-9),
+    )  # fmt: skip
+    assert within(made, calibration, envelope, at_caps)
+    assert use_of(made, calibration, envelope, at_caps) >= WELL_USED
+
+
+@always
+@given(made=profiles(), calibration=calibrations, drift=floats(-1e-6, 1e-6))
+def test_equal_envelopes_have_equal_caps(made: Profile, calibration: Calibration, drift: float) -> None:
+    """Whatever else two devices declare: a label, a device id, a speed that their calibration overrules."""
+    envelope = collapse(made, calibration, MODEL.ram_base_bytes)
+    if isinstance(envelope, Impossible):
+        return
+    other = replace(
+        made, device="other", labels={"site": "b"}, speed=made.speed * 2 if calibration.slowness else made.speed
+    )
+    assert caps_for(made, calibration, envelope).key == caps_for(other, calibration, envelope).key
+
+
+@always
+@given(deadline_s=floats(0.002, 0.5))
+def test_caps_lie_on_a_grid_and_never_above_the_envelope(deadline_s: float) -> None:
+    made = profile(deadline_s=deadline_s)
+    caps = caps_for(made, BARE, envelope_of(made))
+    assert caps.latency_s is not None
+    assert caps.latency_s <= deadline_s / 1.08 * (1 + 1e-9) <= caps.latency_s * 1.0203
+    again = profile(deadline_s=caps.latency_s * 1.08)
+    assert caps_for(again, BARE, envelope_of(again)).key == caps.key
