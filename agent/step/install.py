@@ -73,7 +73,14 @@ def prepared(state: State, event: Prepared) -> Turn:
         return settle(state, event.failure, event.detail)
     if event.whole:
         return try_out(state, event.now_s)
-    download = Download(missing=event.missing, total=len(wanted.blocks), need_at_s=event.now_s + STALL_S)
+    total = len(wanted.blocks)
+    download = Download(
+        missing=event.missing,
+        total=total,
+        need_at_s=event.now_s + STALL_S,
+        told_have=total - len(event.missing),
+        told_at_s=event.now_s,
+    )
     state = replace(state, download=download)
     return ask(state).then(report) if event.missing else Turn(state).do(FinishDownload(wanted))
 

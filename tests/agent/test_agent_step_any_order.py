@@ -157,6 +157,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.assign(which, seq + 1, max(1, epoch), honest=True, cap_mib=None, die_after=None)
         self.send_blocks(which, right=True, die_after=None)
         self.trial(passes, die_after)
+        self.window(rss_mib=5)
 
     @rule(passes=st.booleans(), die_after=st.one_of(st.none(), st.integers(0, 6)))
     def trial(self, passes: bool, die_after: int | None) -> None:

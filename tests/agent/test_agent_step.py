@@ -1,0 +1,373 @@
+"""Single decisions: a state, an event, and what follows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import msgspec
+import pytest
+from fleet import KEY, artifact, assignment, sha256
+
+from agent.record import Outcome, Record, Slot, without_blocks
+from agent.sensed import Sensed
+from agent.step import Effect, Setup, State, effects, events, step
+from agent.step.heard import understand
+from agent.step.state import Turn
+from agent.wire.errors import Failure, WireError
+from agent.wire.messages import Ack, Assignment, Event, Phase, Reported, Result, Trial, encode
+from agent.wire.signing import sign
+from agent.wire.topics import BlobTopic, Leaf, topic
+from agent.wire.work import WindowLine
+
+A, B = artifact(1), artifact(2)
+SETUP = Setup(
+    device="dev-1",
+    boot="b1",
+    trusted_key=KEY.public_key(),
+    agent_version="0",
+    architecture="x",
+    runtimes=("onnxruntime",),
+    profile="device: dev-1",
+    power_idle_watts=1.0,
+    power_busy_watts=3.0,
+)
+PASSED = Trial(sha256=sha256(A), passed=True)
+E = TypeVar("E")
+
+
+def slot(data: bytes, seq: int, *, confirmed: bool = True, **changes: object) -> Slot:
+    return Slot(assignment=without_blocks(assignment(data, seq, **changes)), confirmed=confirmed)
+
+
+def record(active: Slot, previous: Slot | None = None, **changes: object) -> Record:
+    fields = {"latest": active.assignment, "outcome": Outcome(result=Result.SUCCEEDED), **changes}
+    return Record(active=active, previous=previous, **fields)  # type: ignore[arg-type]
+
+
+def booted(remembered: Record) -> State:
+    return step(State(setup=SETUP, record=remembered), events.Started(now_s=0.0)).state
+
+
+def serving(remembered: Record) -> State:
+    state = booted(remembered)
+    assert state.active is not None
+    return step(state, events.TrialDone(now_s=0.0, worker=state.active.id, trial=PASSED)).state
+
+
+def only(kind: type[E], done: tuple[Effect, ...]) -> list[E]:
+    return [each for each in done if isinstance(each, kind)]
+
+
+def reports(turn: Turn) -> list[Reported]:
+    return [each.message for each in only(effects.Publish, turn.effects) if isinstance(each.message, Reported)]
+
+
+def desired(state: State, wanted: Assignment, wall_unix_s: float = 0.0) -> Turn:
+    return step(state, events.DesiredArrived(now_s=1.0, payload=sign(wanted, KEY), wall_unix_s=wall_unix_s))
+
+
+def window(state: State, rss_bytes: int = 1000, sensed: Sensed | None = None, now_s: float = 5.0) -> Turn:
+    line = WindowLine(duration_s=10.0, count=5, errors=0, busy_s=2.5, rss_bytes=rss_bytes, ram_peak_bytes=rss_bytes)
+    worker = state.active.id if state.active else 0
+    return step(state, events.WindowClosed(now_s=now_s, worker=worker, line=line, sensed=sensed or Sensed()))
+
+
+# --- starting --------------------------------------------------------------------------------------------------------
+
+
+def test_a_restart_counts_itself_before_it_starts_the_worker() -> None:
+    turn = step(State(setup=SETUP, record=record(slot(A, 1))), events.Started(now_s=0.0))
+    kinds = [type(each) for each in turn.effects if not isinstance(each, effects.Note)]
+    assert kinds == [effects.SaveRecord, effects.StartWorker]
+    assert turn.state.record.starts == 1
+    assert not only(effects.StartWorker, turn.effects)[0].judged
+
+
+def test_two_starts_that_nothing_confirmed_go_back_to_the_previous_slot() -> None:
+    fresh = slot(B, 2, confirmed=False)
+    turn = step(State(setup=SETUP, record=record(fresh, slot(A, 1), starts=2)), events.Started(now_s=0.0))
+    assert only(effects.StartWorker, turn.effects)[0].assignment.sha256 == sha256(A)
+    assert turn.state.record.outcome is not None
+    assert turn.state.record.outcome.result is Result.FAILED_ROLLED_BACK
+    assert turn.state.record.previous is None
+
+
+def test_power_cuts_do_not_take_back_a_slot_that_has_served() -> None:
+    state = booted(record(slot(B, 2), slot(A, 1), starts=2))
+    assert state.active is not None
+    assert state.active.sha256 == sha256(B)
+
+
+def test_two_trials_that_took_the_device_down_are_enough() -> None:
+    pending = Record(latest=assignment(A, 1), trials=2)
+    state = booted(pending)
+    turn = step(state, events.Prepared(now_s=1.0, sha256=sha256(A), whole=True))
+    assert turn.state.record.outcome is not None
+    assert turn.state.record.outcome.failure is Failure.CRASHED
+    assert not only(effects.StartWorker, turn.effects)
+
+
+def test_a_clean_stop_does_not_count_as_a_failed_start() -> None:
+    state = booted(record(slot(A, 1, confirmed=False), starts=1))
+    assert state.record.starts == 2
+    turn = step(state, events.Stopping(now_s=1.0))
+    assert only(effects.SaveRecord, turn.effects)[0].record.starts == 1
+    assert only(effects.StopWorker, turn.effects)
+
+
+# --- accepting -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"sha256": "../../etc/passwd"},
+        {"blocks": []},
+        {"size_bytes": 0, "blocks": []},
+        {"block_bytes": 0},
+        {"block_bytes": 10**9, "blocks": ["x"]},
+    ],
+)
+def test_a_signed_assignment_is_still_not_believed_everything(changes: dict[str, object]) -> None:
+    turn = desired(booted(Record()), assignment(A, 1, **changes))
+    assert reports(turn)[0].failure is Failure.BAD_DIGEST
+    assert not only(effects.Prepare, turn.effects)
+    assert turn.state.record.latest is None
+
+
+def test_what_was_signed_is_a_floor_for_the_clock() -> None:
+    state = replace(booted(Record(trusted_unix_s=2000.0)), link_up=True)
+    turn = desired(state, assignment(A, 1, expires_unix_s=1999.0), wall_unix_s=5.0)
+    assert reports(turn)[0].failure is Failure.EXPIRED
+    taken = desired(state, assignment(A, 1, issued_unix_s=3000.0, expires_unix_s=3001.0), wall_unix_s=5.0)
+    assert taken.state.record.trusted_unix_s == 3000.0
+
+
+def test_another_device_s_assignment_is_refused() -> None:
+    turn = desired(replace(booted(Record()), link_up=True), assignment(A, 1, device="dev-2"))
+    notice = only(effects.Publish, turn.effects)[0].message
+    assert isinstance(notice, Event)
+    assert notice.message.startswith("wrong_device")
+    assert turn.state.record == Record()
+
+
+def test_a_new_controller_epoch_is_above_any_seq() -> None:
+    turn = desired(serving(record(slot(A, 900))), assignment(B, 1, epoch=2))
+    assert turn.state.record.mark == (2, 1)
+
+
+def test_a_newer_assignment_ends_the_trial_of_the_older() -> None:
+    state = desired(booted(Record()), assignment(A, 1)).state
+    state = step(state, events.Prepared(now_s=1.0, sha256=sha256(A), whole=True)).state
+    assert state.phase is Phase.TRIAL
+    turn = desired(state, assignment(B, 2))
+    assert only(effects.StopWorker, turn.effects)
+    assert turn.state.phase is Phase.DOWNLOADING
+
+
+def test_another_rate_for_what_runs_needs_a_new_worker() -> None:
+    turn = desired(serving(record(slot(A, 1))), assignment(A, 2, rate_hz=9.0))
+    assert only(effects.Prepare, turn.effects)
+    state = step(turn.state, events.Prepared(now_s=1.0, sha256=sha256(A), whole=True)).state
+    assert state.candidate is not None
+    done = step(state, events.TrialDone(now_s=2.0, worker=state.candidate.id, trial=PASSED))
+    assert done.state.record.previous is None
+    assert done.state.record.active is not None
+    assert done.state.record.active.assignment.rate_hz == 9.0
+
+
+# --- downloading -----------------------------------------------------------------------------------------------------
+
+
+def test_blocks_are_asked_for_again_less_and_less_often() -> None:
+    state = replace(desired(booted(Record()), assignment(A, 1)).state, link_up=True)
+    prepared = events.Prepared(now_s=0.0, sha256=sha256(A), whole=False, missing=frozenset({0, 1}))
+    state = step(state, prepared).state
+    asked = []
+    for tick in range(1, 200):
+        turn = step(state, events.Tick(now_s=tick * 0.5))
+        state = turn.state
+        asked += [tick * 0.5 for each in only(effects.Publish, turn.effects) if each.leaf is Leaf.NEED]
+    assert asked == [2.0, 4.0, 8.0, 16.0, 32.0, 64.0]
+
+
+def test_blocks_of_what_nobody_wants_are_unsubscribed() -> None:
+    state = replace(serving(record(slot(A, 1))), link_up=True)
+    turn = step(state, events.BlockArrived(now_s=1.0, sha256=sha256(B), block=0, data=b""))
+    assert len(only(effects.Unsubscribe, turn.effects)) == 1
+
+
+def test_a_medium_that_fills_up_changes_nothing() -> None:
+    state = desired(serving(record(slot(A, 1))), assignment(B, 2)).state
+    prepared = events.Prepared(now_s=0.0, sha256=sha256(B), whole=False, missing=frozenset({0}))
+    state = step(state, prepared).state
+    turn = step(state, events.Downloaded(now_s=1.0, sha256=sha256(B), failure=Failure.NO_SPACE, detail="full"))
+    assert turn.state.record.outcome == Outcome(result=Result.FAILED_NO_CHANGE, failure=Failure.NO_SPACE, reason="full")
+    assert turn.state.active is not None
+    assert turn.state.phase is Phase.ACTIVE
+
+
+# --- serving ---------------------------------------------------------------------------------------------------------
+
+
+def test_deaths_wait_longer_and_longer_and_then_go_back() -> None:
+    state = serving(record(slot(B, 2), slot(A, 1)))
+    waits = []
+    for _ in range(2):
+        assert state.active is not None
+        state = step(state, events.WorkerDied(now_s=0.0, worker=state.active.id, detail="exit 1")).state
+        assert state.restart_at_s is not None
+        waits.append(state.restart_at_s)
+        state = step(state, events.Tick(now_s=state.restart_at_s)).state
+        state = replace(state, active=replace(state.active, since_s=0.0)) if state.active else state
+    assert waits == [1.0, 2.0]
+    assert state.active is not None
+    state = step(state, events.WorkerDied(now_s=0.0, worker=state.active.id)).state
+    assert state.record.active is not None
+    assert state.record.active.sha256 == sha256(A)
+
+
+def test_a_death_after_a_long_life_is_the_first_again() -> None:
+    state = replace(serving(record(slot(B, 2), slot(A, 1))), deaths=2)
+    assert state.active is not None
+    state = step(state, events.WorkerDied(now_s=100.0, worker=state.active.id)).state
+    assert state.deaths == 1
+    assert state.restart_at_s == 101.0
+
+
+def test_with_nothing_to_go_back_to_it_says_so_once_keeps_trying_and_recovers() -> None:
+    state = replace(serving(record(slot(A, 1))), deaths=2, link_up=True)
+    assert state.active is not None
+    turn = step(state, events.WorkerDied(now_s=1.0, worker=state.active.id))
+    last = reports(turn)[-1]
+    assert (last.result, last.sha256) == (Result.FAILED_STUCK, None)
+    assert turn.state.restart_at_s is not None
+    state = step(turn.state, events.Tick(now_s=turn.state.restart_at_s)).state
+    assert state.active is not None
+    state = step(state, events.TrialDone(now_s=9.0, worker=state.active.id, trial=PASSED)).state
+    assert state.record.outcome is not None
+    assert state.record.outcome.result is Result.SUCCEEDED
+
+
+def test_a_wrong_answer_at_the_restart_counts_as_a_death() -> None:
+    state = booted(record(slot(A, 1)))
+    assert state.active is not None
+    failed = Trial(sha256=sha256(A), passed=False, failure=Failure.GOLDEN, detail="off by 3")
+    turn = step(state, events.TrialDone(now_s=1.0, worker=state.active.id, trial=failed))
+    assert only(effects.StopWorker, turn.effects)
+    assert turn.state.deaths == 1
+
+
+def test_a_worker_that_says_nothing_is_ended() -> None:
+    state = serving(record(slot(A, 1)))
+    assert not only(effects.StopWorker, step(state, events.Tick(now_s=100.0)).effects)
+    turn = step(state, events.Tick(now_s=200.0))
+    assert only(effects.StopWorker, turn.effects)[0].at_once
+    assert turn.state.restart_at_s is not None
+
+
+def test_a_trial_without_a_verdict_fails() -> None:
+    state = desired(serving(record(slot(A, 1))), assignment(B, 2)).state
+    state = step(state, events.Prepared(now_s=1.0, sha256=sha256(B), whole=True)).state
+    alive = replace(state, active=replace(state.active, seen_s=400.0)) if state.active else state
+    turn = step(alive, events.Tick(now_s=400.0))
+    assert turn.state.record.outcome is not None
+    assert turn.state.record.outcome.failure is Failure.CRASHED
+    assert turn.state.active is not None
+
+
+def test_lines_of_workers_that_were_stopped_mean_nothing() -> None:
+    state = serving(record(slot(A, 1)))
+    for event in (
+        events.WorkerDied(now_s=1.0, worker=99),
+        events.TrialDone(now_s=1.0, worker=99, trial=PASSED),
+        events.Downloaded(now_s=1.0, sha256=sha256(B)),
+        events.Prepared(now_s=1.0, sha256=sha256(B), whole=True),
+    ):
+        assert step(state, event) == (state, ())
+
+
+# --- telemetry and reports -------------------------------------------------------------------------------------------
+
+
+def test_power_is_measured_or_modelled_or_unknown_and_says_which() -> None:
+    def power(state: State, watts: float | None = None) -> tuple[float | None, str | None]:
+        spooled = only(effects.Spool, window(state, sensed=Sensed(power_watts=watts)).effects)[0].window
+        return spooled.power_watts, spooled.power_source
+
+    state = serving(record(slot(A, 1)))
+    assert power(state, 2.2) == (2.2, "measured")
+    assert power(state) == (1.0 + 2.0 * 0.25, "modelled")
+    calibrated = serving(record(slot(A, 1, power_idle_watts=2.0, power_busy_watts=6.0)))
+    assert power(calibrated) == (3.0, "modelled")
+    emulated = replace(state, setup=replace(SETUP, sensors_emulated=True))
+    assert power(emulated, 2.2) == (2.2, "emulated")
+    unknown = replace(state, setup=replace(SETUP, power_idle_watts=None))
+    assert power(unknown) == (None, None)
+
+
+def test_one_batch_is_under_way_until_its_ack_or_its_time() -> None:
+    state = replace(serving(record(slot(A, 1))), link_up=True)
+    first = window(state)
+    assert only(effects.SendBatch, first.effects)
+    state = step(first.state, events.BatchSent(now_s=5.0, boot="b1", seq=1)).state
+    assert not only(effects.SendBatch, window(state).effects)
+    assert not only(effects.SendBatch, step(state, events.Tick(now_s=14.0)).effects)
+    late = step(state, events.Tick(now_s=15.5))
+    assert only(effects.SendBatch, late.effects)
+    again = step(late.state, events.BatchSent(now_s=15.5, boot="b1", seq=1)).state
+    assert again.in_flight is not None
+    assert again.in_flight.until_s == 35.5
+    acked = step(again, events.AckArrived(now_s=16.0, boot="b1", seq=1))
+    assert [type(each) for each in acked.effects] == [effects.Free, effects.SendBatch]
+    other = step(again, events.AckArrived(now_s=16.0, boot="b0", seq=9))
+    assert [type(each) for each in other.effects] == [effects.Free]
+
+
+def test_a_window_beyond_the_ram_cap_is_told_and_ends_the_worker() -> None:
+    state = replace(serving(record(slot(A, 1, ram_total_bytes=500))), link_up=True)
+    turn = window(state)
+    assert [type(each) for each in turn.effects][:2] == [effects.Spool, effects.SendBatch]
+    assert only(effects.StopWorker, turn.effects)[0].at_once
+    assert turn.state.active is None
+
+
+def test_notices_wait_for_the_link_and_are_bounded() -> None:
+    state = booted(Record())
+    for _ in range(40):
+        state = step(state, events.DesiredArrived(now_s=0.0, payload=b"junk", wall_unix_s=0.0)).state
+    assert len(state.unsent) == 32
+    up = step(state, events.LinkUp(now_s=1.0))
+    leaves = [each.leaf for each in only(effects.Publish, up.effects)]
+    assert leaves == [Leaf.STATUS, Leaf.INFO, Leaf.REPORTED] + [Leaf.EVENT] * 32
+    assert up.state.unsent == ()
+
+
+def test_info_says_what_is_emulated() -> None:
+    state = State(setup=replace(SETUP, slowdown=20.0, sensors_emulated=True))
+    sent = only(effects.Publish, step(state, events.LinkUp(now_s=0.0)).effects)
+    info = msgspec.to_builtins(next(each.message for each in sent if each.leaf is Leaf.INFO))
+    assert info["emulated"] == "slowdown x20, sensors"
+    assert info["profile"] == "device: dev-1"
+
+
+def test_a_withdrawn_assignment_changes_nothing() -> None:
+    state = serving(record(slot(A, 1)))
+    assert step(state, events.DesiredArrived(now_s=1.0, payload=b"", wall_unix_s=0.0)) == (state, ())
+
+
+def test_what_the_broker_says_is_understood_or_refused() -> None:
+    def heard(where: str, payload: bytes) -> object:
+        return understand("dev-1", where, payload, 1.0, 2.0)
+
+    ack = Ack(device="dev-1", boot="b", seq=3)
+    assert heard(topic("dev-1", Leaf.ACK), encode(ack)) == events.AckArrived(now_s=1.0, boot="b", seq=3)
+    assert heard(topic("dev-2", Leaf.ACK), encode(ack)) is None
+    assert heard(topic("dev-1", Leaf.STATUS), b"") is None
+    block = BlobTopic(sha256(A), 4)
+    assert heard(str(block), b"x") == events.BlockArrived(now_s=1.0, sha256=sha256(A), block=4, data=b"x")
+    with pytest.raises(WireError):
+        heard(topic("dev-1", Leaf.ACK), b"{}")
+    with pytest.raises(WireError):
+        heard("elsewhere", b"")
