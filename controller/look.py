@@ -34,7 +34,8 @@ class Looker:
         members = {rollout.id: self._members(rollout, accepted) for rollout in running}
         going = {each.id: self._admitted(each, members[each.id]) for each in running}
         views = [self._admit(self.device_view(device), going) for device in devices]
-        return View(devices=views, rollouts=running, members=members, jobs=self._tx.jobs())
+        waited_for = frozenset(self._tx.waited_for())
+        return View(devices=views, rollouts=running, members=members, jobs=self._tx.jobs(), waited_for=waited_for)
 
     def device_view(self, device: Device) -> DeviceView:
         tx, rollout = self._tx, self._rollout_of(device)

@@ -19,28 +19,27 @@ def main() -> int:
     if not line:
         return 0
     spec = msgspec.json.decode(line, type=WorkerSpec)
+    go = threading.Event()
+    threading.Thread(target=_listen, args=(go,), daemon=True).start()
 
+    # All that serving needs is loaded before the trial measures the base: it is the runtime's share, not the model's.
+    from agent.worker.serve import recorded_inputs, serve
     from agent.worker.trial import run_trial
 
+    recorded = recorded_inputs(spec)
     verdict, session = run_trial(spec)
     out.write(to_line(verdict))
-    if session is None or not _told_to_go():
-        return 0
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-    from agent.worker.serve import serve
-
-    serve(spec, session, lambda window: out.write(to_line(window)))
+    if session is not None:
+        go.wait()
+        serve(spec, session, recorded, lambda window: out.write(to_line(window)))
     return 0
 
 
-def _told_to_go() -> bool:
-    line = sys.stdin.buffer.readline()
-    return bool(line) and isinstance(msgspec.json.decode(line, type=Go), Go)
-
-
-def _end_with_parent() -> None:
-    sys.stdin.buffer.read()
+def _listen(go: threading.Event) -> None:
+    """Hear the parent's word; when its pipe ends, also in the middle of a trial, so does this process."""
+    for line in sys.stdin.buffer:
+        if isinstance(msgspec.json.decode(line, type=Go), Go):
+            go.set()
     os._exit(0)
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.wire.work import WindowLine, WorkerSpec
 from agent.worker import memory
@@ -20,9 +22,24 @@ from agent.worker.trial import percentiles
 _MAX_KEPT = 10_000  # latencies kept of one window; beyond it the rest is counted, not ranked
 
 
-def serve(spec: WorkerSpec, session: Session, emit: Callable[[WindowLine], object]) -> None:
+Recorded = NDArray[Any] | None
+
+
+def recorded_inputs(spec: WorkerSpec) -> Recorded:
+    """The application's recorded inputs `[n, *input_shape]`, None where there are none.
+
+    Read whole and early, so that they count as the application's memory and not, page by page, as the model's.
+    Raises OSError or ValueError where the file is not such an array.
+    """
+    if spec.replay is None:
+        return None
+    recorded: NDArray[Any] = np.load(spec.replay, allow_pickle=False)
+    return recorded
+
+
+def serve(spec: WorkerSpec, session: Session, recorded: Recorded, emit: Callable[[WindowLine], object]) -> None:
     """Run one inference every 1/rate seconds, for ever. A late one is not made up for: real time does not come back."""
-    inputs = _inputs(spec, session)
+    inputs = _inputs(spec, session, recorded)
     period_s = 1.0 / spec.rate_hz
     window = _OpenWindow(spec)
     due = time.monotonic()
@@ -36,11 +53,10 @@ def serve(spec: WorkerSpec, session: Session, emit: Callable[[WindowLine], objec
         window.add(session, next(inputs))
 
 
-def _inputs(spec: WorkerSpec, session: Session) -> Iterator[Tensors]:
-    if spec.replay is None:
+def _inputs(spec: WorkerSpec, session: Session, recorded: Recorded) -> Iterator[Tensors]:
+    if recorded is None:
         rng = np.random.default_rng(spec.golden_seed)
         return itertools.cycle([session.example(rng) for _ in range(16)])
-    recorded = np.load(spec.replay, mmap_mode="r", allow_pickle=False)
     return (session.bind(recorded[index % len(recorded)]) for index in itertools.count())
 
 

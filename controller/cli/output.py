@@ -74,6 +74,11 @@ def show_json(value: object) -> None:
     print(json.dumps(value, indent=2))
 
 
+def show_line(value: object) -> None:
+    """One object on one line, for a program that reads the last one."""
+    print(json.dumps(value), flush=True)
+
+
 def note(message: str) -> None:
     """Progress and remarks."""
     print(plain(message), file=sys.stderr)

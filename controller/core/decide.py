@@ -26,7 +26,7 @@ from controller.core.envelope import Impossible, collapse
 from controller.core.fit import WELL_USED, Fit, Fitted, Infeasible, NeedsPrune, fit, within
 from controller.core.incidents import follow_incident, notice_breach, repairing
 from controller.core.policy import Policy
-from controller.core.types import Desired, DeviceState, JobState, Placement, PruneJob
+from controller.core.types import Caps, Desired, DeviceState, JobState, Placement, PruneJob
 from controller.core.view import DeviceView, View
 from controller.core.waves import Member, Standing, advance
 
@@ -47,7 +47,7 @@ def decide(view: View, policy: Policy, now_unix_s: float) -> list[Action]:
         moved = advance(rollout, members, now_unix_s)
         if moved is not None:
             actions.append(UpdateRollout(moved))
-    return actions + decide_jobs(view.jobs, policy, now_unix_s)
+    return actions + decide_jobs(view.jobs, view.waited_for, policy, now_unix_s)
 
 
 def decide_device(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
@@ -112,10 +112,16 @@ def assign(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     return [Assign(view.device, placement, placement.sha256, rollout.id, incident, attempts)]
 
 
-def decide_jobs(jobs: Sequence[PruneJob], policy: Policy, now_unix_s: float) -> list[Action]:
-    """Start the oldest waiting jobs while there is room; a failed one is tried again after a pause."""
+def decide_jobs(
+    jobs: Sequence[PruneJob], waited_for: frozenset[tuple[str, str]], policy: Policy, now_unix_s: float
+) -> list[Action]:
+    """Start the oldest jobs that somebody waits for, while there is room; a failed one again after a pause.
+
+    Every model's dense variant is waited for. A prune is not any more where another variant has come to fit.
+    """
+    wanted = [job for job in jobs if job.caps == Caps() or (job.model, job.caps.key) in waited_for]
     room = policy.parallel_jobs - sum(job.state is JobState.RUNNING for job in jobs)
-    ready = [job for job in jobs if job.state is JobState.QUEUED or _may_retry(job, policy, now_unix_s)]
+    ready = [job for job in wanted if job.state is JobState.QUEUED or _may_retry(job, policy, now_unix_s)]
     ready.sort(key=lambda job: (job.created_unix_s, job.id))
     return [StartJob(job) for job in ready[: max(room, 0)]]
 
@@ -220,8 +226,10 @@ def _standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
         return Standing.FAILED
     if placement.sha256 is None:
         return Standing.WAITING if placement.waiting_for else Standing.INFEASIBLE
-    if desired is None or desired.sha256 != placement.sha256:
-        return Standing.WAITING
+    if desired is None:
+        return Standing.READY
+    if desired.sha256 != placement.sha256:
+        return Standing.READY if desired.rollout != rollout.id else Standing.RUNNING
     if desired.result is None:
         return Standing.FAILED if now_unix_s - desired.issued_unix_s > rollout.deadline_s else Standing.RUNNING
     if _failed(desired):

@@ -153,15 +153,25 @@ def _refuse(
     binding: Constraint,
 ) -> Infeasible:
     """The job has answered, and nothing that it found fits."""
-    closest = next((each for each in catalog.variants if each.sha256 == job.sha256), None)
-    base = catalog.model.ram_base_bytes
+    closest = min(catalog.variants, key=lambda each: use_of(profile, calibration, envelope, each))
     return Infeasible(
-        job.binding or binding,
+        _on_the_device(job.binding, envelope) or binding,
         envelope,
         _reason(catalog.model, job),
-        () if closest is None else relaxations(profile, calibration, base, closest),
+        relaxations(profile, calibration, catalog.model.ram_base_bytes, closest),
         closest,
     )
+
+
+def _on_the_device(binding: Constraint | None, envelope: Envelope) -> Constraint | None:
+    """A job names which of its caps binds; the device's envelope says what that cap comes from."""
+    caps = {
+        Constraint.RAM_MODEL: envelope.ram_bytes,
+        Constraint.STORAGE: envelope.storage_bytes,
+        Constraint.DEADLINE: envelope.latency_s,
+    }
+    cap = caps.get(binding) if binding is not None else None
+    return None if cap is None else cap.binding
 
 
 def _without_slack(caps: Caps, dense: Variant) -> Caps:

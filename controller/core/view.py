@@ -31,9 +31,13 @@ class DeviceView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class View:
-    """`devices` are those to look at now; `members` are all devices of each running rollout, by its id."""
+    """`devices` are those to look at now; `members` are all devices of each running rollout, by its id.
+
+    `waited_for` are the prunes that some device waits for, as (model, key of the caps).
+    """
 
     devices: Sequence[DeviceView] = ()
     rollouts: Sequence[Rollout] = ()
     members: Mapping[str, Sequence[DeviceView]] = field(default_factory=dict)
     jobs: Sequence[PruneJob] = ()
+    waited_for: frozenset[tuple[str, str]] = frozenset()

@@ -1,7 +1,8 @@
 """Which devices of a rollout may go now, and when it moves on, ends or stops.
 
-A wave is a share of the feasible members, in the order of their ids. It passes when each of its devices has ended well
-and soaked without an incident; silence past the deadline is a failure. Infeasible devices are no part of any wave.
+A wave is a share of the feasible members: first those that have been let go already, then those whose variant is there,
+then those that wait for a prune, each in the order of their ids. It passes when each of its devices has ended well and
+soaked without an incident; silence past the deadline is a failure. Infeasible devices are no part of any wave.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class Standing(StrEnum):
     UNPLACED = "unplaced"
     INFEASIBLE = "infeasible"
     WAITING = "waiting"
+    READY = "ready"
     RUNNING = "running"
     SOAKING = "soaking"
     SUCCEEDED = "succeeded"
@@ -33,13 +35,15 @@ class Member:
 
 
 _ENDED = (Standing.SUCCEEDED, Standing.FAILED)
+_TURN = {Standing.READY: 1, Standing.WAITING: 2, Standing.UNPLACED: 3}
 
 
 def admitted(rollout: Rollout, members: Sequence[Member]) -> frozenset[str]:
     """The devices that the running rollout's current wave lets go."""
-    feasible = sorted(each.device for each in members if each.standing is not Standing.INFEASIBLE)
+    feasible = [each for each in members if each.standing is not Standing.INFEASIBLE]
+    feasible.sort(key=lambda each: (_TURN.get(each.standing, 0), each.device))
     share = rollout.waves[rollout.wave]
-    return frozenset(feasible[: math.ceil(share * len(feasible) - 1e-9)])
+    return frozenset(each.device for each in feasible[: math.ceil(share * len(feasible) - 1e-9)])
 
 
 def advance(rollout: Rollout, members: Sequence[Member], now_unix_s: float) -> Rollout | None:

@@ -22,3 +22,8 @@ class PlacementRows(Rows):
         if model is not None:
             query = query.where(placements.c.model == model)
         return self._all(Placement, query)
+
+    def waited_for(self) -> set[tuple[str, str]]:
+        """The prunes that some device waits for, as (model, key of the caps)."""
+        query = select(placements.c.model, placements.c.waiting_for).where(placements.c.waiting_for.is_not(None))
+        return {(model, key) for model, key in self._connection.execute(query.distinct())}
