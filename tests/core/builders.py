@@ -121,8 +121,8 @@ def stored(*windows: Window) -> list[StoredWindow]:
     return [StoredWindow("cam", "b", NOW - 10 * (len(windows) - at), each) for at, each in enumerate(windows)]
 
 
-def windows(count: int, **fields: Any) -> list[StoredWindow]:
-    return stored(*(window(seq, **fields) for seq in range(count)))
+def windows(how_many: int, /, **fields: Any) -> list[StoredWindow]:
+    return stored(*(window(seq, **fields) for seq in range(how_many)))
 
 
 def incident(**fields: Any) -> Incident:

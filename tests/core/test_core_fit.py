@@ -109,10 +109,10 @@ HOPELESS = profile(deadline_s=0.001)
 
 
 def test_below_every_variant_the_refusal_names_the_closest_and_what_would_do() -> None:
-    job = answered(HOPELESS, JobState.INFEASIBLE, sha256="quarter", binding=Constraint.ACCURACY)
+    job = answered(HOPELESS, JobState.INFEASIBLE, sha256="quarter", binding=Constraint.DEADLINE)
     found = fit(HOPELESS, BARE, catalog(job))
     assert isinstance(found, Infeasible)
-    assert (found.binding, found.closest, found.temporary) == (Constraint.ACCURACY, QUARTER, False)
+    assert (found.binding, found.closest, found.temporary) == (Constraint.DEADLINE, QUARTER, False)
     assert found.reason == "no variant of net@1 at or above 90 % accuracy fits: the head is the limit"
     assert found.relaxations == ("a deadline of 2.71 ms",)
 
@@ -207,10 +207,8 @@ def test_a_fit_is_inside_every_cap_and_nothing_inside_is_more_accurate(
 
 
 @always
-@given(made=profiles(), calibration=calibrations, share=floats(0.05, 1))
-def test_what_is_made_under_the_caps_fits_the_device_and_uses_it_well(
-    made: Profile, calibration: Calibration, share: float
-) -> None:
+@given(made=profiles(), calibration=calibrations)
+def test_what_is_made_under_the_caps_fits_the_device_and_uses_it_well(made: Profile, calibration: Calibration) -> None:
     """The caps translate there and back: no variant at them is refused, and one at all of them leaves little unused."""
     envelope = collapse(made, calibration, MODEL.ram_base_bytes)
     if isinstance(envelope, Impossible):
@@ -227,8 +225,8 @@ def test_what_is_made_under_the_caps_fits_the_device_and_uses_it_well(
 
 
 @always
-@given(made=profiles(), calibration=calibrations, drift=floats(-1e-6, 1e-6))
-def test_equal_envelopes_have_equal_caps(made: Profile, calibration: Calibration, drift: float) -> None:
+@given(made=profiles(), calibration=calibrations)
+def test_equal_envelopes_have_equal_caps(made: Profile, calibration: Calibration) -> None:
     """Whatever else two devices declare: a label, a device id, a speed that their calibration overrules."""
     envelope = collapse(made, calibration, MODEL.ram_base_bytes)
     if isinstance(envelope, Impossible):
@@ -248,3 +246,14 @@ def test_caps_lie_on_a_grid_and_never_above_the_envelope(deadline_s: float) -> N
     assert caps.latency_s <= deadline_s / 1.08 * (1 + 1e-9) <= caps.latency_s * 1.0203
     again = profile(deadline_s=caps.latency_s * 1.08)
     assert caps_for(again, BARE, envelope_of(again)).key == caps.key
+
+
+def test_a_jobs_binding_cap_is_told_as_what_it_comes_from_on_the_device() -> None:
+    """A prune job only knows a latency cap; on this device it is the heat."""
+    thermal = Thermal(limit_celsius=80, ambient_celsius=45, resistance_celsius_per_watt=55 / 6)
+    made = profile(rate_hz=200.0, thermal=thermal, power=Power(idle_watts=2.7, busy_watts=6))
+    job = answered(made, JobState.INFEASIBLE, sha256="quarter", binding=Constraint.DEADLINE)
+    found = fit(made, BARE, catalog(job))
+    assert isinstance(found, Infeasible)
+    assert found.binding is Constraint.THERMAL
+    assert any("surroundings" in each for each in found.relaxations)

@@ -1,0 +1,142 @@
+"""Which devices may go, and when a rollout moves on, ends or stops."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.core.types import Rollout, RolloutState
+from controller.core.waves import Member, Standing, admitted, advance
+from tests.core.builders import NOW, always, rollout
+
+LETTERS = {
+    "?": Standing.UNPLACED, "i": Standing.INFEASIBLE, "w": Standing.WAITING, "y": Standing.READY,
+    "r": Standing.RUNNING, "k": Standing.SOAKING, "s": Standing.SUCCEEDED, "f": Standing.FAILED,
+}  # fmt: skip
+
+
+def fleet(letters: str) -> list[Member]:
+    """Members d00, d01, ... with a letter for the standing of each."""
+    return [Member(f"d{at:02}", LETTERS[letter]) for at, letter in enumerate(letters)]
+
+
+def going(letters: str, **fields: object) -> list[str]:
+    return sorted(admitted(rollout(**fields), fleet(letters)))
+
+
+def after(letters: str, **fields: object) -> Rollout | None:
+    return advance(rollout(**fields), fleet(letters), NOW)
+
+
+def test_a_canary_goes_first_and_then_all() -> None:
+    assert going("yyyyy", wave=0) == ["d00"]
+    assert going("yyyyy", wave=1) == ["d00", "d01", "d02", "d03", "d04"]
+
+
+def test_even_the_smallest_share_is_one_device() -> None:
+    assert going("yyy", waves=(0.01, 1.0)) == ["d00"]
+
+
+def test_infeasible_devices_are_no_part_of_a_wave() -> None:
+    assert going("iiyyyyy") == ["d02"]
+
+
+def test_a_late_joiner_does_not_push_out_the_canary_that_goes_already() -> None:
+    assert going("yyryy") == ["d02"]
+
+
+def test_who_waits_for_a_prune_does_not_hold_up_who_is_ready() -> None:
+    assert going("wyyyy") == ["d01"]
+
+
+def test_a_wave_that_succeeded_lets_the_next_one_go() -> None:
+    moved = after("syyyy")
+    assert moved is not None
+    assert (moved.state, moved.wave, moved.wave_started_unix_s) == (RolloutState.RUNNING, 1, NOW)
+
+
+@pytest.mark.parametrize("canary", ["w", "y", "r", "k"])
+def test_nothing_moves_while_the_wave_is_under_way(canary: str) -> None:
+    assert after(canary, waves=(0.5, 1.0)) is None
+
+
+def test_a_failed_canary_stops_the_rollout_and_is_named() -> None:
+    ended = after("fyyyy")
+    assert ended is not None
+    assert (ended.state, ended.finished_unix_s) == (RolloutState.FAILED, NOW)
+    assert "d00" in ended.reason
+
+
+@pytest.mark.parametrize(("letters", "state"), [("fssss", RolloutState.FINISHED), ("ffsss", RolloutState.FAILED)])
+def test_a_fifth_of_the_wave_may_fail(letters: str, state: RolloutState) -> None:
+    ended = after(letters, wave=1)
+    assert ended is not None
+    assert ended.state is state
+
+
+def test_too_many_failures_stop_it_before_the_wave_has_ended() -> None:
+    ended = after("ffrrr", wave=1)
+    assert ended is not None
+    assert ended.state is RolloutState.FAILED
+
+
+def test_it_finishes_with_a_count_of_each_standing() -> None:
+    ended = after("sssi", wave=1)
+    assert ended is not None
+    assert (ended.state, ended.reason) == (RolloutState.FINISHED, "1 infeasible, 3 succeeded")
+
+
+def test_only_infeasible_devices_end_it_too() -> None:
+    ended = after("ii", wave=1)
+    assert ended is not None
+    assert ended.state is RolloutState.FINISHED
+
+
+@pytest.mark.parametrize("letters", ["", "s?"])
+def test_it_waits_for_members_and_for_each_to_be_fitted(letters: str) -> None:
+    assert after(letters, wave=1) is None
+
+
+@pytest.mark.parametrize("state", [RolloutState.FINISHED, RolloutState.FAILED, RolloutState.ABORTED])
+def test_an_ended_rollout_stays_as_it_is(state: RolloutState) -> None:
+    assert after("sfyyy", state=state, wave=1) is None
+
+
+fleets = st.text(alphabet=list(LETTERS), max_size=30)
+
+
+@always
+@given(letters=fleets, share=st.floats(0.01, 1.0))
+def test_a_wave_is_its_share_of_the_feasible_and_later_waves_hold_it(letters: str, share: float) -> None:
+    waves = (share / 2, share, 1.0)
+    feasible = len(letters) - letters.count("i")
+    first, second, last = (set(going(letters, waves=waves, wave=at)) for at in range(3))
+    assert first <= second <= last
+    assert len(second) == math.ceil(share * feasible - 1e-9)
+    assert len(last) == feasible
+
+
+@always
+@given(letters=fleets, at=st.integers(0, 2))
+def test_it_never_moves_on_while_a_device_of_the_wave_is_under_way(letters: str, at: int) -> None:
+    waves = (0.1, 0.5, 1.0)
+    moved = after(letters, waves=waves, wave=at)
+    wave = [member.standing for member in fleet(letters) if member.device in going(letters, waves=waves, wave=at)]
+    if moved is not None and moved.state is not RolloutState.FAILED:
+        assert set(wave) <= {Standing.SUCCEEDED, Standing.FAILED}
+        assert wave.count(Standing.FAILED) <= 0.2 * len(wave)
+
+
+@given(letters=st.text(alphabet="ysi", min_size=1, max_size=20))
+def test_a_fleet_on_which_all_goes_well_finishes(letters: str) -> None:
+    made, now = rollout(waves=(0.1, 0.3, 1.0)), list(letters)
+    for _ in range(10):
+        if made.state is not RolloutState.RUNNING:
+            break
+        for device in going("".join(now), waves=made.waves, wave=made.wave):
+            now[int(device[1:])] = "s"
+        made = advance(made, fleet("".join(now)), NOW) or made
+    assert made.state is RolloutState.FINISHED
