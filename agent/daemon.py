@@ -148,6 +148,7 @@ class Daemon:
             case Said():
                 self._said(news, now_s)
             case Ended(worker, detail):
+                self._workers.forget(worker)
                 self._feed(events.WorkerDied(now_s=now_s, worker=worker, detail=detail))
             case _:
                 assert_never(news)

@@ -107,12 +107,18 @@ class Workers:
             process.kill()
         self._ending[worker] = (process, now_s + GRACE_S)
 
+    def forget(self, worker: int) -> None:
+        """After `Ended`: nothing of the process is left but its pipes."""
+        running, (ending, _) = self._running.pop(worker, None), self._ending.pop(worker, (None, 0.0))
+        process = running or ending
+        for pipe in (process.stdin, process.stdout, process.stderr) if process is not None else ():
+            if pipe is not None:
+                pipe.close()
+
     def tick(self, now_s: float) -> None:
-        """Kill those whose time is over, forget those that are gone."""
-        for worker, (process, until_s) in list(self._ending.items()):
-            if process.poll() is not None:
-                del self._ending[worker]
-            elif now_s >= until_s:
+        """Kill those whose time is over."""
+        for process, until_s in self._ending.values():
+            if now_s >= until_s:
                 process.kill()
 
     def close(self) -> None:
