@@ -45,7 +45,9 @@ _BATCH = 2000
 class Jobs(Protocol):
     """Runs prune jobs elsewhere; progress and results come back as facts."""
 
-    def start(self, job: PruneJob, spec_path: Path) -> None: ...
+    def start(self, job: PruneJob, spec_path: Path, start_from: tuple[str, ...]) -> None:
+        """`start_from` are the model's known variants, which a prune may go on from."""
+
     def stop(self) -> None: ...
 
 
@@ -186,7 +188,7 @@ class Daemon:
             return
         log.info("event=ended job=%s state=%s detail=%r", job.id, result.state, result.detail)
         variant = result.variant
-        if variant is not None and self._artifacts.path(variant.sha256).exists():
+        if variant is not None and result.state is JobState.DONE:
             tx.put_variant(replace(variant, model=job.model, created_unix_s=now))
         model = tx.get_model(job.model)
         if variant is not None and variant.dense and model is not None:
@@ -241,8 +243,8 @@ class Daemon:
         match send:
             case Publish(topic, payload, retain):
                 self._link.publish(topic, payload, retain=retain)
-            case RunJob(job, spec_path):
-                self._jobs.start(job, spec_path)
+            case RunJob(job, spec_path, start_from):
+                self._jobs.start(job, spec_path, start_from)
 
     # --- artifact blocks ---------------------------------------------------------------------------------------------
 

@@ -21,12 +21,13 @@ class ProcessJobs:
     def report_to(self, report: Callable[[Fact], None]) -> None:
         self._report = report
 
-    def start(self, job: PruneJob, spec_path: Path) -> None:
+    def start(self, job: PruneJob, spec_path: Path, start_from: tuple[str, ...]) -> None:
         request = JobRequest(
             kind="dense" if job.caps == Caps() else "prune",
             spec_path=str(spec_path),
             caps=job.caps,
             artifact_dir=str(self._artifacts),
+            start_from=start_from,
         )
         self._runner.start(
             job.id,

@@ -36,6 +36,7 @@ class Publish:
 class RunJob:
     job: PruneJob
     spec_path: Path
+    start_from: tuple[str, ...]
 
 
 Send = Publish | RunJob
@@ -105,7 +106,8 @@ class Performer:
         running = replace(job, state=JobState.RUNNING, attempts=job.attempts + 1)
         log.info("event=started job=%s model=%s caps=%r attempt=%d", job.id, job.model, job.caps.key, running.attempts)
         tx.put_job(running)
-        return [RunJob(running, Path(model.spec_path))]
+        known = tuple(variant.sha256 for variant in tx.variants(model.ref))
+        return [RunJob(running, Path(model.spec_path), known)]
 
     def _assign(self, tx: Tx, action: do.Assign, now_unix_s: float) -> list[Send]:
         variant = tx.get_variant(action.sha256)
@@ -178,5 +180,3 @@ def job_id(model: str, caps_key: str) -> str:
 def _shown(calibration: object) -> str:
     values: Mapping[str, object] = {name: getattr(calibration, name) for name in calibration.__dataclass_fields__}  # type: ignore[attr-defined]
     return " ".join(f"{name}={value:.4g}" for name, value in values.items() if isinstance(value, (int, float)))
-
-

@@ -45,7 +45,7 @@ class ModelledJobs:
     started: list[str] = field(default_factory=list)
     spoilt: Callable[[Variant], Variant] = lambda variant: variant
 
-    def start(self, job: PruneJob, spec_path: Path) -> None:
+    def start(self, job: PruneJob, spec_path: Path, start_from: tuple[str, ...]) -> None:
         self.started.append(job.caps.key)
         self.running[job.id] = (self.world.now_s + self.seconds, job)
 
