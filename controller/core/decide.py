@@ -26,7 +26,7 @@ from controller.core.envelope import Impossible, collapse
 from controller.core.fit import WELL_USED, Fit, Fitted, Infeasible, NeedsPrune, fit, within
 from controller.core.incidents import follow_incident, notice_breach, repairing
 from controller.core.policy import Policy
-from controller.core.types import Caps, Desired, DeviceState, JobState, Placement, PruneJob
+from controller.core.types import Caps, Desired, DeviceState, JobState, Placement, PruneJob, Rollout
 from controller.core.view import DeviceView, View
 from controller.core.waves import Member, Standing, advance
 
@@ -144,11 +144,10 @@ def placement_of(device: str, model: str, fitted: Fit, now_unix_s: float) -> Pla
                 device=device, model=model, feasible=True, binding=binding, envelope=envelope,
                 waiting_for=caps.key, reason="a variant is being pruned to this envelope", decided_unix_s=now_unix_s,
             )  # fmt: skip
-        case Infeasible(binding, envelope, reason, relaxations, _, temporary):
+        case Infeasible(binding, envelope, reason, relaxations, _, waiting_for):
             return Placement(
                 device=device, model=model, feasible=False, binding=binding, envelope=envelope,
-                waiting_for="a retry" if temporary else None, reason=reason, relaxations=relaxations,
-                decided_unix_s=now_unix_s,
+                waiting_for=waiting_for, reason=reason, relaxations=relaxations, decided_unix_s=now_unix_s,
             )  # fmt: skip
 
 
@@ -232,8 +231,11 @@ def _standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
         return Standing.READY if desired.rollout != rollout.id else Standing.RUNNING
     if desired.result is None:
         return Standing.FAILED if now_unix_s - desired.issued_unix_s > rollout.deadline_s else Standing.RUNNING
-    if _failed(desired):
-        return Standing.RUNNING
+    return Standing.RUNNING if _failed(desired) else _soak(view, desired, rollout, policy, now_unix_s)
+
+
+def _soak(view: DeviceView, desired: Desired, rollout: Rollout, policy: Policy, now_unix_s: float) -> Standing:
+    """It runs: within its budget for a while is success, an incident that was not repaired is failure."""
     since = now_unix_s if desired.finished_unix_s is None else desired.finished_unix_s
     if _unrepaired(view, max(since, rollout.started_unix_s)):
         return Standing.FAILED

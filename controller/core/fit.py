@@ -39,12 +39,14 @@ class NeedsPrune:
 
 @dataclass(frozen=True, slots=True)
 class Infeasible:
+    """Nothing fits, for good or until the prune that it waits for (the key of its caps) is tried again."""
+
     binding: Constraint
     envelope: Envelope
     reason: str
     relaxations: tuple[str, ...]
     closest: Variant | None = None
-    temporary: bool = False
+    waiting_for: str | None = None
 
 
 Fit = Fitted | NeedsPrune | Infeasible
@@ -70,7 +72,7 @@ def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: 
         return Infeasible(envelope.binding, envelope.envelope, envelope.reason, envelope.relaxations)
     dense = catalog.dense
     if dense is None:
-        return Infeasible(Constraint.NONE, envelope, "the model is still being measured", (), temporary=True)
+        return Infeasible(Constraint.NONE, envelope, "the model is still being measured", (), waiting_for=Caps().key)
     best = _best(profile, calibration, envelope, catalog)
     binding = binding_constraint(profile, calibration, envelope, dense)
     if best is not None and (best.dense or use_of(profile, calibration, envelope, best) >= WELL_USED):
@@ -82,8 +84,8 @@ def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: 
     if best is not None:
         return Fitted(best, binding, envelope)
     if job.state is JobState.FAILED:
-        temporary = attempts is None or job.attempts < attempts
-        return Infeasible(binding, envelope, f"pruning failed: {job.detail}", (), temporary=temporary)
+        again = caps.key if attempts is None or job.attempts < attempts else None
+        return Infeasible(binding, envelope, f"pruning failed: {job.detail}", (), waiting_for=again)
     return _refuse(profile, calibration, envelope, catalog, job, binding)
 
 
