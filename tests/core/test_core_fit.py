@@ -112,7 +112,7 @@ def test_below_every_variant_the_refusal_names_the_closest_and_what_would_do() -
     job = answered(HOPELESS, JobState.INFEASIBLE, sha256="quarter", binding=Constraint.DEADLINE)
     found = fit(HOPELESS, BARE, catalog(job))
     assert isinstance(found, Infeasible)
-    assert (found.binding, found.closest, found.temporary) == (Constraint.DEADLINE, QUARTER, False)
+    assert (found.binding, found.closest, found.waiting_for) == (Constraint.DEADLINE, QUARTER, None)
     assert found.reason == "no variant of net@1 at or above 90 % accuracy fits: the head is the limit"
     assert found.relaxations == ("a deadline of 2.71 ms",)
 
@@ -121,23 +121,24 @@ def test_a_variant_that_came_out_above_its_caps_is_a_refusal_and_not_a_wait() ->
     job = answered(HOPELESS, JobState.DONE, sha256="quarter")
     found = fit(HOPELESS, BARE, catalog(job))
     assert isinstance(found, Infeasible)
-    assert not found.temporary
+    assert found.waiting_for is None
     assert found.relaxations
     assert "measured above" in found.reason
 
 
-@pytest.mark.parametrize(("attempts", "temporary"), [(None, True), (2, True), (1, False)])
-def test_a_failed_prune_is_temporary_while_attempts_are_left(attempts: int | None, temporary: bool) -> None:
-    found = fit(HOPELESS, BARE, catalog(answered(HOPELESS, JobState.FAILED)), attempts)
+@pytest.mark.parametrize(("attempts", "waits"), [(None, True), (2, True), (1, False)])
+def test_a_failed_prune_is_waited_for_while_attempts_are_left(attempts: int | None, waits: bool) -> None:
+    job = answered(HOPELESS, JobState.FAILED)
+    found = fit(HOPELESS, BARE, catalog(job), attempts)
     assert isinstance(found, Infeasible)
-    assert found.temporary is temporary
+    assert found.waiting_for == (job.caps.key if waits else None)
     assert found.reason == "pruning failed: the head is the limit"
 
 
 def test_a_model_that_is_not_measured_yet_is_waited_for() -> None:
     found = fit(profile(), BARE, catalog(variants=()))
     assert isinstance(found, Infeasible)
-    assert found.temporary
+    assert found.waiting_for == Caps().key
 
 
 def test_idle_draw_above_the_budget_is_refused_before_any_variant_is_looked_at() -> None:
@@ -145,7 +146,7 @@ def test_idle_draw_above_the_budget_is_refused_before_any_variant_is_looked_at()
     made = profile(thermal=thermal, power=Power(idle_watts=1, busy_watts=3))
     found = fit(made, BARE, catalog(variants=()))
     assert isinstance(found, Infeasible)
-    assert (found.binding, found.temporary) == (Constraint.THERMAL, False)
+    assert (found.binding, found.waiting_for) == (Constraint.THERMAL, None)
 
 
 def test_the_binding_constraint_is_the_cap_that_the_dense_model_exceeds_most() -> None:

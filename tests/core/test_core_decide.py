@@ -1,0 +1,523 @@
+"""The decision, rule by rule: facts in, instructions out. What follows is what the performer would be told to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agent.wire.errors import Failure
+from agent.wire.messages import Phase, Reported, Result
+from controller.core.actions import (
+    Action,
+    Assign,
+    Calibrate,
+    FinishDesired,
+    Place,
+    QueuePrune,
+    SendDesired,
+    StartJob,
+    UpdateRollout,
+)
+from controller.core.decide import decide, decide_device, decide_jobs, standing
+from controller.core.policy import Policy
+from controller.core.types import (
+    Calibration,
+    Caps,
+    Constraint,
+    Device,
+    DeviceState,
+    IncidentState,
+    JobState,
+    PruneJob,
+    RolloutState,
+)
+from controller.core.view import DeviceView, View
+from controller.core.waves import Standing
+from tests.core.builders import (
+    DENSE,
+    HALF,
+    MIB,
+    MODEL,
+    NOW,
+    always,
+    catalog,
+    desired,
+    device,
+    envelope,
+    incident,
+    placement,
+    profile,
+    reported,
+    rollout,
+    trial,
+    view,
+    windows,
+)
+
+POLICY = Policy(attempts=3, retry_s=60, resend_s=15, soak_s=60, parallel_jobs=1)
+SLOW = profile(deadline_s=0.006)  # half fits well, dense does not
+
+
+def told(made: DeviceView, now_unix_s: float = NOW) -> list[Action]:
+    return decide_device(made, POLICY, now_unix_s)
+
+
+def only(actions: list[Action]) -> Action:
+    assert len(actions) == 1, actions
+    return actions[0]
+
+
+def ended(actions: list[Action]) -> tuple[str, str]:
+    first = actions[0]
+    assert isinstance(first, FinishDesired)
+    assert (first.device, first.epoch, first.seq) == ("cam", 1, 7)
+    return first.result, first.reason
+
+
+def stands(made: DeviceView, now_unix_s: float = NOW) -> Standing:
+    return standing(made, POLICY, now_unix_s).standing
+
+
+def test_when_desired_and_observed_agree_there_is_nothing_to_do() -> None:
+    assert told(view()) == []
+
+
+@pytest.mark.parametrize("state", [DeviceState.PENDING, DeviceState.REVOKED])
+def test_a_device_that_is_not_accepted_is_left_alone(state: DeviceState) -> None:
+    assert told(view(device=device(state=state), placement=None, desired=None, reported=None)) == []
+
+
+# --- settle -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_success_is_written_down_with_what_its_trial_taught() -> None:
+    done = reported(trial=trial(latency_p95_ms=12.0, ram_base_bytes=30 * MIB, ram_peak_bytes=38 * MIB))
+    actions = told(view(desired=desired(result=None), reported=done))
+    assert ended(actions) == (Result.SUCCEEDED, "")
+    assert isinstance(actions[1], Calibrate)
+    assert actions[1].calibration.ram_base_bytes == 30 * MIB
+    assert actions[1].calibration.slowness == pytest.approx(1.2, rel=0.01)
+
+
+def test_a_refusal_is_written_down_with_its_failure() -> None:
+    failed = reported(None, Result.REJECTED, failure=Failure.GOLDEN, reason="outputs differ")
+    assert ended(told(view(desired=desired(result=None), reported=failed))) == ("rejected", "golden: outputs differ")
+
+
+@pytest.mark.parametrize(
+    "heard",
+    [None, reported(None, None, phase=Phase.DOWNLOADING), reported(seq=6), reported(epoch=0)],
+)
+def test_what_is_not_an_end_of_the_newest_assignment_settles_nothing(heard: Reported | None) -> None:
+    waiting = view(desired=desired(result=None), reported=heard, sent_unix_s=NOW)
+    assert told(waiting) == []
+
+
+def test_a_success_that_runs_something_else_is_a_fall_back() -> None:
+    actions = told(view(reported=reported("f" * 64)))
+    assert ended(actions) == (Result.FAILED_ROLLED_BACK, f"the device runs {'f' * 12}")
+    assert len(actions) == 1
+
+
+def test_a_later_fall_back_and_a_later_recovery_are_news_too() -> None:
+    fell = reported("half", Result.FAILED_ROLLED_BACK, failure=Failure.CRASHED, reason="died thrice")
+    assert ended(told(view(reported=fell))) == (Result.FAILED_ROLLED_BACK, "crashed: died thrice")
+    stuck = view(desired=desired(result=Result.FAILED_STUCK), reported=reported(reason="it recovered"))
+    assert ended(told(stuck)) == (Result.SUCCEEDED, "it recovered")
+
+
+def test_what_a_trial_taught_once_is_not_learned_twice() -> None:
+    again = reported(result=Result.FAILED_STUCK, sha256=None, trial=trial(latency_p95_ms=30.0))
+    assert len(told(view(reported=again))) == 1
+
+
+@pytest.mark.parametrize("sha256", ["half", "unknown"])
+def test_a_trial_of_something_else_teaches_nothing(sha256: str) -> None:
+    done = reported(trial=trial(sha256, latency_p95_ms=12.0))
+    assert len(told(view(desired=desired(result=None), reported=done))) == 1
+
+
+def test_a_failed_trial_leads_to_another_variant() -> None:
+    """The loop by hand: settle and learn, place anew, assign the next attempt."""
+    known = Calibration(slowness=1.0, slowness_samples=20)
+    over = trial(failure=Failure.LATENCY, latency_p95_ms=14.0)
+    failed = reported(None, Result.REJECTED, failure=Failure.LATENCY, trial=over)
+    start = view(profile=profile(deadline_s=0.012), calibration=known, desired=desired(result=None), reported=failed)
+    learned = told(start)[1]
+    assert isinstance(learned, Calibrate)
+
+    settled = replace(
+        start,
+        device=replace(start.device, calibration=learned.calibration),
+        desired=desired(result=Result.REJECTED, finished_unix_s=NOW),
+    )
+    queued, placed = told(settled)
+    assert isinstance(queued, QueuePrune)
+    assert isinstance(placed, Place)
+    assert placed.placement.waiting_for == queued.caps.key
+
+    pruned = replace(HALF, sha256="made")
+    job = PruneJob(id="j", model=MODEL.ref, caps=queued.caps, state=JobState.DONE, sha256="made")
+    answered = replace(settled, catalog=catalog(job, variants=(DENSE, pruned)), placement=placed.placement)
+    placed = only(told(answered))
+    assert isinstance(placed, Place)
+    assigned = only(told(replace(answered, placement=placed.placement)))
+    assert isinstance(assigned, Assign)
+    assert (assigned.sha256, assigned.attempts) == ("made", 2)
+
+
+# --- heal -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("result", "heard"),
+    [(None, None), (None, reported(seq=6)), (Result.SUCCEEDED, reported(None, None, seq=0, phase=Phase.IDLE))],
+)
+def test_an_assignment_that_was_never_answered_or_was_lost_is_sent_again(
+    result: Result | None, heard: Reported | None
+) -> None:
+    lost = view(desired=desired(result=result), reported=heard, sent_unix_s=NOW - 15)
+    assert told(lost) == [SendDesired("cam")]
+    assert told(replace(lost, sent_unix_s=None)) == [SendDesired("cam")]
+    assert told(replace(lost, sent_unix_s=NOW - 14)) == []
+    assert told(replace(lost, device=replace(lost.device, online=False))) == []
+
+
+def test_a_failed_assignment_is_not_sent_again() -> None:
+    failed = desired(result=Result.REJECTED, attempts=POLICY.attempts)
+    assert told(view(desired=failed, reported=reported(seq=0))) == []
+
+
+# --- place ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_device_is_placed_and_then_assigned() -> None:
+    new = view(placement=None, desired=None, reported=None)
+    placed = only(told(new))
+    assert isinstance(placed, Place)
+    assert (placed.placement.sha256, placed.placement.binding) == ("dense", Constraint.NONE)
+    assigned = only(told(replace(new, placement=placed.placement)))
+    assert isinstance(assigned, Assign)
+    assert (assigned.sha256, assigned.rollout, assigned.incident, assigned.attempts) == ("dense", "r1", None, 1)
+
+
+def test_a_gap_queues_one_prune_and_waits_without_saying_so_again() -> None:
+    tight = view(profile=profile(deadline_s=0.0079), placement=None, desired=None, reported=None)
+    queued, placed = told(tight)
+    assert isinstance(queued, QueuePrune)
+    assert isinstance(placed, Place)
+    waiting = PruneJob(id="j", model=MODEL.ref, caps=queued.caps)
+    assert told(replace(tight, catalog=catalog(waiting), placement=placed.placement)) == []
+
+
+def test_a_refusal_is_placed_once_and_nothing_is_assigned() -> None:
+    hopeless = view(profile=profile(ram_total_bytes=30 * MIB), placement=None, desired=None, reported=None)
+    placed = only(told(hopeless))
+    assert isinstance(placed, Place)
+    assert not placed.placement.feasible
+    assert placed.placement.relaxations
+    assert told(replace(hopeless, placement=placed.placement), NOW + 1e6) == []
+
+
+def test_a_prune_that_failed_for_good_makes_the_device_infeasible() -> None:
+    tight = view(profile=profile(deadline_s=0.001), placement=None, desired=None, reported=None)
+    queued = told(tight)[0]
+    assert isinstance(queued, QueuePrune)
+    for attempts, expected in ((2, Standing.WAITING), (3, Standing.INFEASIBLE)):
+        job = PruneJob(id="j", model=MODEL.ref, caps=queued.caps, state=JobState.FAILED, attempts=attempts)
+        failed = replace(tight, catalog=catalog(job))
+        placed = only(told(failed))
+        assert isinstance(placed, Place)
+        assert placed.placement.waiting_for == (queued.caps.key if attempts == 2 else None)
+        assert stands(replace(failed, placement=placed.placement)) is expected
+
+
+def test_a_proven_variant_is_not_replaced_for_a_margin_but_an_unproven_one_is() -> None:
+    """Dense is predicted at 10.8 ms: 6% above this deadline."""
+    near = profile(deadline_s=0.0102)
+    assert told(view(profile=near)) == []
+    unproven = view(profile=near, desired=desired("half"), reported=reported("half"))
+    assert any(isinstance(each, Place) for each in told(unproven))
+
+
+def test_a_repair_that_is_not_assigned_yet_has_no_tolerance() -> None:
+    acting = incident(state=IncidentState.ACTING)
+    near = view(profile=profile(deadline_s=0.0102), incident=acting)
+    assert any(isinstance(each, Place) for each in told(near))
+    repaired = replace(near, desired=desired(incident="i1"))
+    assert told(repaired) == []
+
+
+def test_a_grown_envelope_is_fitted_again() -> None:
+    old = placement("half", envelope=envelope(latency_s=0.006))
+    richer = view(profile=profile(deadline_s=0.05), placement=old, desired=desired("half"), reported=reported("half"))
+    placed = only(told(richer))
+    assert isinstance(placed, Place)
+    assert placed.placement.sha256 == "dense"
+    little = view(profile=profile(deadline_s=0.0065), placement=old, desired=desired("half"), reported=reported("half"))
+    assert told(little) == []
+
+
+def test_another_rollouts_model_is_fitted_anew() -> None:
+    other = replace(MODEL, version="2")
+    known = replace(catalog(variants=(replace(DENSE, sha256="dense2", model=other.ref),)), model=other)
+    newer = view(rollout=rollout(id="r2", model=other.ref), catalog=known)
+    placed = only(told(newer))
+    assert isinstance(placed, Place)
+    assert (placed.placement.model, placed.placement.sha256) == ("net@2", "dense2")
+
+
+# --- assign -----------------------------------------------------------------------------------------------------------
+
+
+def test_only_the_wave_lets_a_device_go() -> None:
+    assert told(view(desired=None, reported=None, admitted=False)) == []
+
+
+def test_an_assignment_for_an_incident_names_it() -> None:
+    repair = view(profile=SLOW, placement=placement("half"), incident=incident(state=IncidentState.ACTING), windows=[])
+    assigned = only(told(repair))
+    assert isinstance(assigned, Assign)
+    assert (assigned.sha256, assigned.incident) == ("half", "i1")
+
+
+FAILED = view(
+    desired=desired(result=Result.FAILED_NO_CHANGE, finished_unix_s=NOW - 60),
+    reported=reported(None, Result.FAILED_NO_CHANGE, failure=Failure.NO_SPACE),
+)
+
+
+def test_a_failure_that_may_pass_is_tried_again_after_a_pause() -> None:
+    assert told(FAILED, NOW - 1) == []
+    again = only(told(FAILED))
+    assert isinstance(again, Assign)
+    assert again.attempts == 2
+
+
+def test_a_failure_that_cannot_pass_is_not_tried_again() -> None:
+    lasting = view(
+        desired=desired(result=Result.REJECTED),
+        reported=reported(None, Result.REJECTED, failure=Failure.GOLDEN),
+    )
+    assert told(lasting, NOW + 1e6) == []
+    assert stands(lasting) is Standing.FAILED
+
+
+def test_attempts_end_also_where_another_variant_would_come() -> None:
+    last = desired("half", Result.REJECTED, attempts=POLICY.attempts)
+    spent = view(desired=last, reported=reported(None, Result.REJECTED, failure=Failure.LATENCY))
+    assert told(spent, NOW + 1e6) == []
+    assert stands(spent) is Standing.FAILED
+
+
+def test_what_failed_in_one_rollout_may_be_tried_in_the_next() -> None:
+    spent = desired(result=Result.REJECTED, attempts=POLICY.attempts)
+    heard = reported(None, Result.REJECTED, failure=Failure.GOLDEN)
+    newer = view(rollout=rollout(id="r2"), desired=spent, reported=heard)
+    assert stands(newer) is Standing.READY
+    assigned = only(told(newer))
+    assert isinstance(assigned, Assign)
+    assert (assigned.rollout, assigned.attempts) == ("r2", 1)
+
+
+def test_a_variant_that_runs_already_is_not_assigned_again_for_another_rollout() -> None:
+    assert told(view(rollout=rollout(id="r2"))) == []
+
+
+# --- where a device stands --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("made", "expected"),
+    [
+        (view(placement=None), Standing.UNPLACED),
+        (view(placement=placement(model="net@0")), Standing.UNPLACED),
+        (view(placement=placement(None, feasible=False)), Standing.INFEASIBLE),
+        (view(placement=placement(None, waiting_for="caps")), Standing.WAITING),
+        (view(desired=None), Standing.READY),
+        (view(desired=desired("half", rollout="r0")), Standing.READY),
+        (view(desired=desired("half", rollout="r1")), Standing.RUNNING),
+        (view(desired=desired(result=None)), Standing.RUNNING),
+        (view(desired=desired(result=None, issued_unix_s=NOW - 601)), Standing.FAILED),
+        (FAILED, Standing.RUNNING),
+        (view(desired=desired(finished_unix_s=NOW - 59)), Standing.SOAKING),
+        (view(desired=desired(finished_unix_s=NOW - 60)), Standing.SUCCEEDED),
+        (view(incident=incident()), Standing.SOAKING),
+    ],
+)
+def test_standing(made: DeviceView, expected: Standing) -> None:
+    assert stands(made) is expected
+
+
+def test_an_incident_during_the_soak_fails_it_unless_it_was_repaired_since() -> None:
+    def closed(state: IncidentState, ago_s: float) -> DeviceView:
+        return view(past_incidents=[incident(state=state, closed_unix_s=NOW - ago_s)])
+
+    assert stands(closed(IncidentState.UNREPAIRED, 100)) is Standing.FAILED
+    assert stands(closed(IncidentState.REPAIRED, 100)) is Standing.SUCCEEDED
+    assert stands(closed(IncidentState.UNREPAIRED, 1000)) is Standing.SUCCEEDED  # before it was assigned
+
+
+def test_an_old_incident_does_not_fail_a_new_rollout() -> None:
+    old = incident(state=IncidentState.UNREPAIRED, closed_unix_s=NOW - 100)
+    assert stands(view(rollout=rollout(id="r2", started_unix_s=NOW - 50), past_incidents=[old])) is Standing.SUCCEEDED
+
+
+# --- rollouts and jobs ------------------------------------------------------------------------------------------------
+
+
+def test_a_rollout_moves_on_once_its_devices_are_settled() -> None:
+    running = rollout(waves=(0.5, 1.0))
+    quiet = View(rollouts=[running], members={"r1": [view()]})
+    moved = only(decide(quiet, POLICY, NOW))
+    assert isinstance(moved, UpdateRollout)
+    assert (moved.rollout.wave, moved.rollout.state) == (1, RolloutState.RUNNING)
+    busy = replace(quiet, devices=[view(desired=None, reported=None)])
+    assert [type(each) for each in decide(busy, POLICY, NOW)] == [Assign]
+
+
+def job(name: str, state: JobState = JobState.QUEUED, **fields: object) -> PruneJob:
+    made = PruneJob(id=name, model=MODEL.ref, caps=Caps(ram_bytes=1), state=state)
+    return replace(made, **fields)  # type: ignore[arg-type]
+
+
+def started(*jobs: PruneJob, policy: Policy = POLICY) -> list[str]:
+    waited_for = frozenset((each.model, each.caps.key) for each in jobs if each.id != "unwanted")
+    return [each.job.id for each in decide_jobs(jobs, waited_for, policy, NOW) if isinstance(each, StartJob)]
+
+
+def test_jobs_start_oldest_first_while_there_is_room() -> None:
+    young, old = job("young", created_unix_s=2.0), job("old", created_unix_s=1.0)
+    assert started(young, old) == ["old"]
+    assert started(young, old, job("at work", JobState.RUNNING)) == []
+    assert started(young, old, policy=replace(POLICY, parallel_jobs=2)) == ["old", "young"]
+
+
+def test_a_failed_job_is_tried_again_after_a_pause_and_a_few_times() -> None:
+    assert started(job("j", JobState.FAILED, attempts=1, finished_unix_s=NOW - 60)) == ["j"]
+    assert started(job("j", JobState.FAILED, attempts=1, finished_unix_s=NOW - 59)) == []
+    assert started(job("j", JobState.FAILED, attempts=3, finished_unix_s=NOW - 1e6)) == []
+
+
+def test_a_prune_that_nobody_waits_for_any_more_is_not_started_but_a_dense_model_is() -> None:
+    assert started(job("unwanted", caps=Caps(ram_bytes=2)), job("j", created_unix_s=NOW)) == ["j"]
+    assert started(job("unwanted", caps=Caps())) == ["unwanted"]
+
+
+@pytest.mark.parametrize("state", [JobState.DONE, JobState.INFEASIBLE])
+def test_an_answered_job_is_not_started_again(state: JobState) -> None:
+    assert started(job("j", state, attempts=1, finished_unix_s=0.0)) == []
+
+
+@always
+@given(st.lists(st.sampled_from(JobState), max_size=12), st.integers(1, 4))
+def test_there_are_never_more_jobs_at_work_than_allowed(states: list[JobState], parallel: int) -> None:
+    jobs = [job(f"j{at}", state, attempts=1, finished_unix_s=0.0) for at, state in enumerate(states)]
+    at_work = states.count(JobState.RUNNING)
+    assert len(started(*jobs, policy=replace(POLICY, parallel_jobs=parallel))) <= max(parallel - at_work, 0)
+
+
+# --- the loop settles -------------------------------------------------------------------------------------------------
+
+
+def performed(made: DeviceView, action: Action) -> DeviceView:
+    """What the performer makes of one action, on this view alone."""
+    match action:
+        case FinishDesired(_, _, _, result, reason):
+            assert made.desired is not None
+            return replace(made, desired=replace(made.desired, result=result, reason=reason, finished_unix_s=NOW))
+        case Calibrate(_, calibration):
+            return replace(made, device=replace(made.device, calibration=calibration))
+        case Place(placed):
+            return replace(made, placement=placed)
+        case QueuePrune(model, caps):
+            assert made.catalog is not None
+            queued = PruneJob(id=caps.key, model=model, caps=caps)
+            return replace(made, catalog=replace(made.catalog, jobs={**made.catalog.jobs, caps.key: queued}))
+        case Assign(_, placed, sha256, rollout_id, incident_id, attempts):
+            seq = made.desired.seq + 1 if made.desired else 1
+            new = desired(sha256, None, seq=seq, rollout=rollout_id, incident=incident_id, attempts=attempts)
+            return replace(made, desired=replace(new, model=placed.model, issued_unix_s=NOW), sent_unix_s=NOW)
+        case SendDesired():
+            return replace(made, sent_unix_s=NOW)
+        case _:
+            return _incident_performed(made, action)
+
+
+def _incident_performed(made: DeviceView, action: Action) -> DeviceView:
+    new = getattr(action, "incident", None)
+    if new is None or new.closed_unix_s is None:
+        return replace(made, incident=new)
+    return replace(made, incident=None, past_incidents=[*made.past_incidents, new])
+
+
+anything = st.builds(
+    view,
+    profile=st.sampled_from([profile(), SLOW, profile(deadline_s=0.001), profile(ram_total_bytes=MIB)]),
+    calibration=st.builds(Calibration, slowness=st.none() | st.floats(0.3, 4), ram_base_bytes=st.none() | st.just(MIB)),
+    placement=st.none() | st.builds(placement, st.sampled_from([None, "dense", "half", "gone"])),
+    desired=st.none()
+    | st.builds(
+        desired,
+        st.sampled_from(["dense", "half", "gone"]),
+        st.none() | st.sampled_from(Result),
+        attempts=st.integers(1, 4),
+        rollout=st.sampled_from(["r0", "r1"]),
+        incident=st.sampled_from([None, "i1"]),
+    ),
+    reported=st.none()
+    | st.builds(
+        reported,
+        st.sampled_from([None, "dense", "half", "stranger"]),
+        st.none() | st.sampled_from(Result),
+        seq=st.sampled_from([0, 7, 9]),
+        failure=st.none() | st.sampled_from(Failure),
+        trial=st.none()
+        | st.builds(
+            trial,
+            st.sampled_from(["dense", "half"]),
+            failure=st.sampled_from([None, Failure.LATENCY, Failure.MEMORY]),
+            latency_p95_ms=st.none() | st.floats(0, 100),
+            ram_base_bytes=st.none() | st.just(MIB),
+            ram_peak_bytes=st.none() | st.integers(MIB, 20 * MIB),
+        ),
+    ),
+    admitted=st.booleans(),
+    incident=st.none() | st.builds(incident, state=st.sampled_from([IncidentState.OPEN, IncidentState.ACTING])),
+    windows=st.builds(windows, st.integers(0, 6), latency_p50_ms=st.floats(1, 30), latency_p95_ms=st.floats(1, 60)),
+    sent_unix_s=st.none() | st.just(NOW),
+)
+
+
+@always
+@given(anything)
+def test_whatever_the_facts_the_loop_comes_to_rest(made: DeviceView) -> None:
+    """Performing what was decided leads, in a few rounds at one moment, to where nothing is left to do."""
+    for _ in range(15):
+        actions = told(made)
+        if not actions:
+            return
+        for action in actions:
+            made = performed(made, action)
+    pytest.fail(f"still to do: {told(made)}")
+
+
+@always
+@given(anything)
+def test_nothing_but_what_fits_is_ever_assigned(made: DeviceView) -> None:
+    for action in told(made):
+        if isinstance(action, Assign):
+            assert made.placement is not None
+            assert action.sha256 == made.placement.sha256
+            assert made.admitted
+            assert action.attempts <= POLICY.attempts
+
+
+def test_a_device_is_named_in_its_assignment() -> None:
+    assigned = only(told(view(desired=None, reported=None)))
+    assert isinstance(assigned, Assign)
+    assert isinstance(assigned.device, Device)
+    assert assigned.device.id == "cam"
