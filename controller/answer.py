@@ -79,22 +79,24 @@ def _add_model(tx: Tx, spec_path: Path, now_unix_s: float) -> str:
     spec = load_spec(spec_path)
     digest = hashlib.sha256(spec_path.read_bytes() + spec.weights.read_bytes()).hexdigest()
     known = tx.get_model(spec.ref)
-    if known is not None and known.digest != digest:
+    usable = any(variant.dense for variant in tx.variants(spec.ref))
+    if known is not None and known.digest != digest and usable:
         raise IntentError(409, f"model {spec.ref} is there with other weights or another spec: give it a new version")
-    model = known or Model(
+    model = Model(
         name=spec.name,
         version=spec.version,
         spec_path=str(spec_path.resolve()),
         digest=digest,
         accuracy_floor=spec.accuracy_floor,
-        added_unix_s=now_unix_s,
+        ram_base_bytes=known.ram_base_bytes if known else 0,
+        added_unix_s=known.added_unix_s if known else now_unix_s,
     )
     dense = Caps()
     job = PruneJob(id=job_id(model.ref, dense.key), model=model.ref, caps=dense, created_unix_s=now_unix_s)
     log.info("event=model_added model=%s digest=%s", model.ref, digest[:12])
     tx.put_model(model)
-    if tx.get_job(job.id) is None:
-        tx.put_job(job)
+    if not usable:
+        tx.put_job(job)  # also after a failure: the operator has mended what was wrong
     return model.ref
 
 

@@ -63,9 +63,7 @@ class Port:
             if catalog is None:
                 raise IntentError(404, f"model {model!r} is not known; 'model list' shows those that are")
             devices = [device for device in tx.devices() if wanted.matches(device)]
-        return [
-            placement_of(each.id, model, fit(each.profile, each.calibration, catalog), now) for each in devices
-        ]
+        return [placement_of(each.id, model, fit(each.profile, each.calibration, catalog), now) for each in devices]
 
 
 def serve(state: Path, broker: str | None, http: str | None, database: str | None) -> None:

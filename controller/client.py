@@ -88,8 +88,11 @@ class Client:
     def plan(self, model: str, selector: str = "") -> list[Row]:
         return self._rows("/plan", model=model, selector=selector)
 
-    def start_rollout(self, model: str, selector: str = "", waves: list[float] | None = None) -> Row:
-        return self._row("POST", "/rollouts", {"model": model, "selector": selector, "waves": waves})
+    def start_rollout(
+        self, model: str, selector: str = "", waves: list[float] | None = None, allow_unverified: bool = False
+    ) -> Row:
+        body = {"model": model, "selector": selector, "waves": waves, "allow_unverified": allow_unverified}
+        return self._row("POST", "/rollouts", body)
 
     def rollouts(self) -> list[Row]:
         return self._rows("/rollouts")

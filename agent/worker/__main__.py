@@ -44,4 +44,4 @@ def _listen(go: threading.Event) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os._exit(main())  # the listening thread holds stdin, over which the interpreter's own end would stumble

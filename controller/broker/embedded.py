@@ -1,4 +1,4 @@
-"""The embedded broker: rumqttd in a child process (the `iotcore` wheel), on loopback, with its logs of messages bounded.
+"""The embedded broker: rumqttd in a child process (the `iotcore` wheel), on loopback, its message logs bounded.
 
 It forgets retained messages when it ends. Nobody minds: both sides say their state again whenever they connect.
 """

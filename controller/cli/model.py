@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,18 @@ import typer
 
 from controller.cli.options import API, OUTPUT, Api, Format, Output, Selector, group
 from controller.cli.output import note, show_json, show_row, show_rows
-from controller.client import USAGE, Client, ClientError
+from controller.client import FAILED, USAGE, Client, ClientError, Row
 
 app = group("Models, and the variants pruned from them.")
 Ref = Annotated[str, typer.Argument(metavar="MODEL", help="name@version, or a name: its newest version.")]
-_COLUMNS = (("MODEL", "ref"), ("FLOOR", "accuracy_floor"), ("ADDED", "added_unix_s"), ("SPEC", "spec_path"))
+_POLL_S = 0.5
+_COLUMNS = (
+    ("MODEL", "ref"),
+    ("STATE", "state"),
+    ("FLOOR", "accuracy_floor"),
+    ("ADDED", "added_unix_s"),
+    ("SPEC", "spec_path"),
+)
 _VARIANTS = (
     ("VARIANT", "variant"),
     ("DENSE", "dense"),
@@ -43,18 +51,35 @@ _PLAN = (
 @app.command()
 def add(
     file: Annotated[Path, typer.Option("--file", "-f", help="The model's spec, YAML, on the controller's host.")],
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the dense model is measured.")] = True,
     api: Api = API,
     output: Output = OUTPUT,
 ) -> None:
-    """Add a model from its spec."""
+    """Add a model from its spec: the dense model is loaded, checked, exported and measured."""
     if not file.is_file():
         raise ClientError(
             f"{file} is no file here; the controller reads the spec and the weights from its own disk", USAGE
         )
     with Client(api) as client:
         model = client.add_model(str(file.resolve()))
-    note(f"model {model['ref']} is added; its dense variant is being measured")
+        note(f"model {model['ref']} is added; its dense variant is being measured")
+        if wait:
+            model = _measured(client, model)
     show_row(model, output)
+
+
+def _measured(client: Client, model: Row) -> Row:
+    """Follow the measuring, telling each step on stderr; raises `ClientError` with the reason where it fails."""
+    told = ""
+    while model["state"] in ("queued", "running"):
+        time.sleep(_POLL_S)
+        model = client.model(model["ref"])
+        if model["state"] == "running" and model["detail"] not in ("", told):
+            told = model["detail"]
+            note(told)
+    if model["state"] != "done":
+        raise ClientError(f"model {model['ref']} cannot be used: {model['detail']}", FAILED)
+    return model
 
 
 @app.command("list")

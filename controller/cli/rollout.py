@@ -43,6 +43,9 @@ def start(
     wave: Annotated[
         list[float] | None, typer.Option(help="A cumulative share of the devices, once for each wave; the last is 1.")
     ] = None,
+    allow_unverified: Annotated[
+        bool, typer.Option("--allow-unverified", help="Also where the model has no data to check its accuracy on.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit 3 if it fails or is aborted.")] = False,
     timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to --wait before exit 4.")] = 3600.0,
     api: Api = API,
@@ -50,7 +53,7 @@ def start(
 ) -> None:
     """Start a rollout."""
     with Client(api) as client:
-        rollout = client.start_rollout(model, selector, wave or None)
+        rollout = client.start_rollout(model, selector, wave or None, allow_unverified)
         note(f"rollout {rollout['id']} of {rollout['model']} is {rollout['state']}")
         if wait:
             rollout = _wait(client, rollout, timeout_s)

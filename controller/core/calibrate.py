@@ -56,7 +56,9 @@ def learn_from_trial(profile: Profile, calibration: Calibration, variant: Varian
     learned = calibration
     if trial.ram_base_bytes is not None and trial.ram_peak_bytes is not None:
         extra = trial.ram_peak_bytes - trial.ram_base_bytes - variant.ram_bytes
-        learned = replace(learned, ram_base_bytes=trial.ram_base_bytes, ram_extra_bytes=max(extra, 0))
+        learned = replace(
+            learned, ram_base_bytes=trial.ram_base_bytes, ram_extra_bytes=max(extra, learned.ram_extra_bytes or 0)
+        )
     if trial.failure is Failure.MEMORY:
         learned = _learn_too_large(profile, learned, variant)
     if trial.latency_p95_ms is not None and trial.latency_p95_ms > 0:

@@ -12,9 +12,12 @@ from controller.web.device_views import Json, envelope_view, short
 from controller.web.facts import DeviceFacts
 
 
-def model_view(model: Model) -> Json:
+def model_view(model: Model, measuring: PruneJob | None = None) -> Json:
+    """`measuring` is the job of the dense variant; a model is `done` when it can be rolled out."""
     return {
         "ref": model.ref,
+        "state": measuring.state if measuring else None,
+        "detail": measuring.detail if measuring else "",
         "name": model.name,
         "version": model.version,
         "spec_path": model.spec_path,

@@ -27,7 +27,7 @@ from controller.zoo.watch import CHANNELS, CLASSES, WINDOW_SAMPLES, Split, Watch
 
 NAME = "wearable"
 VERSION = "1"
-_WIDTHS = (48, 64, 128, 192)
+_WIDTHS = (64, 96, 160, 256)
 _ACCURACY_FLOOR = "80 %"
 _RECOVERY_EPOCHS = 2
 _SEED = 20240917
@@ -73,10 +73,10 @@ class Wearable(nn.Module):
     def __init__(self, widths: tuple[int, ...] = _WIDTHS) -> None:
         super().__init__()
         stem, *stages = widths
-        self.stem = nn.Sequential(nn.Conv1d(CHANNELS, stem, 7, 2, 3, bias=False), nn.BatchNorm1d(stem), nn.ReLU())
+        self.stem = nn.Sequential(nn.Conv1d(CHANNELS, stem, 7, 1, 3, bias=False), nn.BatchNorm1d(stem), nn.ReLU())
         blocks, width = list[nn.Module](), stem
         for stage in stages:
-            blocks += [Block(width, stage, 2), Block(stage, stage, 1)]
+            blocks.append(Block(width, stage, 2))
             width = stage
         self.blocks = nn.Sequential(*blocks)
         self.pool = nn.AdaptiveAvgPool1d(1)

@@ -1,4 +1,4 @@
-"""`controller demo`: a controller and a fleet of real agent processes on this machine, and the loop running by itself."""
+"""`controller demo`: a controller and a fleet of real agent processes on this machine, and the loop runs by itself."""
 
 from __future__ import annotations
 

@@ -62,8 +62,8 @@ def print_report(scenes: Scenes, wrong: list[str], out: IO[str]) -> None:
     console.print(_fleet(scenes))
     console.print(
         f"dense model: {format_quantity(dense['size_bytes'], Unit.BYTES)}, {_accuracy(dense)} on people never seen. "
-        f"Latency is emulated: this host's CPU time times {scenes.slowdown:.1f}. RAM is measured; temperature, power and "
-        "battery come from the physics process, driven by each agent's measured duty."
+        f"Latency is emulated: this host's CPU time times {scenes.slowdown:.1f}. RAM is measured; temperature, power "
+        "and battery come from the physics process, driven by each agent's measured duty."
     )
     for device, seen in scenes.after.items():
         if not seen.row["feasible"]:

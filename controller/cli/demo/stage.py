@@ -1,8 +1,8 @@
 """The demo's scratch tree: settings, one directory a device with its profile, agent configuration and sensors.
 
 What is emulated is the devices' slowness and their heat and battery, and both are labelled. Every device runs on this
-host, slowed down so far that it takes `DENSE_ON_DEVICE_S` for the dense model; its profile's `speed` is what that amounts
-to. Sensors are files written by the physics process from each agent's own measured duty.
+host, slowed down so far that it takes `DENSE_ON_DEVICE_S` for the dense model; its profile's `speed` is what that
+amounts to. Sensors are files written by the physics process from each agent's own measured duty.
 """
 
 from __future__ import annotations

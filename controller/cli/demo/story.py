@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import TypeVar
 
 import msgspec
@@ -27,7 +28,8 @@ from controller.cli.demo.teller import DemoFailed, Teller
 from controller.client import Client, ClientError, Row
 
 T = TypeVar("T")
-WARMED_DEVICE, WARMED_CELSIUS = "warm-watch", 29.0
+WARMED_DEVICE = "warm-watch"
+_ROOM_LEFT = 0.8  # of the latency it has: what the warmer surroundings leave the device
 _OBSERVED_WINDOWS = 5
 
 
@@ -70,8 +72,9 @@ class Story:
         tell.chapter("4. One rollout: prune to each device's envelope, push, try on the device, serve")
         self._roll_out(model)
         before = self._observe()
-        tell.chapter(f"5. The surroundings of {WARMED_DEVICE} warm up to {WARMED_CELSIUS:.0f} C")
-        incident = self._warm()
+        ambient_celsius = too_warm(before[WARMED_DEVICE])
+        tell.chapter(f"5. The surroundings of {WARMED_DEVICE} warm up to {ambient_celsius:.1f} C")
+        incident = self._warm(ambient_celsius)
         after = self._observe()
         variants = {row["sha256"]: row for row in self._client.variants(model)}
         return Scenes(before, after, variants, incident, slowdown, tell.elapsed_s)
@@ -131,8 +134,8 @@ class Story:
         enough = self._until(self._observed, lambda: "watching", 60, "windows arrive")
         return {each.profile.device: each for each in enough}
 
-    def _warm(self) -> Row:
-        warm(self._stage, WARMED_DEVICE, WARMED_CELSIUS)
+    def _warm(self, ambient_celsius: float) -> Row:
+        warm(self._stage, WARMED_DEVICE, ambient_celsius)
         return self._until(self._incident_ended, self._incident_status, 240, "the incident comes to an end")
 
     # --- what is looked at -------------------------------------------------------------------------------------------
@@ -212,6 +215,17 @@ class Story:
         story = f" | incident {found[0]['state']}: {found[0]['diagnosis'] or found[0]['evidence']}" if found else ""
         jobs = self._jobs()
         return heat + story + (f" | pruning to {jobs}" if jobs else "")
+
+
+def too_warm(seen: Observed) -> float:
+    """The surroundings in which the device may only take a share of the latency it takes: it will breach its limit."""
+    thermal, power = seen.profile.thermal, seen.profile.power
+    assert thermal is not None
+    assert power is not None
+    latency_s = median(window.latency_p95_ms or 0.0 for window in seen.windows) * 1e-3 * _ROOM_LEFT
+    watts = power.idle_watts + seen.profile.rate_hz * latency_s * (power.busy_watts - power.idle_watts)
+    ceiling = thermal.limit_celsius - thermal.guard_celsius
+    return ceiling - thermal.resistance_celsius_per_watt * watts
 
 
 def _told(lines: Iterable[str], teller: Teller) -> Iterator[str]:

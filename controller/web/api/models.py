@@ -8,9 +8,10 @@ from fastapi import APIRouter
 
 from controller.core.intents import AddModel
 from controller.core.selector import parse_selector
-from controller.core.types import Model
+from controller.core.types import Caps, Model
 from controller.store import Tx
 from controller.web.answers import Json, Port, found
+from controller.web.device_views import Json as Row
 from controller.web.views import model_view, plan_view, variant_view
 
 router = APIRouter(tags=["models"])
@@ -29,24 +30,28 @@ def resolve(tx: Tx, ref: str) -> Model:
     return found(exact or next((model for model in tx.models() if model.name == ref), None), "model", ref)
 
 
+def _view(tx: Tx, model: Model) -> Row:
+    measuring = next((job for job in tx.jobs() if job.model == model.ref and job.caps == Caps()), None)
+    return model_view(model, measuring)
+
+
 @router.get("/models")
 def list_models(port: Port) -> Json:
     with port.read() as tx:
-        models = tx.models()
-    return Json([model_view(model) for model in models])
+        return Json([_view(tx, model) for model in tx.models()])
 
 
 @router.post("/models", status_code=201)
 def add_model(port: Port, body: Addition) -> Json:
     ref = port.submit(AddModel(body.spec_path))
     with port.read() as tx:
-        return Json(model_view(resolve(tx, ref)), status_code=201)
+        return Json(_view(tx, resolve(tx, ref)), status_code=201)
 
 
 @router.get("/models/{ref}")
 def show_model(port: Port, ref: str) -> Json:
     with port.read() as tx:
-        return Json(model_view(resolve(tx, ref)))
+        return Json(_view(tx, resolve(tx, ref)))
 
 
 @router.get("/models/{ref}/variants")

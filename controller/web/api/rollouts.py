@@ -19,11 +19,15 @@ router = APIRouter(prefix="/rollouts", tags=["rollouts"])
 
 @dataclass
 class Start:
-    """`model` may be a bare name: its newest version. `waves` are cumulative shares up to 1.0."""
+    """`model` may be a bare name: its newest version. `waves` are cumulative shares up to 1.0.
+
+    `allow_unverified` sends out a model whose spec names no data to check its accuracy on.
+    """
 
     model: str
     selector: str = ""
     waves: list[float] | None = None
+    allow_unverified: bool = False
 
 
 @router.get("")
@@ -39,7 +43,7 @@ def start_rollout(port: Port, body: Start) -> Json:
     with port.read() as tx:
         ref = resolve(tx, body.model).ref
     waves = None if body.waves is None else tuple(body.waves)
-    return _show(port, port.submit(StartRollout(ref, selector, waves)), status_code=201)
+    return _show(port, port.submit(StartRollout(ref, selector, waves, body.allow_unverified)), status_code=201)
 
 
 @router.get("/{rollout}")
