@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import nn
 
 from agent.wire.units import Unit, format_quantity
@@ -18,6 +20,7 @@ from controller.pruning.variant import make_variant
 
 _SAMPLES, _REPEATS = 100, 5
 _ATTEMPTS = 4
+_MORE_RECOVERY = 3
 _SHRINK_TARGETS = (0.95, 0.9, 0.8, 0.7)
 
 
@@ -81,7 +84,14 @@ def _recover(bench: Bench, module: nn.Module, budget: Recovery, share: float) ->
     def progress(done: float, text: str) -> None:
         bench.progress(share + 0.3 * done, text)
 
-    return recover(module, data, bench.teacher, budget, bench.seed, progress)
+    recovered = recover(module, data, bench.teacher, budget, bench.seed, progress)
+    for _ in range(_MORE_RECOVERY):
+        if data.select.labels is None or recovered.right >= (bench.model.spec.accuracy_floor or 0.0):
+            break
+        # Cut this deep, the budget was not enough; the gate's data must not be what tells.
+        more = recover(recovered.module, data, bench.teacher, budget, bench.seed + recovered.epochs, progress)
+        recovered = replace(more, epochs=recovered.epochs + more.epochs, cpu_s=recovered.cpu_s + more.cpu_s)
+    return recovered
 
 
 def _half(budget: Recovery) -> Recovery:
