@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from controller.core.decide import standing
 from controller.core.fit import Catalog
 from controller.core.policy import Policy
 from controller.core.selector import parse_selector
+from controller.core.standing import standing
 from controller.core.types import Device, DeviceState, IncidentState, Rollout, RolloutState
 from controller.core.view import DeviceView, View
 from controller.core.waves import admitted

@@ -26,9 +26,10 @@ from controller.core.envelope import Impossible, collapse
 from controller.core.fit import WELL_USED, Fit, Fitted, Infeasible, NeedsPrune, fit, within
 from controller.core.incidents import follow_incident, notice_breach, repairing
 from controller.core.policy import Policy
-from controller.core.types import Caps, Desired, DeviceState, JobState, Placement, PruneJob, Rollout
+from controller.core.standing import desired_here, failed, may_pass, standing
+from controller.core.types import Caps, Desired, DeviceState, JobState, Placement, PruneJob
 from controller.core.view import DeviceView, View
-from controller.core.waves import Member, Standing, advance
+from controller.core.waves import advance
 
 # An incumbent that was measured inside its budget is not replaced because an upper bound with margins says otherwise.
 _INCUMBENT_TOLERANCE = 0.1
@@ -73,11 +74,14 @@ def settle(view: DeviceView, _policy: Policy, _now_unix_s: float) -> list[Action
 
 
 def heal(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
-    """The device never got its assignment or lost it: send it again."""
+    """The device never got its assignment or lost it, or what it said of its end was lost: send it again.
+
+    A device that has it says how it is going, and does nothing else about it.
+    """
     desired, reported = view.desired, view.device.reported
-    if desired is None or _failed(desired) or not view.device.online:
+    if desired is None or failed(desired) or not view.device.online:
         return []
-    if reported is not None and _answers(reported, desired):
+    if reported is not None and _answers(reported, desired) and desired.result is not None:
         return []
     due = view.sent_unix_s is None or now_unix_s - view.sent_unix_s >= policy.resend_s
     return [SendDesired(desired.device)] if due else []
@@ -100,7 +104,7 @@ def place(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
 
 def assign(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """The fit and the newest assignment differ, or the assignment failed in a way that may pass: make the next one."""
-    placement, desired, rollout = view.placement, _desired_here(view), view.rollout
+    placement, desired, rollout = view.placement, desired_here(view), view.rollout
     if placement is None or placement.sha256 is None or rollout is None or not view.admitted:
         return []
     if placement.model != rollout.model:
@@ -124,11 +128,6 @@ def decide_jobs(
     ready = [job for job in wanted if job.state is JobState.QUEUED or _may_retry(job, policy, now_unix_s)]
     ready.sort(key=lambda job: (job.created_unix_s, job.id))
     return [StartJob(job) for job in ready[: max(room, 0)]]
-
-
-def standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Member:
-    """Where a device stands in its rollout, for the wave gates."""
-    return Member(view.device.id, _standing(view, policy, now_unix_s))
 
 
 def placement_of(device: str, model: str, fitted: Fit, now_unix_s: float) -> Placement:
@@ -178,23 +177,12 @@ def _next_attempt(
     if desired is None:
         return 1
     changed = desired.sha256 != placement.sha256 or desired.model != placement.model
-    if not _failed(desired):
+    if not failed(desired):
         return 1 if changed else None
     if desired.attempts >= policy.attempts:
         return None
     paused = now_unix_s - (desired.finished_unix_s or 0.0) >= policy.retry_s
-    return desired.attempts + 1 if changed or (paused and _may_pass(view)) else None
-
-
-def _failed(desired: Desired) -> bool:
-    return desired.result not in (None, Result.SUCCEEDED)
-
-
-def _desired_here(view: DeviceView) -> Desired | None:
-    """The newest assignment, unless it failed in another rollout: what failed there may be tried here."""
-    desired = view.desired
-    elsewhere = desired is not None and view.rollout is not None and desired.rollout != view.rollout.id
-    return None if desired is None or (elsewhere and _failed(desired)) else desired
+    return desired.attempts + 1 if changed or (paused and may_pass(view)) else None
 
 
 def _answers(reported: Reported, desired: Desired) -> bool:
@@ -207,52 +195,6 @@ def _outcome(reported: Reported, desired: Desired) -> tuple[str, str]:
         return Result.FAILED_ROLLED_BACK, f"the device runs {(reported.sha256 or 'nothing')[:12]}"
     failure = "" if reported.failure is None else str(reported.failure)
     return str(reported.result), ": ".join(part for part in (failure, reported.reason) if part)
-
-
-def _may_pass(view: DeviceView) -> bool:
-    """A failure that may pass by itself, or a device that fell back to another variant after a success."""
-    reported = view.device.reported
-    if reported is None or reported.failure is None:
-        return True
-    return reported.failure.temporary
-
-
-def _standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
-    placement, desired, rollout = view.placement, _desired_here(view), view.rollout
-    if rollout is None or placement is None or placement.model != rollout.model:
-        return Standing.UNPLACED
-    if desired is not None and _failed(desired) and _hopeless(view, placement, desired, policy):
-        return Standing.FAILED
-    if placement.sha256 is None:
-        return Standing.WAITING if placement.waiting_for else Standing.INFEASIBLE
-    if desired is None:
-        return Standing.READY
-    if desired.sha256 != placement.sha256:
-        return Standing.READY if desired.rollout != rollout.id else Standing.RUNNING
-    if desired.result is None:
-        return Standing.FAILED if now_unix_s - desired.issued_unix_s > rollout.deadline_s else Standing.RUNNING
-    return Standing.RUNNING if _failed(desired) else _soak(view, desired, rollout, policy, now_unix_s)
-
-
-def _soak(view: DeviceView, desired: Desired, rollout: Rollout, policy: Policy, now_unix_s: float) -> Standing:
-    """It runs: within its budget for a while is success, an incident that was not repaired is failure."""
-    since = now_unix_s if desired.finished_unix_s is None else desired.finished_unix_s
-    if _unrepaired(view, max(since, rollout.started_unix_s)):
-        return Standing.FAILED
-    soaked = now_unix_s - since >= policy.soak_s
-    return Standing.SUCCEEDED if soaked and view.incident is None else Standing.SOAKING
-
-
-def _unrepaired(view: DeviceView, since_unix_s: float) -> bool:
-    """The last incident that closed since then did not end well."""
-    closed = [(each.closed_unix_s or 0.0, each.repaired) for each in view.past_incidents]
-    ended = [(when, repaired) for when, repaired in closed if when >= since_unix_s]
-    return bool(ended) and not max(ended)[1]
-
-
-def _hopeless(view: DeviceView, placement: Placement, desired: Desired, policy: Policy) -> bool:
-    """After a failure: no attempt is left, or no other variant is coming and the same one would fail again."""
-    return desired.attempts >= policy.attempts or (placement.sha256 == desired.sha256 and not _may_pass(view))
 
 
 def _learn(view: DeviceView) -> list[Action]:

@@ -43,8 +43,8 @@ class Measured:
 def measure(path: Path, sha256: str, golden_seed: int, samples: int, repeats: int) -> Measured:
     """Run the artifact at `path` in `repeats` fresh workers. Raises `MeasureError`.
 
-    Latencies are the least of the workers': what else a host does can only add to them (caches, shared cores). RAM is the
-    highest seen.
+    Latencies are the least of the workers': what else a host does (caches, shared cores) can only add to them. RAM is
+    the highest seen.
     """
     spec = WorkerSpec(path=str(path), sha256=sha256, golden_seed=golden_seed, warmup=_WARMUP, samples=samples)
     runs = [_run_worker(spec) for _ in range(repeats)]

@@ -21,8 +21,9 @@ from controller.core.actions import (
     StartJob,
     UpdateRollout,
 )
-from controller.core.decide import decide, decide_device, decide_jobs, standing
+from controller.core.decide import decide, decide_device, decide_jobs
 from controller.core.policy import Policy
+from controller.core.standing import standing
 from controller.core.types import (
     Calibration,
     Caps,
@@ -174,9 +175,14 @@ def test_a_failed_trial_leads_to_another_variant() -> None:
 
 @pytest.mark.parametrize(
     ("result", "heard"),
-    [(None, None), (None, reported(seq=6)), (Result.SUCCEEDED, reported(None, None, seq=0, phase=Phase.IDLE))],
+    [
+        (None, None),
+        (None, reported(seq=6)),
+        (None, reported(None, None, phase=Phase.TRIAL)),
+        (Result.SUCCEEDED, reported(None, None, seq=0, phase=Phase.IDLE)),
+    ],
 )
-def test_an_assignment_that_was_never_answered_or_was_lost_is_sent_again(
+def test_an_assignment_that_was_lost_or_whose_end_nobody_has_heard_of_is_sent_again(
     result: Result | None, heard: Reported | None
 ) -> None:
     lost = view(desired=desired(result=result), reported=heard, sent_unix_s=NOW - 15)

@@ -1,0 +1,71 @@
+"""Where a device stands in its rollout, for the wave gates: from its placement and its newest assignment."""
+
+from __future__ import annotations
+
+from agent.wire.messages import Result
+from controller.core.policy import Policy
+from controller.core.types import Desired, Placement, Rollout
+from controller.core.view import DeviceView
+from controller.core.waves import Member, Standing
+
+
+def standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Member:
+    """Where a device stands in its rollout, for the wave gates."""
+    return Member(view.device.id, _standing(view, policy, now_unix_s))
+
+
+def _standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
+    placement, desired, rollout = view.placement, desired_here(view), view.rollout
+    if rollout is None or placement is None or placement.model != rollout.model:
+        return Standing.UNPLACED
+    if desired is not None and failed(desired) and _hopeless(view, placement, desired, policy):
+        return Standing.FAILED
+    if placement.sha256 is None:
+        return Standing.WAITING if placement.waiting_for else Standing.INFEASIBLE
+    if desired is None:
+        return Standing.READY
+    if desired.sha256 != placement.sha256:
+        return Standing.READY if desired.rollout != rollout.id else Standing.RUNNING
+    if desired.result is None:
+        return Standing.FAILED if now_unix_s - desired.issued_unix_s > rollout.deadline_s else Standing.RUNNING
+    return Standing.RUNNING if failed(desired) else _soak(view, desired, rollout, policy, now_unix_s)
+
+
+def _soak(view: DeviceView, desired: Desired, rollout: Rollout, policy: Policy, now_unix_s: float) -> Standing:
+    """It runs: within its budget for a while is success, an incident that was not repaired is failure."""
+    since = now_unix_s if desired.finished_unix_s is None else desired.finished_unix_s
+    if _unrepaired(view, max(since, rollout.started_unix_s)):
+        return Standing.FAILED
+    soaked = now_unix_s - since >= policy.soak_s
+    return Standing.SUCCEEDED if soaked and view.incident is None else Standing.SOAKING
+
+
+def _unrepaired(view: DeviceView, since_unix_s: float) -> bool:
+    """The last incident that closed since then did not end well."""
+    closed = [(each.closed_unix_s or 0.0, each.repaired) for each in view.past_incidents]
+    ended = [(when, repaired) for when, repaired in closed if when >= since_unix_s]
+    return bool(ended) and not max(ended)[1]
+
+
+def _hopeless(view: DeviceView, placement: Placement, desired: Desired, policy: Policy) -> bool:
+    """After a failure: no attempt is left, or no other variant is coming and the same one would fail again."""
+    return desired.attempts >= policy.attempts or (placement.sha256 == desired.sha256 and not may_pass(view))
+
+
+def failed(desired: Desired) -> bool:
+    return desired.result not in (None, Result.SUCCEEDED)
+
+
+def desired_here(view: DeviceView) -> Desired | None:
+    """The newest assignment, unless it failed in another rollout: what failed there may be tried here."""
+    desired = view.desired
+    elsewhere = desired is not None and view.rollout is not None and desired.rollout != view.rollout.id
+    return None if desired is None or (elsewhere and failed(desired)) else desired
+
+
+def may_pass(view: DeviceView) -> bool:
+    """A failure that may pass by itself, or a device that fell back to another variant after a success."""
+    reported = view.device.reported
+    if reported is None or reported.failure is None:
+        return True
+    return reported.failure.temporary
