@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -23,6 +24,7 @@ from controller.facts import Asked, Fact, JobEnded
 from controller.perform import Performer
 from controller.pruning.job import JobResult
 from controller.store.artifacts import Artifacts
+from controller.store.events import DeadLetter
 from controller.store.store import Store
 
 MIB = 2**20
@@ -111,12 +113,13 @@ class World:
         self.store.open()
         sent: dict[str, float] = {}
         self.link = self.broker.link("hedgerow-controller")
+        self.performer = Performer(self.key, 1, self.artifacts, sent)
         self.daemon = Daemon(
             store=self.store,
             artifacts=self.artifacts,
             link=self.link,
             jobs=self.jobs,
-            performer=Performer(self.key, 1, self.artifacts, sent),
+            performer=self.performer,
             policy=self.policy,
             wall=lambda: self.now_s,
             sent_unix_s=sent,
@@ -124,12 +127,23 @@ class World:
         self._facts: list[Fact] = []
         self.daemon.enqueue = self._facts.append  # type: ignore[method-assign]
         self.daemon.start()
+        self.controller_up = True
 
-    def kill_controller(self) -> None:
-        """No goodbye: what is not committed is gone, running jobs with it."""
+    def kill_controller(self, *, with_broker: bool = False) -> None:
+        """No goodbye: what is not committed is gone, running jobs with it; time goes on for the devices.
+
+        With an embedded broker, so are retained messages and sessions until `restart_controller`.
+        """
+        self.controller_up = False
         self.link.drop()
+        if with_broker:
+            self.broker.stop(forget=True)
         self.jobs.running.clear()
         self.store.close()
+
+    def restart_controller(self) -> None:
+        self.broker.start()
+        self.start_controller()
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -139,11 +153,11 @@ class World:
             self.now_s += step_s
             self.tick()
 
-    def tick(self, controller: bool = True) -> None:
+    def tick(self) -> None:
         for device in self.devices.values():
             device.advance(self.now_s)
         self.broker.pump()
-        if controller:
+        if self.controller_up:
             facts, self._facts[:] = [*self._facts, *self.jobs.due()], []
             self.daemon.turn(facts)
             self.broker.pump()
@@ -162,13 +176,13 @@ class World:
         self.daemon.turn([Asked(intent, future)])
         return future.result(0)
 
-    def add_device(self, profile: str, *, register: bool = True, **body: object) -> SimDevice:
+    def add_device(self, profile: str, *, register: bool = True, **body: Any) -> SimDevice:
         if register:
             self.ask(RegisterDevice(profile))
         device = SimDevice(
             profile=profile, verify_key=self.key.public_key(), connect=self._connect, cost=self.costs.__getitem__,
             ram_base_bytes=RAM_BASE, now_s=self.now_s, window_s=2.0, **body,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
         self.devices[device.id] = device
         return device
 
@@ -225,6 +239,21 @@ class World:
         """The results of all assignments of a device, oldest first."""
         with self.store.read() as tx:
             return [desired.result for desired in sorted(tx.history(device), key=lambda each: each.seq)]
+
+    def assignments(self, device: str) -> list[tuple[int, str, str | None]]:
+        """(seq, sha256, result) of all assignments of a device, oldest first."""
+        with self.store.read() as tx:
+            history = sorted(tx.history(device), key=lambda each: each.seq)
+        return [(each.seq, each.sha256, each.result) for each in history]
+
+    def windows(self, device: str) -> list[tuple[str, int]]:
+        """(boot, seq) of every stored row of a device, in the order in which they came."""
+        with self.store.read() as tx:
+            return [(each.boot, each.window.seq) for each in tx.recent_windows(device, 1_000_000)]
+
+    def dead_letters(self) -> list[DeadLetter]:
+        with self.store.read() as tx:
+            return tx.dead_letters()
 
     def describe(self) -> str:
         return "; ".join(f"{each}: {self.placement(each)} {self.results(each)}" for each in self.devices)
