@@ -62,9 +62,12 @@ def _run(options: argparse.Namespace) -> int:
     import logging
     import signal
 
-    from agent.config import KEYS, load_config
-    from agent.daemon import AlreadyRunning, Daemon
-    from agent.slots import SlotsError
+    from agent.lean import lean
+
+    with lean():
+        from agent.config import KEYS, load_config
+        from agent.daemon import AlreadyRunning, Daemon
+        from agent.slots import SlotsError
 
     config = load_config(options.config, {key: getattr(options, key) for key in KEYS})
     logging.basicConfig(

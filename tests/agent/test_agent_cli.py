@@ -28,6 +28,31 @@ def test_the_supervisor_never_loads_the_runtime() -> None:
     assert not {"numpy", "onnxruntime", "psutil", "torch"} & set(done.stdout.split())
 
 
+def test_what_the_supervisor_does_not_use_is_not_loaded_and_can_be_later() -> None:
+    code = """
+import sys
+from agent.lean import lean
+with lean():
+    import agent.daemon
+print(*sys.modules)
+import hmac, ssl, urllib.request
+assert ssl.SSLContext and urllib.request.Request and hmac.HMAC
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"ssl", "_ssl", "_hashlib", "socks", "http.client", "urllib.request"} & set(done.stdout.split())
+
+
+def test_what_is_loaded_already_stays() -> None:
+    code = """
+import ssl
+from agent.lean import lean
+with lean():
+    from paho.mqtt import client
+assert client.ssl is ssl
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_check_shows_a_profile_in_human_units(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "profile.yaml"
     path.write_text(PROFILE)
