@@ -6,13 +6,16 @@ Profiles and configurations are read with it, so that their errors look alike: `
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
 
 from agent.wire.errors import WireError
 from agent.wire.units import Unit, parse_quantity
+
+_MAX_DEPTH = 16
+_MAX_BYTES = 2**50
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ class Section:
 
     def size(self, key: str) -> int | None:
         number = self.quantity(key, Unit.BYTES)
+        if number is not None and number > _MAX_BYTES:
+            raise self._at.error(f"{key}: at most 1024 TiB")
         return None if number is None else int(number)
 
     def section(self, key: str) -> Section | None:
@@ -80,30 +85,58 @@ class Section:
 
 
 def load_yaml(text: str, source: str) -> At:
-    """The document in `text`; `source` names it in errors. Raises `WireError` where it is empty or not YAML."""
+    """The document in `text`; `source` names it in errors. Raises `WireError` where it is empty or not YAML.
+
+    Profiles come from devices too: whatever stands in `text`, nothing else is raised, and little memory is used.
+    """
     try:
+        _refuse_excess(text, source)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
+        if node is None:
+            raise WireError(f"{source}:1: the file is empty")
+        return _located(node, source, "", yaml.SafeLoader(""))
     except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise WireError(f"{source}:{line}: not YAML: {error.problem}") from None
+        raise WireError(f"{source}:{_line(error.problem_mark)}: not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise WireError(f"{source}: not YAML: {error}") from None
-    if node is None:
-        raise WireError(f"{source}:1: the file is empty")
-    return _located(node, source, "", yaml.SafeLoader(""))
+        raise WireError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
+
+
+def _line(mark: Any) -> int:
+    return 1 if mark is None else int(mark.line) + 1
+
+
+def _refuse_excess(text: str, source: str) -> None:
+    """An alias may stand for gigabytes or for itself, and the parser recurses as deep as its text does."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        where = f"{source}:{_line(event.start_mark)}"
+        if isinstance(event, yaml.AliasEvent):
+            raise WireError(f"{where}: an alias (*{event.anchor}) is not read here; write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _MAX_DEPTH:
+            raise WireError(f"{where}: nested more than {_MAX_DEPTH} deep")
 
 
 def _located(node: yaml.Node, source: str, key: str, loader: yaml.SafeLoader) -> At:
-    line = node.start_mark.line + 1
+    at = At(source, key, node.start_mark.line + 1, None)
     if not isinstance(node, yaml.MappingNode):
-        return At(source, key, line, loader.construct_object(node, deep=True))
+        return replace(at, value=_value(at, node, loader))
     items: dict[str, At] = {}
     for name, child in node.value:
+        if not isinstance(name, yaml.ScalarNode):
+            raise replace(at, line=name.start_mark.line + 1).error("a key is a word")
         path = f"{key}.{name.value}" if key else str(name.value)
         if name.value in items:
             raise At(source, path, name.start_mark.line + 1, None).error("stands here twice")
         items[name.value] = _located(child, source, path, loader)
-    return At(source, key, line, items)
+    return replace(at, value=items)
+
+
+def _value(at: At, node: yaml.Node, loader: yaml.SafeLoader) -> Any:
+    try:
+        return loader.construct_object(node, deep=True)
+    except (yaml.YAMLError, ValueError, TypeError, ArithmeticError):  # a date that is none, a tag that we do not know
+        raise at.error("this value cannot be read; put it in quotes") from None
 
 
 def plain(at: At) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from enum import StrEnum
@@ -44,9 +45,16 @@ def parse_quantity(text: object, unit: Unit) -> float:
     scales = _SCALES[unit]
     match = _QUANTITY.fullmatch(str(text))
     if isinstance(text, bool) or match is None or match[2] not in scales:
-        allowed = ", ".join(name or "a bare number" for name in scales)
-        raise WireError(f"{text!r} is not a number of {unit}: write a number and one of {allowed}")
-    return float(match[1]) * scales[match[2]]
+        raise WireError(f"{text!r} is not a number of {unit}: {_allowed(scales)}")
+    number = float(match[1]) * scales[match[2]]
+    if not math.isfinite(number):
+        raise WireError(f"{text!r} is too large")
+    return number
+
+
+def _allowed(scales: Mapping[str, float]) -> str:
+    units = ", ".join(name for name in scales if name)
+    return f"write a number and one of {units}" + (", or a bare number" if "" in scales else "")
 
 
 def format_quantity(value: float, unit: Unit) -> str:
