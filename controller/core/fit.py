@@ -136,14 +136,14 @@ def _floor(value: float) -> float:
 
 
 def _best(profile: Profile, calibration: Calibration, envelope: Envelope, catalog: Catalog) -> Variant | None:
+    """Dense where that fits, else the most accurate; of those whose interval reaches its accuracy, the largest.
+
+    Within the interval the gate's data would be choosing by chance, and they are there to choose nothing.
+    """
     fitting = [each for each in catalog.variants if within(profile, calibration, envelope, each)]
-    return max(fitting, key=_merit, default=None)
-
-
-def _merit(variant: Variant) -> tuple[bool, float, int, float]:
-    """Dense first: what fits whole needs no pruning. Of unverified variants the one that kept most."""
-    kept = variant.parameters if variant.accuracy is None else 0
-    return variant.dense, variant.accuracy or 0.0, kept, -variant.latency_p95_s
+    most = max((each.accuracy or 0.0 for each in fitting), default=0.0)
+    tied = [each for each in fitting if each.dense or (each.accuracy_high or each.accuracy or most) >= most]
+    return max(tied, key=lambda each: (each.dense, each.parameters, -each.latency_p95_s), default=None)
 
 
 def _refuse(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from controller.core.types import JobState
 from controller.pruning.bench import Bench
 from controller.pruning.job import JobResult
+from controller.pruning.search import know_narrowest
 from controller.pruning.structure import full
 from controller.pruning.variant import make_variant
 
@@ -18,6 +19,8 @@ def make_dense(bench: Bench) -> JobResult:
     built = bench.build(bench.model.module, _SAMPLES, _REPEATS)
     kept = full(bench.groups)
     bench.note_point(kept, built.measured.costs)
+    bench.progress(0.6, "measuring the narrowest structure")
+    know_narrowest(bench)
     bench.progress(0.8, "checking answers")
     variant = make_variant(bench, bench.model.module, built, kept, requested="", parent=None, recovery=None)
     bench.shelf.put(built.artifact, variant, kept, bench.model.module)

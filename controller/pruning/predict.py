@@ -1,13 +1,15 @@
 """From arithmetic to cost: predictions that every measurement corrects, so that few exports suffice.
 
-Each cost is a straight line in one figure of the work, through the nearest measured point (NetAdapt, Yang et al., ECCV
-2018, measures every candidate; here the lines carry the search from one measured point to the next).
+Each cost is a line in one figure of the work that bends at the measured points (NetAdapt, Yang et al., ECCV 2018,
+measures every candidate; here the lines carry the search from one measured point to the next). The dense and the
+narrowest structure are measured first, so that whatever is asked for lies between two measurements.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from controller.core.types import Caps, Constraint
 from controller.pruning.cost import Work
@@ -16,9 +18,8 @@ from controller.pruning.cost import Work
 _RAM_PER_WEIGHT, _RAM_PER_ACTIVATION = 3.44, 2.5
 # A byte moved costs about as much as this many multiply-accumulates, in small networks that stay in the cache.
 _MACS_PER_BYTE = 4.0
-# Of the one point known first: how much of it grows with the work, the rest is fixed.
+# How much of a cost grows with the work, the rest is fixed: for what lies beyond the measured points.
 _GROWING_SHARE = {Constraint.RAM_MODEL: 0.9, Constraint.STORAGE: 0.97, Constraint.DEADLINE: 0.7}
-_SLOPE_RANGE = (0.4, 2.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,19 +85,26 @@ def _line(
     figure: Callable[[Work], float],
     cost: Callable[[Costs], float],
 ) -> float:
+    """Between measured points on the line that joins them; beyond the ends with the slope that the largest suggests."""
     at = figure(work)
-    known = [(figure(point.work), cost(point.costs)) for point in points]
-    near_x, near_y = min(reversed(known), key=lambda pair: abs(pair[0] - at))  # of equals the newest
-    top_x, top_y = max(known)
-    expected = _GROWING_SHARE[which] * top_y / top_x
-    return max(0.0, near_y + _slope(known, expected) * (at - near_x))
+    known = _rising([(figure(point.work), cost(point.costs)) for point in points])
+    slope = _GROWING_SHARE[which] * known[-1][1] / known[-1][0]
+    if at <= known[0][0]:
+        return max(0.0, known[0][1] + slope * (at - known[0][0]))
+    for (low_x, low_y), (high_x, high_y) in pairwise(known):
+        if at <= high_x:
+            return low_y + (high_y - low_y) * (at - low_x) / (high_x - low_x)
+    return known[-1][1] + slope * (at - known[-1][0])
 
 
-def _slope(known: list[tuple[float, float]], expected: float) -> float:
-    """Least squares over the points, kept within reason of what a single point makes one expect."""
-    mean_x, mean_y = sum(x for x, _ in known) / len(known), sum(y for _, y in known) / len(known)
-    spread = sum((x - mean_x) ** 2 for x, _ in known)
-    if spread == 0:
-        return expected
-    fitted = sum((x - mean_x) * (y - mean_y) for x, y in known) / spread
-    return min(max(fitted, _SLOPE_RANGE[0] * expected), _SLOPE_RANGE[1] * expected)
+def _rising(measured: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+    """(figure, cost) by rising figure. Noise only adds, so no point costs more than a larger one was measured to."""
+    rising: list[tuple[float, float]] = []
+    least = float("inf")
+    for x, y in sorted(measured, reverse=True):
+        least = min(least, y)
+        if rising and rising[-1][0] == x:
+            rising[-1] = (x, least)
+        else:
+            rising.append((x, least))
+    return rising[::-1]

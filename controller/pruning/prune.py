@@ -13,7 +13,7 @@ from controller.pruning.job import JobResult
 from controller.pruning.predict import Costs, binding
 from controller.pruning.probe import unsound
 from controller.pruning.recover import Recovered, recover
-from controller.pruning.search import Found, Stage, TooTight, plan, search, stage_importance
+from controller.pruning.search import Found, Stage, TooTight, know_narrowest, plan, search, stage_importance
 from controller.pruning.spec import Recovery
 from controller.pruning.structure import StructureError, cut, full
 from controller.pruning.variant import make_variant
@@ -28,7 +28,7 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
     """A variant whose shipped bytes measure inside `caps`, or why there is none. Raises what the steps raise."""
     bench.progress(0.08, f"{len(bench.groups)} prunable groups, {len(bench.refused)} kept dense")
     stage = _start(bench, caps, start_from)
-    _know_dense(bench)
+    _know_ends(bench)
     found = search(bench, stage, caps)
     if isinstance(found, TooTight):
         return _too_tight(bench, found, caps, start_from)
@@ -47,13 +47,14 @@ def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> Stage:
     return Stage(module, kin.kept, kin.variant.sha256)
 
 
-def _know_dense(bench: Bench) -> None:
-    """Predictions need one measured point; the dense job leaves it, and where it did not run it is made here."""
+def _know_ends(bench: Bench) -> None:
+    """Predictions need the dense and the narrowest point; the dense job leaves both, else they are made."""
     if bench.shelf.points():
         return
     bench.progress(0.1, "measuring the dense model")
     built = bench.build(bench.model.module, _SAMPLES, 1)
     bench.note_point(full(bench.groups), built.measured.costs)
+    know_narrowest(bench)
 
 
 def _recover_and_ship(bench: Bench, stage: Stage, found: Found, caps: Caps, start_from: tuple[str, ...]) -> JobResult:
@@ -72,7 +73,7 @@ def _recover_and_ship(bench: Bench, stage: Stage, found: Found, caps: Caps, star
             return _ship(bench, stage, built, recovery, caps, start_from)
         # Narrower by at least a step, from the recovered weights; these need less of the budget than the first time.
         importance, budget = stage_importance(bench, stage), _half(budget)
-        kept = plan(bench, stage, importance, [point], caps, _SHRINK_TARGETS[attempt])
+        kept = plan(bench, stage, importance, [*bench.shelf.points(), point], caps, _SHRINK_TARGETS[attempt])
     return _too_tight(bench, TooTight(built.measured.costs, binding(built.measured.costs, caps)[0]), caps, start_from)
 
 

@@ -164,11 +164,13 @@ def test_without_accuracy_the_variant_that_kept_most_is_chosen() -> None:
     assert found.variant.sha256 == "half"
 
 
-def test_of_equally_accurate_variants_the_faster_is_chosen() -> None:
-    slow, fast = variant("slow", 0.5, accuracy=0.9), variant("fast", 0.49, accuracy=0.9, parameters=1)
-    found = fit(profile(deadline_s=0.006), BARE, catalog(variants=(DENSE, slow, fast)))
+@pytest.mark.parametrize(("high", "chosen"), [(0.905, "wide"), (0.895, "narrow")])
+def test_of_variants_within_the_interval_the_one_that_kept_most_is_chosen(high: float, chosen: str) -> None:
+    wide = variant("wide", 0.5, accuracy=0.89, accuracy_high=high)
+    narrow = variant("narrow", 0.45, accuracy=0.90, accuracy_high=0.91)
+    found = fit(profile(deadline_s=0.006), BARE, catalog(variants=(DENSE, wide, narrow)))
     assert isinstance(found, Fitted)
-    assert found.variant == fast
+    assert found.variant.sha256 == chosen
 
 
 def test_a_cap_of_nothing_is_not_a_cap_that_is_missing() -> None:
