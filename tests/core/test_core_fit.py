@@ -167,7 +167,7 @@ def test_without_accuracy_the_variant_that_kept_most_is_chosen() -> None:
 @pytest.mark.parametrize(("high", "chosen"), [(0.905, "wide"), (0.895, "narrow")])
 def test_of_variants_within_the_interval_the_one_that_kept_most_is_chosen(high: float, chosen: str) -> None:
     wide = variant("wide", 0.5, accuracy=0.89, accuracy_high=high)
-    narrow = variant("narrow", 0.45, accuracy=0.90, accuracy_high=0.91)
+    narrow = variant("narrow", 0.48, accuracy=0.90, accuracy_high=0.91)
     found = fit(profile(deadline_s=0.006), BARE, catalog(variants=(DENSE, wide, narrow)))
     assert isinstance(found, Fitted)
     assert found.variant.sha256 == chosen
