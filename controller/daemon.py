@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, assert_never
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link
 from agent.wire import blocks
@@ -73,6 +73,7 @@ class Daemon:
         self._blobs: dict[str, list[bytes]] = {}
         self._look_again: set[str] = set()
         self._swept_unix_s = 0.0
+        self._unwritten: list[Fact] = []
         self._stopping = False
 
     def enqueue(self, fact: Fact) -> None:
@@ -104,14 +105,22 @@ class Daemon:
         log.info("event=stopped")
 
     def turn(self, facts: Iterable[Fact]) -> None:
-        """One turn. A database that cannot be written now costs nothing: unacknowledged, everything comes again."""
+        """One turn. A database that cannot be written now costs nothing: unacknowledged, everything comes again.
+
+        Save how a job ended, which nobody repeats: it is kept until it is written.
+        """
+        happened = [*self._unwritten, *facts]
+        self._stopping = self._stopping or Stop() in happened
+        self._unwritten = [fact for fact in happened if isinstance(fact, JobEnded)]
         try:
-            happened = list(facts)
             self._record(happened)
+            self._unwritten = []
             if self._sweep() or happened:
                 self._settle()
-        except SQLAlchemyError:
+        except SQLAlchemyError as error:
             log.exception("event=database_error")
+            if not isinstance(error, OperationalError):  # it would be refused for ever, and all others with it
+                self._unwritten = []
         self._broadcast()
 
     # --- recording ---------------------------------------------------------------------------------------------------
@@ -140,7 +149,7 @@ class Daemon:
         """Record one fact; returns what to do once it is committed."""
         match fact:
             case Arrived():
-                return self._after_message(tx, record(tx, fact, self._wall()))
+                return self._after_message(tx, self._recorded(tx, fact))
             case Connected():
                 log.info("event=link_up")
                 self._sent.clear()
@@ -160,10 +169,21 @@ class Daemon:
                 self._job_ended(tx, fact)
                 self._swept_unix_s = 0.0
             case Stop():
-                self._stopping = True
+                pass  # heard before, whether or not anything can be written
             case _:
                 assert_never(fact)
         return []
+
+    def _recorded(self, tx: Tx, message: Arrived) -> Recorded:
+        """A message that nobody foresaw is a dead letter too: no device may end the controller of all."""
+        try:
+            return record(tx, message, self._wall())
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
+            log.exception("event=unforeseen topic=%s", message.topic)
+            tx.add_dead_letter(message.topic, message.payload, f"{type(error).__name__}: {error}", self._wall())
+            return Recorded()
 
     def _after_message(self, tx: Tx, recorded: Recorded) -> list[Callable[[], object]]:
         if recorded.device is not None:
@@ -179,6 +199,12 @@ class Daemon:
         except IntentError as error:
             refusal = error
             return lambda: future.set_exception(refusal)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
+            log.exception("event=unforeseen intent=%s", type(intent).__name__)
+            fault = IntentError(500, f"the controller failed over this ({type(error).__name__}: {error}); see its log")
+            return lambda: future.set_exception(fault)
         self._swept_unix_s = 0.0
         return lambda: future.set_result(result)
 
