@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,9 +130,10 @@ class Story:
             raise DemoFailed(f"rollout {rollout} {ended['state']}: {ended['reason']}")
 
     def _observe(self) -> dict[str, Observed]:
-        """Wait until every device that runs something has enough windows of it."""
+        """Wait until every device that runs something has enough new windows of it."""
         self._teller.say(f"watching {_OBSERVED_WINDOWS} windows of {WINDOW_S:g} s of every device")
-        enough = self._until(self._observed, lambda: "watching", 60, "windows arrive")
+        since = time.time()
+        enough = self._until(lambda: self._observed(since), lambda: "watching", 60, "windows arrive")
         return {each.profile.device: each for each in enough}
 
     def _warm(self, ambient_celsius: float) -> Row:
@@ -193,15 +195,16 @@ class Story:
         jobs = self._jobs()
         return f"wave {row['wave'] + 1} of {len(row['waves'])}: {standings}" + (f" | pruning to {jobs}" if jobs else "")
 
-    def _observed(self) -> list[Observed] | None:
-        seen = [self._look_at(profile) for profile in self._all]
+    def _observed(self, since_unix_s: float) -> list[Observed] | None:
+        seen = [self._look_at(profile, since_unix_s) for profile in self._all]
         enough = all(len(each.windows) == _OBSERVED_WINDOWS for each in seen if each.row["feasible"])
         return seen if enough else None
 
-    def _look_at(self, profile: Profile) -> Observed:
+    def _look_at(self, profile: Profile, since_unix_s: float) -> Observed:
         row = self._client.device(profile.device)
         rows = self._client.telemetry(profile.device, _OBSERVED_WINDOWS)
-        windows = [msgspec.convert(each, Window) for each in rows if each["sha256"] == row["sha256"]]
+        new = [each for each in rows if each["sha256"] == row["sha256"] and each["received_unix_s"] > since_unix_s]
+        windows = [msgspec.convert(each, Window) for each in new]
         return Observed(profile, row, windows)
 
     def _incident_ended(self) -> Row | None:
