@@ -275,12 +275,12 @@ class Daemon:
     # --- artifact blocks ---------------------------------------------------------------------------------------------
 
     def _needed(self, tx: Tx, need: Need) -> None:
-        variant = tx.get_variant(need.sha256)
-        if variant is None:
+        size_bytes = tx.artifact_bytes(need.sha256)
+        if size_bytes is None:
             log.warning("event=unknown_artifact device=%s sha256=%s", need.device, need.sha256[:12])
             return
         try:
-            missing = blocks.unpack(need.missing, blocks.count(variant.size_bytes))
+            missing = blocks.unpack(need.missing, blocks.count(size_bytes))
         except WireError as error:
             log.warning("event=bad_need device=%s reason=%r", need.device, str(error))
             return

@@ -110,7 +110,7 @@ class Performer:
         return [RunJob(running, Path(model.spec_path), known)]
 
     def _assign(self, tx: Tx, action: do.Assign, now_unix_s: float) -> list[Send]:
-        variant = tx.get_variant(action.sha256)
+        variant = tx.get_variant(action.placement.model, action.sha256)
         if variant is None:
             return []
         before = tx.latest_desired(action.device.id)

@@ -52,7 +52,7 @@ Intent = RegisterDevice | AcceptDevice | RevokeDevice | AddModel | StartRollout 
 
 
 class IntentError(Exception):
-    """An intent that is refused. `status` is as in HTTP: 400 malformed, 404 unknown, 409 not now; 500, 504 our fault."""
+    """An intent that is refused. `status` is as in HTTP: 400 malformed, 404 unknown, 409 not now; 500, 504 ours."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

@@ -95,7 +95,7 @@ variants = Table(
     "variants",
     metadata,
     Column("sha256", Text, primary_key=True),
-    _model(),
+    Column("model", Words, ForeignKey("models.ref"), primary_key=True),
     Column("size_bytes", BigInteger, nullable=False),
     Column("precision", Text, nullable=False),
     Column("ram_bytes", BigInteger, nullable=False),

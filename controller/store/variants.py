@@ -13,8 +13,14 @@ class VariantRows(Rows):
     def put_variant(self, variant: Variant) -> None:
         self._put(variants, to_row(variant))
 
-    def get_variant(self, sha256: str) -> Variant | None:
-        return self._one(Variant, select(variants).where(variants.c.sha256 == sha256))
+    def get_variant(self, model: str, sha256: str) -> Variant | None:
+        """Two models (versions with the same weights) may have the same artifact, each with a record of its own."""
+        return self._one(Variant, select(variants).where(variants.c.sha256 == sha256, variants.c.model == model))
+
+    def artifact_bytes(self, sha256: str) -> int | None:
+        """How long the artifact is, whichever model it belongs to."""
+        size: int | None = self._connection.scalar(select(variants.c.size_bytes).where(variants.c.sha256 == sha256))
+        return size
 
     def variants(self, model: str | None = None) -> list[Variant]:
         """Of `model` (a ref) or of all, in the order they were made."""

@@ -131,9 +131,23 @@ def test_models_and_variants(store: Store) -> None:
     with store.read() as tx:
         assert tx.get_model("fall@1") == MODEL
         assert tx.models() == [newer, MODEL]
-        assert tx.get_variant(VARIANT.sha256) == VARIANT
+        assert tx.get_variant(VARIANT.model, VARIANT.sha256) == VARIANT
         assert tx.variants("fall@1") == tx.variants() == [VARIANT, dense]
         assert tx.variants("fall@2") == []
+
+
+def test_models_with_the_same_weights_each_keep_their_variant(store: Store) -> None:
+    newer = replace(MODEL, version="2", added_unix_s=2.0)
+    theirs = replace(VARIANT, model=newer.ref, accuracy=0.5)
+    with store.begin() as tx:
+        tx.put_model(MODEL)
+        tx.put_model(newer)
+        tx.put_variant(VARIANT)
+        tx.put_variant(theirs)
+    with store.read() as tx:
+        assert (tx.variants(MODEL.ref), tx.variants(newer.ref)) == ([VARIANT], [theirs])
+        assert tx.get_variant(newer.ref, VARIANT.sha256) == theirs
+        assert tx.artifact_bytes(VARIANT.sha256) == VARIANT.size_bytes
 
 
 def test_jobs_by_state_in_the_order_they_were_asked_for(store: Store) -> None:
