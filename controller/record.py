@@ -52,9 +52,12 @@ def _status(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
 
 
 def _info(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
-    """A device that nobody registered becomes pending; until it is accepted its own word on its profile counts."""
+    """A device that nobody registered becomes pending; until it is accepted its own word on its profile counts.
+
+    Its status came before it was known, so the first info stands for it; later ones may be the broker's memory of it.
+    """
     assert isinstance(message, Info)
-    device = tx.get_device(message.device)
+    device = known = tx.get_device(message.device)
     if device is None or device.state is DeviceState.PENDING:
         device = declared(message.profile, f"info of {message.device}", DeviceState.PENDING, now_unix_s, device)
         if device.id != message.device:
@@ -63,7 +66,7 @@ def _info(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
     tx.put_device(
         replace(
             device,
-            online=True,
+            online=device.online or known is None,
             agent_version=message.agent_version,
             architecture=message.architecture,
             runtimes=tuple(message.runtimes),
@@ -99,13 +102,16 @@ def _reported(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
 
 
 def _telemetry(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
-    """The acknowledgement is for the highest window kept, and leaves only after this transaction is committed."""
+    """The acknowledgement is for the highest window kept, and leaves only after this transaction is committed.
+
+    No broker retains telemetry, so who sends it is there, whatever became of its status.
+    """
     assert isinstance(message, Telemetry)
     device = tx.get_device(message.device)
     if device is None or not message.windows:
         return Recorded()
     tx.add_windows(device.id, message.boot, now_unix_s, message.windows)
-    tx.put_device(replace(device, last_seen_unix_s=now_unix_s))
+    tx.put_device(replace(device, online=True, last_seen_unix_s=now_unix_s))
     highest = max(window.seq for window in message.windows)
     ack = Ack(device=device.id, boot=message.boot, seq=highest)
     return Recorded(device.id, ack=(topic(device.id, Leaf.ACK), encode(ack)))

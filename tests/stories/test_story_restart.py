@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from agent.simulate.durable import Durable
 from agent.wire.messages import Phase, Result
 from controller.core import actions as do
 from controller.core.policy import Policy
 from controller.core.types import JobState, RolloutState
+from controller.facts import Stop
 from controller.perform import Send
 from controller.store.tx import Tx
 from tests.stories.world import World, profile
@@ -181,4 +184,46 @@ def test_a_device_that_lost_its_memory_while_nobody_looked_is_given_the_same_ass
     world.restart_controller()
     world.until(lambda: wiped.running == before[0][1])
     assert world.assignments("b-quick") == before
+    world.store.close()
+
+
+def cannot_write() -> NoReturn:
+    raise OperationalError("BEGIN IMMEDIATE", {}, Exception("database or disk is full"))
+
+
+def test_how_a_job_ended_is_not_forgotten_while_the_database_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody says it twice, and a job that runs for ever would keep all others waiting."""
+    world = fleet(tmp_path)
+    rollout = world.roll_out()
+    world.until(lambda: bool(world.jobs.running))
+    with monkeypatch.context() as full:
+        full.setattr(world.store, "begin", cannot_write)
+        world.run(10)
+        assert not world.jobs.running
+    assert_as_if_nothing_had_happened(world, rollout)
+    assert len(world.jobs.started) == 2, "nothing was pruned twice"
+    world.store.close()
+
+
+def test_a_controller_that_cannot_write_can_be_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = fleet(tmp_path)
+    with monkeypatch.context() as full:
+        full.setattr(world.store, "begin", cannot_write)
+        world.daemon.turn([Stop()])
+    assert world.daemon._stopping
+    world.store.close()
+
+
+def test_a_device_that_is_away_is_not_taken_for_present_after_a_restart(tmp_path: Path) -> None:
+    """The broker repeats what the device once said of itself; that it is gone is among it."""
+    world = fleet(tmp_path)
+    world.run(2)
+    world.devices["b-quick"].kill()
+    world.run(2)
+    world.kill_controller()
+    world.restart_controller()
+    world.run(2)
+    assert {device: world.device(device).online for device in world.devices} == {"a-roomy": True, "b-quick": False}
     world.store.close()

