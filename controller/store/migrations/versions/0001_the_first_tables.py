@@ -216,7 +216,7 @@ def upgrade() -> None:
         sa.Column("lineage", sa.JSON(), nullable=False),
         sa.Column("created_unix_s", sa.Double(), nullable=False),
         sa.ForeignKeyConstraint(["model"], ["models.ref"], name=op.f("fk_variants_model_models")),
-        sa.PrimaryKeyConstraint("sha256", name=op.f("pk_variants")),
+        sa.PrimaryKeyConstraint("sha256", "model", name=op.f("pk_variants")),
     )
     with op.batch_alter_table("variants", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_variants_model"), ["model"], unique=False)
