@@ -101,7 +101,7 @@ def test_a_power_hungry_device_is_diagnosed_as_draining(world: World) -> None:
         profile("patch", "power: {idle: 60 mW, busy: 4 W}", "battery: {capacity: 2 Wh, lifetime: 20 h}")
     )
     settled(world, world.roll_out())
-    patch.body = replace(patch.body, busy_watts=7.0)
+    patch.body = replace(patch.body, busy_watts=6.0)
     world.until(lambda: any(each.closed_unix_s for each in world.incidents("patch")))
     incident = world.incidents("patch")[0]
     assert incident.state is IncidentState.REPAIRED, incident
