@@ -142,7 +142,8 @@ def _best(profile: Profile, calibration: Calibration, envelope: Envelope, catalo
     """
     fitting = [each for each in catalog.variants if within(profile, calibration, envelope, each)]
     most = max((each.accuracy or 0.0 for each in fitting), default=0.0)
-    tied = [each for each in fitting if each.dense or (each.accuracy_high or each.accuracy or 0.0) >= most]
+    # An interval may end a rounding error below the figure that it is around; the figure itself always counts.
+    tied = [each for each in fitting if each.dense or max(each.accuracy or 0.0, each.accuracy_high or 0.0) >= most]
     return max(tied, key=lambda each: (each.dense, each.parameters, -each.latency_p95_s), default=None)
 
 

@@ -26,7 +26,8 @@ def wilson(right: int, samples: int) -> Accuracy:
     share, z2 = right / samples, _Z95**2
     middle = (share + z2 / (2 * samples)) / (1 + z2 / samples)
     half = _Z95 / (1 + z2 / samples) * math.sqrt(share * (1 - share) / samples + z2 / (4 * samples**2))
-    return Accuracy(share, max(0.0, middle - half), min(1.0, middle + half), samples)
+    # Rounding must not put the share itself outside, as it does where all are right or none is.
+    return Accuracy(share, min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half)), samples)
 
 
 def classify(outputs: Floats, labels: Labels) -> Accuracy:

@@ -173,6 +173,13 @@ def test_of_variants_within_the_interval_the_one_that_kept_most_is_chosen(high: 
     assert found.variant.sha256 == chosen
 
 
+def test_an_interval_that_rounding_ends_below_its_own_figure_leaves_the_variant_in() -> None:
+    perfect = variant("perfect", 0.5, accuracy=1.0, accuracy_high=1.0 - 2**-53)
+    found = fit(profile(deadline_s=0.006), BARE, catalog(variants=(DENSE, perfect)))
+    assert isinstance(found, Fitted)
+    assert found.variant.sha256 == "perfect"
+
+
 def test_a_cap_of_nothing_is_not_a_cap_that_is_missing() -> None:
     assert Caps(ram_bytes=0).key != Caps().key
     assert Caps(storage_bytes=0).key != Caps().key
