@@ -109,7 +109,7 @@ def _start_rollout(tx: Tx, intent: StartRollout, now_unix_s: float) -> str:
     if dense is None:
         raise IntentError(409, f"model {model.ref} is not measured yet; 'model show {model.ref}' says how it is going")
     if dense.accuracy is None and not intent.allow_unverified:
-        raise IntentError(409, f"model {model.ref} has unverified accuracy (no data in its spec): allow it explicitly")
+        raise IntentError(409, f"model {model.ref} has unverified accuracy (no data): --allow-unverified rolls it out")
     waves = intent.waves or Rollout(id="", model="", selector="").waves
     if list(waves) != sorted(waves) or waves[0] <= 0 or waves[-1] != 1.0:
         raise IntentError(400, f"waves {waves}: growing shares above 0 that end at 1 are allowed, as in 0.1,0.5,1")

@@ -39,14 +39,19 @@ def settings(state: Path, broker: str | None, http: str | None, database: str | 
     state = state.expanduser().resolve()
     found = Settings(state=state)
     file = state / "controller.yaml"
-    if file.exists():
-        found = _read(file.read_text(), str(file), found)
+    if file.exists() and not _blank(text := file.read_text(encoding="utf-8")):
+        found = _read(text, str(file), found)
     flags = {"broker": broker, "http": http, "database": database}
     found = replace(found, **{key: value for key, value in flags.items() if value is not None})  # type: ignore[arg-type]
     host, _, port = found.http.rpartition(":")
     if not host or not port.isdigit():
         raise WireError(f"http {found.http!r}: host:port is allowed, as in 127.0.0.1:8080")
     return found
+
+
+def _blank(text: str) -> bool:
+    """Nothing but comments: every default holds."""
+    return all(line.strip().partition("#")[0] == "" for line in text.splitlines())
 
 
 def _read(text: str, source: str, found: Settings) -> Settings:

@@ -65,7 +65,7 @@ def add(
         note(f"model {model['ref']} is added; its dense variant is being measured")
         if wait:
             model = _measured(client, model)
-    show_row(model, output)
+        _show(model, client.variants(model["ref"]), output)
 
 
 def _measured(client: Client, model: Row) -> Row:
@@ -93,11 +93,15 @@ def list_models(api: Api = API, output: Output = OUTPUT) -> None:
 def show(model: Ref, api: Api = API, output: Output = OUTPUT) -> None:
     """One model with its variants, as measured on the reference host."""
     with Client(api) as client:
-        shown, variants = client.model(model), client.variants(model)
+        _show(client.model(model), client.variants(model), output)
+
+
+def _show(model: Row, variants: list[Row], output: Format) -> None:
     if output is Format.JSON:
-        show_json({**shown, "variants": variants})
+        show_json({**model, "variants": variants})
         return
-    show_row(shown, output)
+    show_row(model, output)
+    print()
     show_rows(variants, _VARIANTS, output)
 
 

@@ -114,7 +114,9 @@ class Bench:
             return parity, None
         outputs = run_artifact(built.artifact, gate.inputs)
         if outputs.ndim != 2 or int(gate.labels.max()) >= outputs.shape[1]:
-            raise ExportError(f"the output is {list(outputs.shape[1:])}, expected one number for each class")
+            classes = int(gate.labels.max()) + 1
+            raise ExportError(f"the output is {list(outputs.shape[1:])}, the gate's labels need one number for each of "
+                              f"{classes} classes")  # fmt: skip
         return parity, classify(outputs, gate.labels)
 
     def provenance(self) -> dict[str, object]:

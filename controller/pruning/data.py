@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
+_EXPECTED = "an object with train, select and gate is expected, each a tuple (inputs, labels or None)"
 
 
 class DataError(ValueError):
@@ -47,7 +48,10 @@ class Data(NamedTuple):
 
 def check_data(source: DataSource, sample_shape: tuple[int, ...]) -> Data:
     """The source's splits as contiguous float32 and int64; raises `DataError` that says which one is wrong, and how."""
-    return Data(*(_check(name, getattr(source, name, None), sample_shape) for name in Data._fields))
+    missing = [name for name in Data._fields if not hasattr(source, name)]
+    if missing:
+        raise DataError(f"data: a {type(source).__name__} without {missing[0]!r}; {_EXPECTED}")
+    return Data(*(_check(name, getattr(source, name), sample_shape) for name in Data._fields))
 
 
 def data_digest(data: Data) -> str:
@@ -61,7 +65,7 @@ def data_digest(data: Data) -> str:
 
 def _check(name: str, pair: Any, sample_shape: tuple[int, ...]) -> Split:
     if not isinstance(pair, tuple) or len(pair) != 2:
-        raise DataError(f"data: {name!r} must be a pair (inputs, labels or None)")
+        raise DataError(f"data: {name!r} is a {type(pair).__name__}; {_EXPECTED}")
     inputs = np.ascontiguousarray(pair[0], dtype=np.float32)
     if inputs.shape[1:] != sample_shape or len(inputs) == 0:
         raise DataError(f"data: {name} inputs have shape {list(inputs.shape)}, expected [n, {str(sample_shape)[1:-1]}]")

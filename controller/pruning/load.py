@@ -10,15 +10,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from json import dumps
 from pathlib import Path
-from typing import Any
+from traceback import extract_tb
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from controller.pruning.data import Data, Floats, check_data
+from controller.pruning.data import Data, DataError, Floats, check_data
 from controller.pruning.spec import FunctionRef, ModelSpec
+
+R = TypeVar("R")
 
 
 class LoadError(ValueError):
@@ -40,39 +44,67 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     """Build, fill and check the model. Raises `LoadError`, `DataError`, and whatever the operator's code raises."""
     torch.manual_seed(spec.seed)
     factory, source = resolve(spec.factory)
-    module = factory()
+    module = _run(spec.factory, factory)
     if not isinstance(module, nn.Module):
         raise LoadError(f"factory {spec.factory.function}: returned {type(module).__name__}, expected an nn.Module")
-    state = read_weights(spec.weights)
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise LoadError(f"{spec.weights.name} does not fit the factory's module: {error}") from None
+    _fill(module, spec.weights)
     sample_shape = _sample_shape(spec)
-    data = None if spec.data is None else check_data(resolve(spec.data)[0](), sample_shape)
+    data = None if spec.data is None else _data(spec.data, sample_shape)
     return LoadedModel(spec, module.float().eval(), sample_shape, data, _digest(spec, source))
+
+
+def _fill(module: nn.Module, weights: Path) -> None:
+    try:
+        module.load_state_dict(read_weights(weights))
+    except RuntimeError as error:  # its first line names the class, each other one a tensor
+        _, *reasons = (line.strip() for line in str(error).splitlines())
+        more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+        raise LoadError(f"{weights.name} does not fit the factory's module: {''.join(reasons[:1])}{more}") from None
+
+
+def _data(reference: FunctionRef, sample_shape: tuple[int, ...]) -> Data:
+    function, _ = resolve(reference)
+    return _run(reference, lambda: check_data(function(), sample_shape))
+
+
+def _run(reference: FunctionRef, call: Callable[[], R]) -> R:
+    """Call the operator's code; what it raises becomes a `LoadError` that says where in it."""
+    try:
+        return call()
+    except (LoadError, DataError):
+        raise
+    except (Exception, SystemExit) as error:
+        frames = extract_tb(error.__traceback__)
+        theirs = [frame for frame in frames if frame.filename == reference.place] or frames
+        where = reference.place if isinstance(error, SyntaxError) else f"{theirs[-1].filename}:{theirs[-1].lineno}"
+        said = str(error).splitlines()[0] if str(error) else ""
+        raise LoadError(f"{where}: {reference.function}: {type(error).__name__}: {said}") from None
 
 
 def resolve(reference: FunctionRef) -> tuple[Callable[[], Any], bytes]:
     """The function, and the source of the file that it stands in. Raises `LoadError`."""
-    module = _from_file(Path(reference.place)) if reference.is_file else _from_name(reference.place)
+    place = reference.place
+    module = _run(reference, lambda: _from_file(Path(place)) if reference.is_file else _from_name(place))
     function = getattr(module, reference.function, None)
     if not callable(function):
-        raise LoadError(f"{reference.place} has no function {reference.function!r}")
+        raise LoadError(f"{place} has no function {reference.function!r}")
     return function, Path(str(module.__file__)).read_bytes()
 
 
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """A state dict. A pickle that holds more than tensors is refused unread. Raises `LoadError`."""
     if path.suffix == ".safetensors":
-        return dict(load_file(path))
+        try:
+            return dict(load_file(path))
+        except (SafetensorError, OSError) as error:
+            raise LoadError(f"{path.name}: not a safetensors file: {error}") from None
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises several kinds; all mean that this is not a plain state dict
+    except Exception:  # torch raises several kinds, some with the advice to run the pickle; all mean the same
         raise LoadError(
             f"{path.name}: not a plain state dict, and a pickle that holds code is never run. Save one with "
             f"torch.save(model.state_dict(), 'weights.pt') or safetensors.torch.save_file(model.state_dict(), "
-            f"'weights.safetensors'). ({str(error).splitlines()[0]})"
+            f"'weights.safetensors')"
         ) from None
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise LoadError(f"{path.name}: holds no mapping of names to tensors; save model.state_dict()")

@@ -85,7 +85,11 @@ def trace(model: nn.Module, sample: torch.Tensor) -> Any:
                 verbose=False,
             )
     except Exception as error:  # the tracer runs the operator's code and raises anything
-        raise StructureError(f"the model cannot be traced for pruning: {type(error).__name__}: {error}") from error
+        reason, shape = str(error).splitlines()[:1], list(sample.shape)
+        raise StructureError(
+            f"the model cannot be traced for pruning with an input of {shape}: "
+            f"{type(error).__name__}: {''.join(reason)}"
+        ) from error
 
 
 def cut(model: nn.Module, sample: torch.Tensor, now: Kept, wanted: Kept) -> nn.Module:

@@ -86,7 +86,7 @@ def _placed(placement: Placement | None) -> Json:
 
 
 def envelope_view(envelope: Envelope) -> Json:
-    """Three caps, each with what binds it. RAM is what the model may add above the bare runtime."""
+    """Three caps, each with what binds it; 0 lets nothing run. RAM is what the model may add to the bare runtime."""
     return {
         **_cap("ram", "bytes", envelope.ram_bytes),
         **_cap("storage", "bytes", envelope.storage_bytes),
@@ -96,7 +96,7 @@ def envelope_view(envelope: Envelope) -> Json:
 
 def _cap(name: str, unit: str, cap: Cap | None, scale: float = 1.0) -> Json:
     return {
-        f"{name}_cap_{unit}": None if cap is None else cap.value * scale,
+        f"{name}_cap_{unit}": None if cap is None else max(cap.value, 0.0) * scale,
         f"{name}_cap_binding": None if cap is None else cap.binding,
     }
 

@@ -20,7 +20,7 @@ from controller.core.intents import (
     StartRollout,
 )
 from controller.core.selector import parse_selector
-from controller.core.types import Device, DeviceState, Model, Placement, Rollout, RolloutState
+from controller.core.types import Caps, Device, DeviceState, JobState, Model, Placement, PruneJob, Rollout, RolloutState
 from controller.store import Store, Tx
 
 
@@ -90,6 +90,7 @@ def _add_model(tx: Tx, path: str) -> str:
     if tx.get_model(model.ref) is not None:
         raise IntentError(409, f"model {model.ref} is there already; models are immutable, give it a new version")
     tx.put_model(model)
+    tx.put_job(PruneJob(id=model.ref, model=model.ref, caps=Caps(), state=JobState.DONE))
     return model.ref
 
 
