@@ -53,4 +53,6 @@ def rolled_out(grounds: Grounds, user_model: Path) -> Fleet:
     grounds.until(lambda: client.variants(ref), 60, "the dense model is measured")
     rollout = client.start_rollout(ref)["id"]
     grounds.until(lambda: client.rollout(rollout)["state"] != "running", 90, "the rollout ends")
+    for row in client.devices():  # what went wrong here would only be a time-out in each test
+        assert row["result"] == "succeeded", f"{row['id']}: {row['reason'] or row['result_reason']}\n{grounds.tails()}"
     return Fleet(grounds, roomy, slim, announced, rollout)
