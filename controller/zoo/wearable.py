@@ -112,7 +112,7 @@ def train(cache_dir: Path, progress: Callable[[str], None] = lambda _: None, rec
     progress(f"{NAME}: {_accuracy(model, windows.gate):.1%} on {len(windows.gate.inputs)} windows of people never seen")
     cache_dir.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".part{os.getpid()}")
-    save_file(model.state_dict(), part, metadata={"recipe": json.dumps(asdict(recipe)), "made_from": key})
+    save_file(model.state_dict(), part, metadata={"made_from": key})
     part.replace(path)
     return path
 
