@@ -25,7 +25,7 @@ from controller.answer import answer
 from controller.core.decide import decide
 from controller.core.intents import Intent, IntentError
 from controller.core.policy import Policy
-from controller.core.types import JobState, PruneJob
+from controller.core.types import Caps, JobState, PruneJob
 from controller.facts import Asked, Fact, JobEnded, JobMoved, Stop
 from controller.look import Looker
 from controller.perform import Performer, Publish, RunJob, Send
@@ -217,7 +217,7 @@ class Daemon:
         if variant is not None and result.state is JobState.DONE:
             tx.put_variant(replace(variant, model=job.model, created_unix_s=now))
         model = tx.get_model(job.model)
-        if variant is not None and variant.dense and model is not None:
+        if job.caps == Caps() and variant is not None and model is not None:
             tx.put_model(replace(model, ram_base_bytes=result.ram_base_bytes))
         tx.put_job(
             replace(
