@@ -111,8 +111,9 @@ def test_the_client_says_when_what_answers_is_no_controller(port: StorePort) -> 
         pid = subprocess.Popen(
             [sys.executable, "-c", SOME_OTHER_SERVER, str(server.fileno())], pass_fds=[server.fileno()]
         )
-        with pytest.raises(ClientError, match="is no controller") as raised:
-            Client(f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=10).health()
+        api = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with pytest.raises(ClientError, match="is no controller") as raised, Client(api, timeout_s=10) as client:
+            client.health()
         pid.wait(10)
     assert raised.value.exit_code == 1
 
