@@ -23,6 +23,7 @@ class Looker:
 
     def __init__(self, tx: Tx, policy: Policy, sent_unix_s: Mapping[str, float], now_unix_s: float) -> None:
         self._tx, self._policy, self._sent, self._now = tx, policy, sent_unix_s, now_unix_s
+        self._jobs = tx.jobs()
         self._catalogs: dict[str, Catalog | None] = {}
         self._rollouts = sorted(tx.rollouts(*_LIVE), key=lambda each: -each.started_unix_s)
         self._selectors = {each.id: parse_selector(each.selector) for each in self._rollouts}
@@ -33,9 +34,10 @@ class Looker:
         accepted = [each for each in self._tx.devices() if each.state is DeviceState.ACCEPTED] if running else []
         members = {rollout.id: self._members(rollout, accepted) for rollout in running}
         going = {each.id: self._admitted(each, members[each.id]) for each in running}
-        views = [self._admit(self.device_view(device), going) for device in devices]
+        seen = {view.device.id: view for views in members.values() for view in views}
+        views = [self._admit(seen.get(device.id) or self.device_view(device), going) for device in devices]
         waited_for = frozenset(self._tx.waited_for())
-        return View(devices=views, rollouts=running, members=members, jobs=self._tx.jobs(), waited_for=waited_for)
+        return View(devices=views, rollouts=running, members=members, jobs=self._jobs, waited_for=waited_for)
 
     def device_view(self, device: Device) -> DeviceView:
         tx, rollout = self._tx, self._rollout_of(device)
@@ -60,7 +62,7 @@ class Looker:
     def catalog(self, ref: str) -> Catalog | None:
         if ref not in self._catalogs:
             model = self._tx.get_model(ref)
-            jobs = {job.caps.key: job for job in self._tx.jobs() if job.model == ref}
+            jobs = {job.caps.key: job for job in self._jobs if job.model == ref}
             known = None if model is None else Catalog(model, self._tx.variants(ref), jobs)
             self._catalogs[ref] = known
         return self._catalogs[ref]

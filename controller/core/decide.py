@@ -154,7 +154,7 @@ def _still_fits(view: DeviceView, policy: Policy) -> bool:
     placement, catalog = view.placement, view.catalog
     if placement is None or catalog is None or placement.model != catalog.model.ref or placement.sha256 is None:
         return False
-    variant = next((each for each in catalog.variants if each.sha256 == placement.sha256), None)
+    variant = catalog.variant(placement.sha256)
     profile, calibration = view.device.profile, view.device.calibration
     envelope = collapse(profile, calibration, catalog.model.ram_base_bytes)
     if variant is None or isinstance(envelope, Impossible):
@@ -202,7 +202,7 @@ def _learn(view: DeviceView) -> list[Action]:
     trial = reported.trial if reported is not None else None
     if desired is None or catalog is None or trial is None or trial.sha256 != desired.sha256:
         return []
-    variant = next((each for each in catalog.variants if each.sha256 == trial.sha256), None)
+    variant = catalog.variant(trial.sha256)
     if variant is None:
         return []
     profile, before = view.device.profile, view.device.calibration

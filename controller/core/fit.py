@@ -60,6 +60,9 @@ class Catalog:
     variants: Sequence[Variant]
     jobs: Mapping[str, PruneJob]
 
+    def variant(self, sha256: str) -> Variant | None:
+        return next((variant for variant in self.variants if variant.sha256 == sha256), None)
+
     @property
     def dense(self) -> Variant | None:
         return next((variant for variant in self.variants if variant.dense), None)

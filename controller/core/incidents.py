@@ -100,7 +100,7 @@ def _diagnose(view: DeviceView, incident: Incident, policy: Policy) -> list[Acti
 def _running(view: DeviceView) -> Variant | None:
     if view.desired is None or view.catalog is None:
         return None
-    return next((each for each in view.catalog.variants if each.sha256 == view.desired.sha256), None)
+    return view.catalog.variant(view.desired.sha256)
 
 
 def _healed(view: DeviceView, policy: Policy) -> bool:
