@@ -124,7 +124,7 @@ def test_the_readmes_profile_can_be_met_and_its_agent_starts(tmp_path: Path) -> 
 def test_the_readmes_model_trains_and_loads_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import torch
 
-    from controller.pruning.load import load_model
+    from controller.pruning.model.load import load_model
 
     for name, text in blocks().items():
         (tmp_path / name).write_text(text.replace("range(4)", "range(1)"))

@@ -14,19 +14,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from controller.pruning.accuracy import Accuracy, classify
-from controller.pruning.cost import WorkModel, describe_work
-from controller.pruning.data import Floats, data_digest
-from controller.pruning.export import ExportError, check_parity, export_onnx, run_artifact, write_artifact
+from controller.pruning.artifact.export import ExportError, check_parity, export_onnx, run_artifact, write_artifact
+from controller.pruning.artifact.measure import Measured, measure
+from controller.pruning.cost.predict import Costs, Point
+from controller.pruning.cost.work import WorkModel, describe_work
+from controller.pruning.graph.probe import sound_groups
+from controller.pruning.graph.structure import ChannelGroup, Kept, find_groups
 from controller.pruning.job import Progress
-from controller.pruning.load import LoadedModel, load_model
-from controller.pruning.measure import Measured, measure
-from controller.pruning.outputs import answers
-from controller.pruning.predict import Costs, Point
-from controller.pruning.probe import sound_groups
+from controller.pruning.judge.accuracy import Accuracy, classify
+from controller.pruning.model.data import Floats, data_digest
+from controller.pruning.model.load import LoadedModel, load_model
+from controller.pruning.model.outputs import answers
 from controller.pruning.shelf import Shelf
 from controller.pruning.spec import ModelSpec
-from controller.pruning.structure import ChannelGroup, Kept, find_groups
 
 PARITY_SAMPLES = 256
 _PROBE_SAMPLES = 8

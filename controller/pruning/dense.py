@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from controller.core.types import JobState
 from controller.pruning.bench import Bench
+from controller.pruning.graph.structure import full
 from controller.pruning.job import JobResult
-from controller.pruning.search import know_narrowest
-from controller.pruning.structure import full
+from controller.pruning.solve.search import know_narrowest
 from controller.pruning.variant import make_variant
 
 _SAMPLES, _REPEATS = 200, 3

@@ -9,13 +9,13 @@ from torch import nn
 from agent.wire.units import Unit, format_quantity
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.bench import Bench, Built
+from controller.pruning.cost.predict import Costs, binding
+from controller.pruning.graph.probe import unsound
+from controller.pruning.graph.structure import StructureError, cut, full
 from controller.pruning.job import JobResult
-from controller.pruning.predict import Costs, binding
-from controller.pruning.probe import unsound
-from controller.pruning.recover import Recovered, recover
-from controller.pruning.search import Found, Stage, TooTight, know_narrowest, plan, search, stage_importance
+from controller.pruning.recover.distil import Recovered, recover
+from controller.pruning.solve.search import Found, Stage, TooTight, know_narrowest, plan, search, stage_importance
 from controller.pruning.spec import Recovery
-from controller.pruning.structure import StructureError, cut, full
 from controller.pruning.variant import make_variant
 
 _SAMPLES, _REPEATS = 100, 5

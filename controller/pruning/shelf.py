@@ -13,9 +13,9 @@ from safetensors.torch import load, save
 from torch import nn
 
 from controller.core.types import Caps, Variant
-from controller.pruning.export import write_artifact
-from controller.pruning.predict import Costs, Point
-from controller.pruning.structure import Kept
+from controller.pruning.artifact.export import write_artifact
+from controller.pruning.cost.predict import Costs, Point
+from controller.pruning.graph.structure import Kept
 
 
 @dataclass(frozen=True, slots=True)

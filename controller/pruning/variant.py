@@ -8,8 +8,8 @@ from torch import nn
 
 from controller.core.types import Variant
 from controller.pruning.bench import PARITY_SAMPLES, Bench, Built
-from controller.pruning.recover import Recovered
-from controller.pruning.structure import Kept, full
+from controller.pruning.graph.structure import Kept, full
+from controller.pruning.recover.distil import Recovered
 
 
 def make_variant(

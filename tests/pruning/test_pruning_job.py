@@ -18,8 +18,8 @@ import torch
 from torch import nn
 
 from controller.core.types import Caps, Constraint, JobState
+from controller.pruning.artifact.measure import measure
 from controller.pruning.job import JobRequest, JobResult, JobRunner
-from controller.pruning.measure import measure
 
 Run = Callable[[JobRequest], JobResult]
 

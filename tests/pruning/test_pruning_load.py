@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from controller.pruning.data import DataError
-from controller.pruning.load import LoadError, load_model, read_weights
+from controller.pruning.model.data import DataError
+from controller.pruning.model.load import LoadError, load_model, read_weights
 from controller.pruning.spec import parse_spec
 
 NET = "from types import SimpleNamespace\nfrom torch import nn\ndef build(): return nn.Linear(3, 2)\n"

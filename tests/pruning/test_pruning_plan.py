@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.types import Caps, Constraint
-from controller.pruning.accuracy import wilson
-from controller.pruning.cost import Work, WorkModel
-from controller.pruning.plan import choose_widths, narrower, smallest
-from controller.pruning.predict import Costs, Point, binding, predict
+from controller.pruning.cost.predict import Costs, Point, binding, predict
+from controller.pruning.cost.work import Work, WorkModel
+from controller.pruning.judge.accuracy import wilson
+from controller.pruning.solve.plan import choose_widths, narrower, smallest
 
 
 def chain() -> WorkModel:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from controller.pruning.data import Data, DataError, Split, check_data
-from controller.pruning.export import ExportError, check_parity, export_onnx
-from controller.pruning.outputs import answers
-from controller.pruning.recover import recalibrate, recover
+from controller.pruning.artifact.export import ExportError, check_parity, export_onnx
+from controller.pruning.model.data import Data, DataError, Split, check_data
+from controller.pruning.model.outputs import answers
+from controller.pruning.recover.distil import recalibrate, recover
 from controller.pruning.spec import Recovery
 
 

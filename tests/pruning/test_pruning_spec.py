@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from agent.wire.errors import WireError
-from controller.pruning.load import LoadError, load_model, read_weights
+from controller.pruning.model.load import LoadError, load_model, read_weights
 from controller.pruning.spec import load_spec
 
 GOOD = """\

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from controller.pruning.cost import describe_work
-from controller.pruning.importance import channel_importance
-from controller.pruning.probe import sound_groups, unsound
-from controller.pruning.structure import Kept, cut, find_groups, full
+from controller.pruning.cost.work import describe_work
+from controller.pruning.graph.probe import sound_groups, unsound
+from controller.pruning.graph.structure import Kept, cut, find_groups, full
+from controller.pruning.solve.importance import channel_importance
 
 
 class Residual(nn.Module):

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from controller.pruning.data import Floats, Labels
+from controller.pruning.model.data import Floats, Labels
 
 _Z95 = 1.959964  # two-sided 95 % of the normal distribution
 

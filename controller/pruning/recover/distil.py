@@ -13,9 +13,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-from controller.pruning.accuracy import classify
-from controller.pruning.data import Data, Floats, Split
-from controller.pruning.outputs import answers, first_output
+from controller.pruning.judge.accuracy import classify
+from controller.pruning.model.data import Data, Floats, Split
+from controller.pruning.model.outputs import answers, first_output
 from controller.pruning.spec import Recovery
 
 _BATCH = 64

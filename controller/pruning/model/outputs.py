@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from controller.pruning.data import Floats
+from controller.pruning.model.data import Floats
 
 _BATCH = 128
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-from controller.pruning.data import Split
-from controller.pruning.outputs import first_output
-from controller.pruning.plan import Importance
-from controller.pruning.structure import ChannelGroup, Touch
+from controller.pruning.graph.structure import ChannelGroup, Touch
+from controller.pruning.model.data import Split
+from controller.pruning.model.outputs import first_output
+from controller.pruning.solve.plan import Importance
 
 _BATCHES, _BATCH = 16, 64
 _Score = Callable[[torch.Tensor], torch.Tensor]

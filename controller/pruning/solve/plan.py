@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from controller.core.types import Caps, Constraint
-from controller.pruning.cost import Work, WorkModel
-from controller.pruning.predict import Costs
+from controller.pruning.cost.predict import Costs
+from controller.pruning.cost.work import Work, WorkModel
 
 Importance = Mapping[str, Sequence[float]]
 """Root layer's name to the loss expected from losing each kept channel, in channel order."""

@@ -14,7 +14,7 @@ from statistics import median
 import msgspec
 
 from agent.wire.work import TrialLine, WorkerSpec, read_line, to_line
-from controller.pruning.predict import Costs
+from controller.pruning.cost.predict import Costs
 
 _TIMEOUT_S = 300.0
 _WARMUP = 20

@@ -12,10 +12,10 @@ from torch import nn
 
 from controller.core.types import Caps, Constraint
 from controller.pruning.bench import Bench
-from controller.pruning.importance import channel_importance
-from controller.pruning.plan import Importance, choose_widths, narrower, smallest
-from controller.pruning.predict import Costs, Point, binding, predict
-from controller.pruning.structure import Kept, cut, find_groups, full
+from controller.pruning.cost.predict import Costs, Point, binding, predict
+from controller.pruning.graph.structure import Kept, cut, find_groups, full
+from controller.pruning.solve.importance import channel_importance
+from controller.pruning.solve.plan import Importance, choose_widths, narrower, smallest
 
 _SAMPLES, _REPEATS = 100, 2
 _GOOD_USE = 0.88

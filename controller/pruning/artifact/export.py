@@ -18,8 +18,8 @@ import onnxruntime as ort
 import torch
 from torch import nn
 
-from controller.pruning.data import Floats
-from controller.pruning.outputs import answers
+from controller.pruning.model.data import Floats
+from controller.pruning.model.outputs import answers
 
 _TOLERANCE = 1e-3  # absolute plus relative; fp32 in another order of sums stays below 1e-4
 

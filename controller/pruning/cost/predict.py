@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from controller.core.types import Caps, Constraint
-from controller.pruning.cost import Work
+from controller.pruning.cost.work import Work
 
 # Peak RAM of onnxruntime on x86 per byte of weights and of live activations: fitted on seven networks, -1 to +11 %.
 _RAM_PER_WEIGHT, _RAM_PER_ACTIVATION = 3.44, 2.5

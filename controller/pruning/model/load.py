@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from controller.pruning.data import Data, DataError, Floats, check_data
+from controller.pruning.model.data import Data, DataError, Floats, check_data
 from controller.pruning.spec import FunctionRef, ModelSpec
 
 R = TypeVar("R")

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from controller.pruning.outputs import first_output
-from controller.pruning.structure import ChannelGroup, Kept, cut, full, masked
+from controller.pruning.graph.structure import ChannelGroup, Kept, cut, full, masked
+from controller.pruning.model.outputs import first_output
 
 _REMOVED_SHARE = 0.3
 _TOLERANCE = 1e-4  # of the largest output; sums in another order differ by 1e-6, a wrong channel by 1e-1

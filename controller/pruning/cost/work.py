@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from controller.pruning.structure import ChannelGroup
+from controller.pruning.graph.structure import ChannelGroup
 
 Widths = Mapping[str, int]
 FLOAT_BYTES = 4

@@ -1,0 +1,1 @@
+"""The bytes that devices run: exported, quantised, and measured as they are."""

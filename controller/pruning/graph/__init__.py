@@ -1,0 +1,1 @@
+"""What of a model may be removed, proven sound, and how it is removed."""

@@ -1,0 +1,1 @@
+"""The operator's model and data, brought to life in a job's own process."""

@@ -1,0 +1,1 @@
+"""Giving a pruned model its accuracy back."""
