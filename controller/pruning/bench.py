@@ -18,8 +18,9 @@ from controller.pruning.artifact.export import ExportError, check_parity, export
 from controller.pruning.artifact.measure import Measured, measure
 from controller.pruning.cost.predict import Costs, Point
 from controller.pruning.cost.work import WorkModel, describe_work
+from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.probe import sound_groups
-from controller.pruning.graph.structure import ChannelGroup, Kept, find_groups
+from controller.pruning.graph.structure import ChannelGroup, Structure
 from controller.pruning.job import Progress
 from controller.pruning.judge.accuracy import Accuracy, classify
 from controller.pruning.model.data import Floats, data_digest
@@ -90,9 +91,9 @@ class Bench:
         real = np.concatenate([self.model.data.select.inputs, self.model.data.gate.inputs])[:count]
         return np.concatenate([real, random[len(real) :]])
 
-    def note_point(self, kept: Kept, costs: Costs) -> Point:
+    def note_point(self, structure: Structure, costs: Costs) -> Point:
         """Keep what a structure was measured to cost, for the predictions of this job and of later ones."""
-        point = Point(self.work.work({root: len(channels) for root, channels in kept.items()}), costs)
+        point = Point(self.work.work(structure.widths), costs)
         self.shelf.add_point(point)
         return point
 

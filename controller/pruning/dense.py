@@ -17,13 +17,13 @@ def make_dense(bench: Bench) -> JobResult:
     bench.progress(0.1, f"{len(bench.groups)} prunable groups, {len(bench.refused)} kept dense")
     bench.progress(0.2, "exporting and measuring")
     built = bench.build(bench.model.module, _SAMPLES, _REPEATS)
-    kept = full(bench.groups)
-    bench.note_point(kept, built.measured.costs)
+    whole = full(bench.groups)
+    bench.note_point(whole, built.measured.costs)
     bench.progress(0.6, "measuring the narrowest structure")
     know_narrowest(bench)
     bench.progress(0.8, "checking answers")
-    variant = make_variant(bench, bench.model.module, built, kept, requested="", parent=None, recovery=None)
-    bench.shelf.put(built.artifact, variant, kept, bench.model.module)
+    variant = make_variant(bench, bench.model.module, built, whole, requested="", parent=None, recovery=None)
+    bench.shelf.put(built.artifact, variant, whole, bench.model.module)
     floor, accuracy = bench.model.spec.accuracy_floor, variant.accuracy
     low = floor is not None and accuracy is not None and accuracy < floor
     return JobResult(

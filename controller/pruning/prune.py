@@ -10,8 +10,9 @@ from agent.wire.units import Unit, format_quantity
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.bench import Bench, Built
 from controller.pruning.cost.predict import Costs, binding
+from controller.pruning.graph.cut import cut
 from controller.pruning.graph.probe import unsound
-from controller.pruning.graph.structure import StructureError, cut, full
+from controller.pruning.graph.structure import StructureError, full
 from controller.pruning.job import JobResult
 from controller.pruning.recover.distil import Recovered, recover
 from controller.pruning.solve.search import Found, Stage, TooTight, know_narrowest, plan, search, stage_importance
@@ -38,13 +39,15 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
 def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> Stage:
     """The smallest named variant that still exceeds every cap, else the dense model."""
     dense = Stage(bench.model.module, full(bench.groups))
-    above = [kin for kin in bench.shelf.kin(start_from) if kin.above(caps) and kin.kept.keys() == dense.kept.keys()]
+    roots = dense.structure.kept.keys()
+    kins = bench.shelf.kin(start_from)
+    above = [kin for kin in kins if kin.above(caps) and kin.structure.kept.keys() == roots]
     if not above:
         return dense
     kin = min(above, key=lambda each: each.variant.parameters)
-    module = cut(dense.module, bench.sample, dense.kept, kin.kept)
+    module = cut(dense.module, bench.groups, dense.structure, kin.structure)
     module.load_state_dict(kin.state())
-    return Stage(module, kin.kept, kin.variant.sha256)
+    return Stage(module, kin.structure, kin.variant.sha256)
 
 
 def _know_ends(bench: Bench) -> None:
@@ -58,22 +61,22 @@ def _know_ends(bench: Bench) -> None:
 
 
 def _recover_and_ship(bench: Bench, stage: Stage, found: Found, caps: Caps, start_from: tuple[str, ...]) -> JobResult:
-    kept, budget = found.kept, bench.model.spec.recovery
+    structure, budget = found.structure, bench.model.spec.recovery
     for attempt in range(_ATTEMPTS):
-        reason = unsound(bench.model.module, bench.probes, bench.groups, kept)
+        reason = unsound(bench.model.module, bench.probes, bench.groups, structure)
         if reason is not None:
             raise StructureError(f"the chosen structure {reason}")
-        module = cut(stage.module, bench.sample, stage.kept, kept)
-        recovery = _recover(bench, module, budget, 0.4 + 0.1 * attempt) if kept != stage.kept else None
-        stage = Stage(module if recovery is None else recovery.module, kept, stage.parent)
+        module = cut(stage.module, bench.groups, stage.structure, structure)
+        recovery = _recover(bench, module, budget, 0.4 + 0.1 * attempt) if structure != stage.structure else None
+        stage = Stage(module if recovery is None else recovery.module, structure, stage.parent)
         bench.progress(0.7 + 0.05 * attempt, "exporting and measuring what ships")
         built = bench.build(stage.module, _SAMPLES, _REPEATS)
-        point = bench.note_point(kept, built.measured.costs)
+        point = bench.note_point(structure, built.measured.costs)
         if binding(built.measured.costs, caps)[1] <= 1:
             return _ship(bench, stage, built, recovery, caps, start_from)
         # Narrower by at least a step, from the recovered weights; these need less of the budget than the first time.
         importance, budget = stage_importance(bench, stage), _half(budget)
-        kept = plan(bench, stage, importance, [*bench.shelf.points(), point], caps, _SHRINK_TARGETS[attempt])
+        structure = plan(bench, stage, importance, [*bench.shelf.points(), point], caps, _SHRINK_TARGETS[attempt])
     return _too_tight(bench, TooTight(built.measured.costs, binding(built.measured.costs, caps)[0]), caps, start_from)
 
 
@@ -106,7 +109,7 @@ def _ship(
     bench: Bench, stage: Stage, built: Built, recovery: Recovered | None, caps: Caps, start_from: tuple[str, ...]
 ) -> JobResult:
     bench.progress(0.92, "judging accuracy")
-    variant = make_variant(bench, stage.module, built, stage.kept, caps.key, stage.parent, recovery)
+    variant = make_variant(bench, stage.module, built, stage.structure, caps.key, stage.parent, recovery)
     which, use = binding(built.measured.costs, caps)
     floor = bench.model.spec.accuracy_floor
     if floor is not None and variant.accuracy is not None and variant.accuracy < floor:
@@ -116,7 +119,7 @@ def _ship(
             f"the floor is {floor:.1%}; it uses {use:.0%} of the {which} cap ({_against(built.measured.costs, caps)})"
         )
         return _result(bench, JobState.INFEASIBLE, closest, which, detail, built)
-    bench.shelf.put(built.artifact, variant, stage.kept, stage.module)
+    bench.shelf.put(built.artifact, variant, stage.structure, stage.module)
     detail = f"uses {use:.0%} of the {which} cap ({_against(built.measured.costs, caps)})" if use else "no cap is set"
     return _result(bench, JobState.DONE, variant, which, detail, built)
 

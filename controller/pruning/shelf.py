@@ -15,7 +15,7 @@ from torch import nn
 from controller.core.types import Caps, Variant
 from controller.pruning.artifact.export import write_artifact
 from controller.pruning.cost.predict import Costs, Point
-from controller.pruning.graph.structure import Kept
+from controller.pruning.graph.structure import Structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Kin:
     """An earlier variant of the model: its structure and where its weights are."""
 
     variant: Variant
-    kept: Kept
+    structure: Structure
     weights: Path
 
     def state(self) -> dict[str, torch.Tensor]:
@@ -53,11 +53,12 @@ class Shelf:
     folder: Path
     digest: str
 
-    def put(self, artifact: bytes, variant: Variant, kept: Kept, module: nn.Module) -> None:
+    def put(self, artifact: bytes, variant: Variant, structure: Structure, module: nn.Module) -> None:
         """Keep the artifact for devices, the weights for later prunes. The artifact is on disk when this returns."""
         metadata = {
             "model_digest": self.digest,
-            "kept": json.dumps(kept),
+            "kept": json.dumps(structure.kept),
+            "dropped": json.dumps(structure.dropped),
             "variant": msgspec.json.encode(variant).decode(),
         }
         state = {name: tensor.contiguous().clone() for name, tensor in module.state_dict().items()}
@@ -76,7 +77,8 @@ class Shelf:
             if metadata.get("model_digest") != self.digest:
                 continue
             kept = {root: tuple(channels) for root, channels in json.loads(metadata["kept"]).items()}
-            found.append(Kin(msgspec.json.decode(metadata["variant"], type=Variant), kept, path))
+            structure = Structure(kept, tuple(json.loads(metadata.get("dropped", "[]"))))
+            found.append(Kin(msgspec.json.decode(metadata["variant"], type=Variant), structure, path))
         return found
 
     def points(self) -> list[Point]:

@@ -8,7 +8,7 @@ from torch import nn
 
 from controller.core.types import Variant
 from controller.pruning.bench import PARITY_SAMPLES, Bench, Built
-from controller.pruning.graph.structure import Kept, full
+from controller.pruning.graph.structure import Structure, full
 from controller.pruning.recover.distil import Recovered
 
 
@@ -16,7 +16,7 @@ def make_variant(
     bench: Bench,
     module: nn.Module,
     built: Built,
-    kept: Kept,
+    structure: Structure,
     requested: str,
     parent: str | None,
     recovery: Recovered | None,
@@ -28,7 +28,8 @@ def make_variant(
     lineage = {
         **bench.provenance(),
         "parent": parent,
-        "widths": {root: f"{len(channels)} of {len(whole[root])}" for root, channels in kept.items()},
+        "widths": {root: f"{width} of {whole.widths[root]}" for root, width in structure.widths.items()},
+        "dropped": list(structure.dropped),
         "parameters_share": parameters / sum(parameter.numel() for parameter in bench.model.module.parameters()),
         "kept_dense": dict(bench.refused),
         "recovery_epochs": 0 if recovery is None else recovery.epochs,
@@ -49,7 +50,7 @@ def make_variant(
         accuracy=None if accuracy is None else accuracy.share,
         accuracy_low=None if accuracy is None else accuracy.low,
         accuracy_high=None if accuracy is None else accuracy.high,
-        dense=dict(kept) == dict(whole) and recovery is None,
+        dense=structure == whole and recovery is None,
         requested=requested,
         golden_seed=bench.seed,
         golden_outputs=built.measured.golden_outputs,

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from controller.pruning.cost.work import describe_work
+from controller.pruning.graph.cut import cut
+from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.probe import sound_groups, unsound
-from controller.pruning.graph.structure import Kept, cut, find_groups, full
+from controller.pruning.graph.structure import Structure, full
 from controller.pruning.solve.importance import channel_importance
 
 
@@ -58,8 +60,8 @@ def mlp() -> nn.Module:
     return nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 20), nn.ReLU(), nn.Linear(20, 3))
 
 
-def half(kept: Kept) -> Kept:
-    return {root: channels[::2] for root, channels in kept.items()}
+def half(structure: Structure) -> Structure:
+    return Structure({root: units[::2] for root, units in structure.kept.items()})
 
 
 @pytest.mark.parametrize(("make", "shape"), [(Residual, (6, 3, 8, 8)), (Joined, (6, 3, 8, 8)), (mlp, (6, 10))])
@@ -86,24 +88,24 @@ def test_the_probe_catches_a_channel_shuffle() -> None:
     refused = {**refused, **unsound_groups}
     assert "first" in refused
     assert {group.root for group in sound} >= {"third"}
-    assert unsound(model, batch, groups, {**full(groups), "third": tuple(range(8))}) is None
+    assert unsound(model, batch, groups, Structure({**full(groups).kept, "third": tuple(range(8))})) is None
 
 
-def test_a_grouped_convolution_is_kept_dense_with_its_reason() -> None:
+def test_a_grouped_convolution_loses_the_same_slot_of_every_group() -> None:
     model = nn.Sequential(nn.Conv1d(4, 16, 3), nn.Conv1d(16, 16, 3, groups=4), nn.Conv1d(16, 8, 3), nn.Conv1d(8, 2, 3))
     groups, refused = find_groups(model.eval(), torch.randn(1, 4, 16))
-    assert {group.root for group in groups} == {"2"}
-    assert any("grouped convolution" in reason for reason in refused.values())
+    assert {group.root: group.channels for group in groups} == {"0": 4, "1": 4, "2": 8}
+    assert refused == {}
 
 
 def test_predicted_weights_are_those_of_the_cut_model() -> None:
     model, sample = Residual().eval(), torch.randn(1, 3, 8, 8)
     groups, _ = find_groups(model, sample)
     work, kept = describe_work(model, sample, groups), half(full(groups))
-    smaller = cut(model, sample, full(groups), kept)
+    smaller = cut(model, groups, full(groups), kept)
     parameters = sum(each.numel() for each in smaller.parameters())
     buffers = sum(each.numel() for name, each in smaller.named_buffers() if "running" in name)
-    assert work.work({root: len(each) for root, each in kept.items()}).weights_bytes == 4 * (parameters + buffers)
+    assert work.work(kept.widths).weights_bytes == 4 * (parameters + buffers)
 
 
 def test_cutting_twice_is_cutting_once() -> None:
@@ -111,8 +113,8 @@ def test_cutting_twice_is_cutting_once() -> None:
     groups, _ = find_groups(model, sample)
     whole = full(groups)
     wide, narrow = half(whole), half(half(whole))
-    once = cut(model, sample, whole, narrow)
-    twice = cut(cut(model, sample, whole, wide), sample, wide, narrow)
+    once = cut(model, groups, whole, narrow)
+    twice = cut(cut(model, groups, whole, wide), groups, wide, narrow)
     for a, b in zip(once.state_dict().values(), twice.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 

@@ -76,7 +76,9 @@ def describe_work(model: nn.Module, sample: torch.Tensor, groups: tuple[ChannelG
     for column, group in enumerate(groups):
         for touch in group.touches:
             if touch.layer in rows:
-                per_channel = sum(map(len, touch.rows)) / group.channels
+                # Rows read by a grouped convolution are positions in a group; each is a channel of every group.
+                times = 1 if touch.output else getattr(model.get_submodule(touch.layer), "groups", 1)
+                per_channel = times * sum(map(len, touch.rows)) / group.channels
                 (lost_out if touch.output else lost_in)[rows[touch.layer], column] += per_channel
     columns = {key: np.array([getattr(layer, key) for layer in layers], dtype=np.float64) for key in _COLUMNS}
     return WorkModel(

@@ -1,47 +1,61 @@
 """The soundness probe: a group may be pruned only if pruning zeroed channels changes nothing.
 
-The grouping library corrupts some graphs without an exception (a channel shuffle, for one). A model in which a set of
-channels is zero where it is made and where it is read must answer exactly as the same model without those channels.
+The grouping library corrupts some graphs without an exception (a channel shuffle, for one). A model in which units are
+zero where they are made and where they are read must answer exactly as the same model without those units.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
 
 import numpy as np
 import torch
 from torch import nn
 
-from controller.pruning.graph.structure import ChannelGroup, Kept, cut, full, masked
+from controller.pruning.graph.cut import cut, masked
+from controller.pruning.graph.structure import ChannelGroup, Structure, full
 from controller.pruning.model.outputs import first_output
 
-_REMOVED_SHARE = 0.3
+_ROUNDS = 2
 _TOLERANCE = 1e-4  # of the largest output; sums in another order differ by 1e-6, a wrong channel by 1e-1
+_DROPPED_SHARE = 0.5
 
 
 def sound_groups(
-    model: nn.Module, sample: torch.Tensor, groups: tuple[ChannelGroup, ...], seed: int
+    model: nn.Module,
+    probes: torch.Tensor,
+    groups: tuple[ChannelGroup, ...],
+    seed: int,
+    blocks: tuple[str, ...] = (),
 ) -> tuple[tuple[ChannelGroup, ...], dict[str, str]]:
-    """The groups that may be pruned, and why each other one may not. `sample` is a batch of several inputs."""
-    if unsound(model, sample, groups, _random_cut(groups, groups, seed)) is None:
-        return groups, {}
-    passed, refused = list[ChannelGroup](), dict[str, str]()
-    for group in groups:
-        reason = unsound(model, sample, groups, _random_cut(groups, (group,), seed))
+    """The groups that may be pruned in any combination, also with `blocks` dropped, and why each other one may not.
+
+    `probes` is a batch of several inputs. Groups are taken up by halves, and each half joins those that are already
+    taken up, so one that fails only beside another is found too.
+    """
+    refused = dict[str, str]()
+
+    def take(taken: tuple[ChannelGroup, ...], more: tuple[ChannelGroup, ...]) -> tuple[ChannelGroup, ...]:
+        reason = _fails(model, probes, (*taken, *more), seed, blocks)
         if reason is None:
-            passed.append(group)
-        else:
-            refused[group.root] = reason
-    return tuple(passed), refused
+            return (*taken, *more)
+        if len(more) == 1:
+            refused[more[0].root] = reason
+            return taken
+        half = len(more) // 2
+        return take(take(taken, more[:half]), more[half:])
+
+    sound = {group.root for group in take((), groups)} if groups else set()
+    return tuple(group for group in groups if group.root in sound), refused
 
 
-def unsound(model: nn.Module, sample: torch.Tensor, groups: tuple[ChannelGroup, ...], wanted: Kept) -> str | None:
+def unsound(model: nn.Module, probes: torch.Tensor, groups: tuple[ChannelGroup, ...], wanted: Structure) -> str | None:
     """None where the dense `model` cut to `wanted` answers as the masked one; else what differs."""
     try:
-        smaller = cut(model, sample[:1], full(groups), wanted).eval()
+        smaller = cut(model, groups, full(groups), wanted).eval()
         with torch.no_grad():
-            expected = first_output(masked(model, groups, wanted).eval()(sample))
-            got = first_output(smaller(sample))
+            expected = first_output(masked(model, groups, wanted).eval()(probes))
+            got = first_output(smaller(probes))
     except Exception as error:  # a wrong grouping shows as any error of a layer
         return f"fails when pruned: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
     if expected.shape != got.shape:
@@ -53,14 +67,27 @@ def unsound(model: nn.Module, sample: torch.Tensor, groups: tuple[ChannelGroup, 
     return None
 
 
-def _random_cut(groups: tuple[ChannelGroup, ...], chosen: tuple[ChannelGroup, ...], seed: int) -> Kept:
-    kept = dict(full(groups))
+def _fails(
+    model: nn.Module, probes: torch.Tensor, groups: tuple[ChannelGroup, ...], seed: int, blocks: tuple[str, ...]
+) -> str | None:
+    for turn in range(_ROUNDS):
+        reason = unsound(model, probes, groups, _random(groups, () if turn == 0 else blocks, seed + turn))
+        if reason is not None:
+            return reason
+    return None
+
+
+def _random(groups: tuple[ChannelGroup, ...], blocks: tuple[str, ...], seed: int) -> Structure:
+    """Some units of every group, another share of each, so that what only holds for equal shares does not pass.
+
+    A group's units do not depend on what other groups there are.
+    """
     dice = np.random.default_rng(seed)
-    for group in chosen:
-        removed = max(1, round(group.channels * _REMOVED_SHARE))
-        kept[group.root] = tuple(_sorted_rest(dice, group.channels, removed))
-    return kept
+    dropped = tuple(sorted(block for block in blocks if dice.random() < _DROPPED_SHARE))
+    return Structure({group.root: _some(group, seed) for group in groups}, dropped)
 
 
-def _sorted_rest(dice: np.random.Generator, channels: int, removed: int) -> Iterator[int]:
-    return (int(channel) for channel in sorted(dice.permutation(channels)[removed:]))
+def _some(group: ChannelGroup, seed: int) -> tuple[int, ...]:
+    dice = np.random.default_rng([seed, zlib.crc32(group.root.encode())])
+    count = int(dice.integers(1, group.channels))
+    return tuple(sorted(int(unit) for unit in dice.permutation(group.channels)[:count]))

@@ -1,35 +1,41 @@
-"""Which channels of a model are kept: the groups that must go together, and cutting a model down to a structure.
+"""Which units of a model are kept: the groups of units that must go together, and a structure that chooses among them.
 
-Grouping is by torch-pruning's dependency graph (Fang et al., DepGraph, CVPR 2023). A fresh graph is traced for every
-cut, and every dict is passed, because the library keeps state in mutable default arguments.
+A unit is what exists once and is removed as a whole: a channel with every row that makes, carries or reads it, an
+attention head, the same slot of every group of a grouped convolution, a normalisation group. Everything is numbered
+as in the *dense* model, so that structures of one model can be compared whatever they were cut from.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
-
-import torch
-import torch_pruning as tp
-from torch import nn
+from bisect import bisect_left
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
 
 Kept = Mapping[str, tuple[int, ...]]
-"""Root layer's name to the sorted numbers of its kept output channels, in the *dense* model's numbering."""
-
-_NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm, nn.modules.instancenorm._InstanceNorm)
-_CONVS = (nn.modules.conv._ConvNd,)
-_PLAIN = (*_CONVS, nn.Linear, *_NORMS, nn.PReLU)
+"""A group's root to the sorted numbers of its kept units, in the dense model's numbering."""
 
 
 class StructureError(ValueError):
     """A model that cannot be traced, or a cut that its layers do not allow."""
 
 
+class Unit(StrEnum):
+    """What a group is counted in."""
+
+    CHANNEL = "channel"
+    SLOT = "slot"
+    NORM_GROUP = "normalisation group"
+    HEAD = "head"
+
+
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """How one layer takes part in a group: its output (or input) channels `rows[i]` go with channel i of the root."""
+    """How one layer takes part in a group: its output (or input) rows `rows[i]` go with unit i.
+
+    Rows count along the weight's axis, which for the input of a grouped convolution is the position in its group.
+    `layer` is a module's name, or the name of a parameter that no layer owns.
+    """
 
     layer: str
     output: bool
@@ -38,163 +44,72 @@ class Touch:
 
 @dataclass(frozen=True, slots=True)
 class ChannelGroup:
-    """Channels that exist once, spread over several layers; `root` is the layer that the others follow."""
+    """`channels` units that are spread over several layers; `root` is the first layer that makes them."""
 
     root: str
     channels: int
     touches: tuple[Touch, ...]
+    unit: Unit = Unit.CHANNEL
 
 
-def full(groups: tuple[ChannelGroup, ...]) -> Kept:
-    return {group.root: tuple(range(group.channels)) for group in groups}
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What is left of a model: for every group the kept units, and the residual blocks replaced by the identity.
 
-
-def find_groups(model: nn.Module, sample: torch.Tensor) -> tuple[tuple[ChannelGroup, ...], Mapping[str, str]]:
-    """The prunable groups, and for every other root why it is kept dense. Raises `StructureError`.
-
-    Whatever reaches the model's output is no candidate and is not listed.
+    `dropped` is sorted. A group inside a dropped block keeps its entry in `kept`, which then means nothing.
     """
-    graph = trace(model, sample)
-    names = {module: name for name, module in model.named_modules()}
-    groups, refused = list[ChannelGroup](), dict[str, str]()
-    for items in graph.get_all_groups(ignored_layers=[], root_module_types=[*_CONVS, nn.Linear]):
-        root = names[items[0].dep.target.module]
-        if _reaches_output(items):
-            continue
-        reason = _unsupported(items)
-        if reason is None:
-            groups.append(_group(root, items, graph, names))
-        else:
-            refused[root] = reason
-    return tuple(groups), refused
+
+    kept: Kept
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def widths(self) -> dict[str, int]:
+        return {root: len(units) for root, units in self.kept.items()}
 
 
-def trace(model: nn.Module, sample: torch.Tensor) -> Any:
-    """torch-pruning's dependency graph of `model`; `sample` is one batch. Raises `StructureError`."""
-    try:
-        with torch.enable_grad():
-            return tp.DependencyGraph().build_dependency(
-                model,
-                example_inputs=sample,
-                forward_fn=lambda module, batch: module(batch),
-                output_transform=lambda output: output,
-                unwrapped_parameters=[],
-                customized_pruners={},
-                ignored_layers=[],
-                ignored_params=[],
-                verbose=False,
-            )
-    except Exception as error:  # the tracer runs the operator's code and raises anything
-        reason, shape = str(error).splitlines()[:1], list(sample.shape)
-        raise StructureError(
-            f"the model cannot be traced for pruning with an input of {shape}: "
-            f"{type(error).__name__}: {''.join(reason)}"
-        ) from error
+def full(groups: tuple[ChannelGroup, ...]) -> Structure:
+    """The dense model's structure."""
+    return Structure({group.root: tuple(range(group.channels)) for group in groups})
 
 
-def cut(model: nn.Module, sample: torch.Tensor, now: Kept, wanted: Kept) -> nn.Module:
-    """A copy of `model`, whose channels are `now`, with only the `wanted` ones (a subset). Raises `StructureError`."""
-    smaller = copy.deepcopy(model)
-    smaller.requires_grad_(True)
-    gone = {root: _positions(channels, wanted[root]) for root, channels in now.items()}
-    if not any(gone.values()):
-        return smaller
-    graph = trace(smaller, sample)
-    layers = dict(smaller.named_modules())
-    for root, positions in gone.items():
-        if not positions:
-            continue
-        layer = layers[root]
-        items = graph.get_pruning_group(layer, graph.get_pruner_of_module(layer).prune_out_channels, positions)
-        if not graph.check_pruning_group(items):
-            raise StructureError(f"{root}: removing {len(positions)} channels would leave a layer with none")
-        items.prune(record_history=False)
-    return smaller
+def within(layer: str, blocks: Collection[str]) -> bool:
+    """True where `layer` is one of `blocks` or a part of one."""
+    return any(layer == block or layer.startswith(f"{block}.") for block in blocks)
 
 
-def masked(model: nn.Module, groups: tuple[ChannelGroup, ...], wanted: Kept) -> nn.Module:
-    """A copy of the dense `model` in which every channel outside `wanted` is zero where made and where read."""
-    zeroed = copy.deepcopy(model)
-    layers = dict(zeroed.named_modules())
-    with torch.no_grad():
-        for group in groups:
-            gone = set(range(group.channels)) - set(wanted[group.root])
-            for touch in group.touches:
-                rows = [row for channel in sorted(gone) for row in touch.rows[channel]]
-                _zero(layers[touch.layer], rows, touch.output)
-    return zeroed
+def inside(groups: tuple[ChannelGroup, ...], blocks: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Block to the roots of the groups that lie wholly in it, and vanish with it."""
+    return {
+        block: tuple(g.root for g in groups if all(within(touch.layer, (block,)) for touch in g.touches))
+        for block in blocks
+    }
 
 
-def _positions(now: tuple[int, ...], wanted: tuple[int, ...]) -> list[int]:
-    keep = set(wanted)
-    if not keep <= set(now):
-        raise StructureError("a cut can only remove channels")
-    return [position for position, channel in enumerate(now) if channel not in keep]
+def removed_rows(groups: tuple[ChannelGroup, ...], structure: Structure) -> dict[tuple[str, bool], set[int]]:
+    """(layer, output) to the dense model's rows that `structure` lacks. Dropped blocks are left out."""
+    removed: dict[tuple[str, bool], set[int]] = {}
+    for group in groups:
+        gone = set(range(group.channels)) - set(structure.kept[group.root])
+        for touch in group.touches:
+            if not within(touch.layer, structure.dropped):
+                rows = removed.setdefault((touch.layer, touch.output), set())
+                rows.update(row for unit in gone for row in touch.rows[unit])
+    return removed
 
 
-def _zero(layer: nn.Module, rows: list[int], output: bool) -> None:
-    weight = layer.weight
-    assert isinstance(weight, torch.Tensor)
-    made = 1 if getattr(layer, "transposed", False) else 0
-    if weight.ndim == 1 or output:
-        weight.index_fill_(made if weight.ndim > 1 else 0, torch.tensor(rows, dtype=torch.long), 0.0)
-        bias = getattr(layer, "bias", None)
-        if isinstance(bias, torch.Tensor):
-            bias[rows] = 0
-    else:
-        weight.index_fill_(1 - made, torch.tensor(rows, dtype=torch.long), 0.0)
+def renumbered(groups: tuple[ChannelGroup, ...], now: Structure) -> tuple[ChannelGroup, ...]:
+    """The groups as a model of structure `now` numbers its units and rows. What was dropped is touched no more."""
+    removed = removed_rows(groups, now)
 
+    def touch_now(touch: Touch, units: tuple[int, ...]) -> Touch:
+        gone = sorted(removed[touch.layer, touch.output])
+        return replace(
+            touch, rows=tuple(tuple(row - bisect_left(gone, row) for row in touch.rows[unit]) for unit in units)
+        )
 
-def _reaches_output(items: Any) -> bool:
-    """True where the group's channels are the model's output: a last layer made them, and nothing reads them."""
-    made = (item.dep.target for item in items if _makes(item))
-    return any(not node.outputs for node in made)
+    def group_now(group: ChannelGroup) -> ChannelGroup:
+        units = now.kept[group.root]
+        touches = tuple(touch_now(each, units) for each in group.touches if not within(each.layer, now.dropped))
+        return replace(group, channels=len(units), touches=touches)
 
-
-def _makes(item: Any) -> bool:
-    layer = item.dep.target.module
-    return not _has_weights(layer) or item.dep.handler.__name__ != "prune_in_channels"
-
-
-def _has_weights(layer: object) -> bool:
-    return isinstance(layer, nn.Module) and next(layer.parameters(), None) is not None
-
-
-def _unsupported(items: Any) -> str | None:
-    channels = len(items[0].idxs)
-    if channels < 2:
-        return "has a single channel"
-    for item in items:
-        layer = item.dep.target.module
-        if isinstance(layer, nn.Parameter):
-            return "runs through a bare parameter"
-        if not _has_weights(layer):
-            continue
-        if not isinstance(layer, _PLAIN):
-            return f"runs through {type(layer).__name__}, which is not cut"
-        if isinstance(layer, _CONVS) and layer.groups > 1 and not _depthwise(layer):
-            return "runs through a grouped convolution"
-        if isinstance(layer, nn.GroupNorm):
-            return "runs through a group normalisation"
-        if {*item.root_idxs} != {*range(channels)} or len(item.idxs) % channels:
-            return "is only partly shared with another layer"
-    return None
-
-
-def _depthwise(layer: nn.Module) -> bool:
-    return isinstance(layer, _CONVS) and layer.groups == layer.in_channels == layer.out_channels
-
-
-def _group(root: str, items: Any, graph: Any, names: Mapping[nn.Module, str]) -> ChannelGroup:
-    channels = len(items[0].idxs)
-    touches = []
-    for item in items:
-        layer = item.dep.target.module
-        if not _has_weights(layer):
-            continue
-        rows = [list[int]() for _ in range(channels)]
-        for row, channel in zip(item.idxs, item.root_idxs, strict=True):
-            rows[channel].append(row)
-        output = graph.is_out_channel_pruning_fn(item.dep.handler) or _depthwise(layer)
-        touches.append(Touch(names[layer], bool(output), tuple(map(tuple, rows))))
-    return ChannelGroup(root, channels, tuple(touches))
+    return tuple(map(group_now, groups))

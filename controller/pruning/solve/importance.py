@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
+from controller.pruning.graph.layers import slices
 from controller.pruning.graph.structure import ChannelGroup, Touch
 from controller.pruning.model.data import Split
 from controller.pruning.model.outputs import first_output
@@ -69,9 +70,7 @@ def _scores(layers: dict[str, nn.Module], group: ChannelGroup, score: _Score) ->
 
 def _owned(layer: nn.Module, touch: Touch) -> Iterator[tuple[torch.Tensor, int]]:
     """The layer's parameters whose slices along the given axis belong to the touched channels."""
-    weight, bias = getattr(layer, "weight", None), getattr(layer, "bias", None)
-    if isinstance(weight, torch.Tensor):
-        made_axis = 1 if getattr(layer, "transposed", False) else 0
-        yield weight, 0 if weight.ndim == 1 else (made_axis if touch.output else 1 - made_axis)
-    if isinstance(bias, torch.Tensor) and touch.output:
-        yield bias, 0
+    for name, axis in slices(layer, touch.output):
+        tensor = getattr(layer, name)
+        if isinstance(tensor, nn.Parameter):
+            yield tensor, axis

@@ -1,0 +1,70 @@
+"""Cutting a model down to a structure, and the reference that a cut must answer like."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+
+from controller.pruning.graph.layers import set_width, slices, width
+from controller.pruning.graph.structure import ChannelGroup, Structure, StructureError, Unit, removed_rows, within
+
+
+def cut(model: nn.Module, groups: tuple[ChannelGroup, ...], now: Structure, wanted: Structure) -> nn.Module:
+    """A copy of `model`, whose structure is `now`, with only what is `wanted`: a subset. Raises `StructureError`."""
+    _check(groups, now, wanted)
+    smaller = copy.deepcopy(model)
+    smaller.requires_grad_(True)
+    for block in wanted.dropped:
+        if not within(block, now.dropped):
+            smaller.set_submodule(block, nn.Identity())
+    layers = dict(smaller.named_modules())
+    gone = removed_rows(groups, now)
+    for (name, output), rows in removed_rows(groups, wanted).items():
+        if rows != gone[name, output]:
+            _keep(layers[name], output, gone[name, output], rows)
+    for group in groups:
+        if group.unit is Unit.HEAD and group.root in layers:
+            layers[group.root].num_heads = len(wanted.kept[group.root])
+    return smaller
+
+
+def masked(model: nn.Module, groups: tuple[ChannelGroup, ...], wanted: Structure) -> nn.Module:
+    """A copy of the dense `model` in which all that is not `wanted` is zero, where made and where read."""
+    zeroed = copy.deepcopy(model)
+    layers = dict(zeroed.named_modules())
+    with torch.no_grad():
+        for (name, output), rows in removed_rows(groups, wanted).items():
+            for tensor, axis in slices(layers[name], output):
+                if not tensor.startswith("running_"):
+                    getattr(layers[name], tensor).index_fill_(axis, torch.tensor(sorted(rows), dtype=torch.long), 0.0)
+        for block in wanted.dropped:
+            for parameter in layers[block].parameters():
+                parameter.zero_()
+    return zeroed
+
+
+def _check(groups: tuple[ChannelGroup, ...], now: Structure, wanted: Structure) -> None:
+    missing = {group.root for group in groups} - (now.kept.keys() & wanted.kept.keys())
+    if missing:
+        raise StructureError(f"the structure does not say what is kept of {min(missing)}")
+    for group in groups:
+        root = group.root
+        if not wanted.kept[root]:
+            raise StructureError(f"{root}: nothing of it would be left")
+        if not set(wanted.kept[root]) <= set(now.kept[root]) <= set(range(group.channels)):
+            raise StructureError(f"{root}: a cut can only remove units")
+    if not all(within(block, wanted.dropped) for block in now.dropped):
+        raise StructureError("a cut cannot bring a dropped block back")
+
+
+def _keep(layer: nn.Module, output: bool, gone: set[int], unwanted: set[int]) -> None:
+    """Of the rows that the layer has (the dense ones that are not `gone`) keep those that are not `unwanted`."""
+    rows = (row for row in range(width(layer, output) + len(gone)) if row not in gone)
+    kept = torch.tensor([position for position, row in enumerate(rows) if row not in unwanted], dtype=torch.long)
+    for name, axis in slices(layer, output):
+        tensor = getattr(layer, name)
+        smaller = tensor.detach().index_select(axis, kept)
+        setattr(layer, name, nn.Parameter(smaller) if isinstance(tensor, nn.Parameter) else smaller)
+    set_width(layer, output, len(kept))
