@@ -47,7 +47,8 @@ class HeadAttention(nn.Module):
         is_causal: bool = False,
     ) -> tuple[Tensor, Tensor | None]:
         """As `nn.MultiheadAttention.forward`; `is_causal` is a hint there and here: the mask says what is hidden."""
-        del is_causal
+        if is_causal and attn_mask is None:
+            raise ValueError("is_causal is a hint about attn_mask, which is missing")
         alone = query.ndim == 2
         if alone:
             query, key, value = (each.unsqueeze(0) for each in (query, key, value))
@@ -88,19 +89,47 @@ class HeadAttention(nn.Module):
         return weights @ v, weights.mean(1) if average else weights
 
 
+class EncoderStack(nn.Module):
+    """The layers of an `nn.TransformerEncoder` one after the other, without its fused kernels.
+
+    Those read the attention of the first layer, which may have been dropped.
+    """
+
+    def __init__(self, source: nn.TransformerEncoder) -> None:
+        super().__init__()
+        self.layers, self.norm = source.layers, source.norm
+        self.train(source.training)
+
+    def forward(
+        self,
+        src: Tensor,
+        mask: Tensor | None = None,
+        src_key_padding_mask: Tensor | None = None,
+        is_causal: bool | None = None,
+    ) -> Tensor:
+        """As `nn.TransformerEncoder.forward`; `is_causal` is a hint, the mask says what is hidden."""
+        del is_causal
+        for layer in self.layers:
+            src = layer(src, src_mask=mask, src_key_padding_mask=src_key_padding_mask)
+        return src if self.norm is None else self.norm(src)
+
+
 def prepare(model: nn.Module) -> nn.Module:
-    """A copy of `model` with its `nn.MultiheadAttention` replaced by `HeadAttention`, which answers the same.
+    """A copy of `model` that answers the same, with attention whose heads and encoder layers can be removed.
 
     Attention with extra key or value rows stays as it is.
     """
     prepared = copy.deepcopy(model)
-    replaced = {m: HeadAttention(m) for m in prepared.modules() if _replaceable(m)}  # type: ignore[arg-type]
-    for module in list(prepared.modules()):
+    replaced: dict[nn.Module, nn.Module] = {}
+    for module in prepared.modules():
+        if type(module) is nn.MultiheadAttention and _has_only_inputs(module):
+            replaced[module] = HeadAttention(module)
+        elif type(module) is nn.TransformerEncoder:
+            replaced[module] = EncoderStack(module)
+    for module in [*prepared.modules(), *replaced.values()]:
         for name, child in list(module.named_children()):
             if child in replaced:
                 setattr(module, name, replaced[child])
-        if isinstance(module, nn.TransformerEncoder) and replaced:
-            module.use_nested_tensor = False  # its nested tensors are for the fused kernel
     return replaced.get(prepared, prepared)
 
 
@@ -121,13 +150,8 @@ def _head_group(name: str, attention: HeadAttention) -> ChannelGroup:
     return ChannelGroup(name, attention.num_heads, touches, Unit.HEAD)
 
 
-def _replaceable(module: nn.Module) -> bool:
-    return (
-        type(module) is nn.MultiheadAttention
-        and module.bias_k is None
-        and module.bias_v is None
-        and not module.add_zero_attn
-    )
+def _has_only_inputs(attention: nn.MultiheadAttention) -> bool:
+    return attention.bias_k is None and attention.bias_v is None and not attention.add_zero_attn
 
 
 def _linear(weight: Tensor, bias: Tensor | None) -> nn.Linear:

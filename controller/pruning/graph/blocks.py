@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from controller.pruning.graph.layers import Conv
-from controller.pruning.graph.structure import within
+from controller.pruning.graph.probe import unsound
+from controller.pruning.graph.structure import Structure, within
 
 _Calls = dict[str, list[tuple[torch.Tensor, torch.Tensor]]]
 
@@ -24,7 +25,8 @@ def find_blocks(model: nn.Module, probes: torch.Tensor) -> tuple[str, ...]:
     """
     zeroed = copy.deepcopy(model).eval()
     layers = dict(zeroed.named_modules())
-    candidates = [name for name in layers if _candidate(zeroed, name)]
+    uses = Counter(id(each) for _, each in model.named_parameters(remove_duplicate=False))
+    candidates = [name for name in layers if name and _candidate(model.get_submodule(name), uses)]
     found: list[str] = []
     for name, calls in _calls(model, candidates, probes).items():
         for parameter in layers[name].parameters():
@@ -35,18 +37,14 @@ def find_blocks(model: nn.Module, probes: torch.Tensor) -> tuple[str, ...]:
         for key, parameter in layers[name].named_parameters():
             parameter.copy_(restored[key])
     smallest = [name for name in found if not any(other != name and within(other, (name,)) for other in found)]
-    return tuple(sorted(smallest[1:] if _is_all(model, smallest) else smallest))
+    offered = tuple(sorted(smallest[1:] if _is_all(model, smallest) else smallest))
+    return offered if _droppable(model, probes, offered) else _droppable_together(model, probes, offered)
 
 
-def _candidate(model: nn.Module, name: str) -> bool:
+def _candidate(module: nn.Module, uses: Counter[int]) -> bool:
     """True for a part with layers of its own whose parameters are nobody else's."""
-    module = model.get_submodule(name)
-    if not name or not any(isinstance(part, (Conv, nn.Linear)) for part in module.modules()):
-        return False
-    if isinstance(module, (Conv, nn.Linear)):
-        return False
-    uses = Counter(id(each) for _, each in model.named_parameters(remove_duplicate=False))
-    return all(uses[id(parameter)] == 1 for parameter in module.parameters())
+    layers = [part for part in module.modules() if isinstance(part, (Conv, nn.Linear))]
+    return module not in layers and bool(layers) and all(uses[id(each)] == 1 for each in module.parameters())
 
 
 def _calls(model: nn.Module, names: list[str], probes: torch.Tensor) -> _Calls:
@@ -76,6 +74,18 @@ def _calls(model: nn.Module, names: list[str], probes: torch.Tensor) -> _Calls:
 def _hands_through(zeroed: nn.Module, read: torch.Tensor) -> bool:
     made = zeroed(read.clone())
     return isinstance(made, torch.Tensor) and bool(read.abs().max() > 0) and torch.equal(made, read)
+
+
+def _droppable_together(model: nn.Module, probes: torch.Tensor, blocks: tuple[str, ...]) -> tuple[str, ...]:
+    taken: tuple[str, ...] = ()
+    for block in blocks:
+        if _droppable(model, probes, (*taken, block)):
+            taken = (*taken, block)
+    return taken
+
+
+def _droppable(model: nn.Module, probes: torch.Tensor, blocks: tuple[str, ...]) -> bool:
+    return unsound(model, probes, (), Structure({}, blocks)) is None
 
 
 def _is_all(model: nn.Module, blocks: list[str]) -> bool:

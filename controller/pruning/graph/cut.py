@@ -7,8 +7,15 @@ import copy
 import torch
 from torch import nn
 
-from controller.pruning.graph.layers import set_width, slices, width
+from controller.pruning.graph.layers import depthwise, set_width, slices, width
 from controller.pruning.graph.structure import ChannelGroup, Structure, StructureError, Unit, removed_rows, within
+
+
+class Dropped(nn.Identity):
+    """In place of a residual block: hands its first input through, whatever else the block was given."""
+
+    def forward(self, input: torch.Tensor, *_: object, **__: object) -> torch.Tensor:  # noqa: A002 - torch's own name
+        return input
 
 
 def cut(model: nn.Module, groups: tuple[ChannelGroup, ...], now: Structure, wanted: Structure) -> nn.Module:
@@ -18,12 +25,14 @@ def cut(model: nn.Module, groups: tuple[ChannelGroup, ...], now: Structure, want
     smaller.requires_grad_(True)
     for block in wanted.dropped:
         if not within(block, now.dropped):
-            smaller.set_submodule(block, nn.Identity())
+            smaller.set_submodule(block, Dropped())
     layers = dict(smaller.named_modules())
-    gone = removed_rows(groups, now)
-    for (name, output), rows in removed_rows(groups, wanted).items():
+    gone, unwanted = removed_rows(groups, now), removed_rows(groups, wanted)
+    for (name, output), rows in unwanted.items():
         if rows != gone[name, output]:
-            _keep(layers[name], output, gone[name, output], rows)
+            # A grouped convolution may be down to one slot and look depthwise; but that never has a side that reads.
+            whole_groups = depthwise(layers[name]) and (name, False) not in unwanted
+            _keep(layers[name], output, gone[name, output], rows, whole_groups)
     for group in groups:
         if group.unit is Unit.HEAD and group.root in layers:
             layers[group.root].num_heads = len(wanted.kept[group.root])
@@ -59,7 +68,7 @@ def _check(groups: tuple[ChannelGroup, ...], now: Structure, wanted: Structure) 
         raise StructureError("a cut cannot bring a dropped block back")
 
 
-def _keep(layer: nn.Module, output: bool, gone: set[int], unwanted: set[int]) -> None:
+def _keep(layer: nn.Module, output: bool, gone: set[int], unwanted: set[int], whole_groups: bool) -> None:
     """Of the rows that the layer has (the dense ones that are not `gone`) keep those that are not `unwanted`."""
     rows = (row for row in range(width(layer, output) + len(gone)) if row not in gone)
     kept = torch.tensor([position for position, row in enumerate(rows) if row not in unwanted], dtype=torch.long)
@@ -67,4 +76,4 @@ def _keep(layer: nn.Module, output: bool, gone: set[int], unwanted: set[int]) ->
         tensor = getattr(layer, name)
         smaller = tensor.detach().index_select(axis, kept)
         setattr(layer, name, nn.Parameter(smaller) if isinstance(tensor, nn.Parameter) else smaller)
-    set_width(layer, output, len(kept))
+    set_width(layer, output, len(kept), whole_groups)

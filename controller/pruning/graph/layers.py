@@ -42,10 +42,13 @@ def width(layer: nn.Module, output: bool) -> int:
     return int(layer.num_parameters if isinstance(layer, nn.PReLU) else layer.num_features)  # type: ignore[arg-type]
 
 
-def set_width(layer: nn.Module, output: bool, channels: int) -> None:
-    """Tell the layer that it now has `channels` rows along that axis."""
+def set_width(layer: nn.Module, output: bool, channels: int, whole_groups: bool) -> None:
+    """Tell the layer that it now has `channels` rows along that axis.
+
+    `whole_groups`: a convolution lost them with their groups, as a depthwise one does, not slots of every group.
+    """
     if isinstance(layer, Conv):
-        _set_conv_width(layer, output, channels)
+        _set_conv_width(layer, output, channels, whole_groups)
     elif isinstance(layer, nn.Linear):
         setattr(layer, "out_features" if output else "in_features", channels)
     elif isinstance(layer, nn.GroupNorm):
@@ -55,8 +58,8 @@ def set_width(layer: nn.Module, output: bool, channels: int) -> None:
         setattr(layer, "num_parameters" if isinstance(layer, nn.PReLU) else "num_features", channels)
 
 
-def _set_conv_width(layer: Conv, output: bool, channels: int) -> None:
-    if depthwise(layer):
+def _set_conv_width(layer: Conv, output: bool, channels: int, whole_groups: bool) -> None:
+    if whole_groups:
         layer.groups = layer.in_channels = channels * layer.groups // layer.out_channels
         layer.out_channels = channels
     elif output:

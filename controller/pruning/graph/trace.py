@@ -8,35 +8,22 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import torch
 import torch_pruning as tp
 from torch import nn
 
-from controller.pruning.graph.attention import HeadAttention
 from controller.pruning.graph.layers import CUT_LAYERS, Conv
+from controller.pruning.graph.opaque import close, tensors
 from controller.pruning.graph.structure import StructureError
 
 Place = tuple[int, int]
 """One row of one side of one node: the side's number, and the row."""
 
 REACHES_OUTPUT = "reaches the model's output"
-# What mixes all channels, or holds them several times over. Nothing is followed through these.
-_OPAQUE = (
-    nn.RNNBase,
-    nn.RNNCellBase,
-    nn.MultiheadAttention,
-    HeadAttention,
-    nn.LayerNorm,
-    nn.RMSNorm,
-    nn.Embedding,
-    nn.EmbeddingBag,
-    nn.Bilinear,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +43,6 @@ class Dependencies:
     blocked: dict[Place, str] = field(default_factory=dict)
 
 
-class _Opaque(torch.autograd.Function):
-    """One node in the autograd graph for a whole module, which bears the reason to stop there."""
-
-    @staticmethod
-    def forward(ctx: Any, reason: str, made: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
-        ctx.reason = reason
-        return made.clone()
-
-    @staticmethod
-    def backward(ctx: Any, *_: torch.Tensor) -> Any:
-        raise NotImplementedError("the traced graph is read, never run backwards")
-
-
 class _Traced(nn.Module):
     """The model between an entry and an exit that can be told apart in its graph."""
 
@@ -79,7 +53,7 @@ class _Traced(nn.Module):
         self.model = model
 
     def forward(self, batch: torch.Tensor) -> list[torch.Tensor]:
-        return [made * 1 for made in _tensors(self.model(self.entry(batch)))]
+        return [made * 1 for made in tensors(self.model(self.entry(batch)))]
 
 
 def dependencies(model: nn.Module, sample: torch.Tensor) -> Dependencies:
@@ -87,17 +61,17 @@ def dependencies(model: nn.Module, sample: torch.Tensor) -> Dependencies:
     traced = copy.deepcopy(model).eval().requires_grad_(True)
     names = {module: name for name, module in traced.named_modules()}
     for module, name in names.items():
-        if isinstance(module, _OPAQUE):
-            reason = f"runs through {type(module).__name__} '{name}'"
-            module.forward = partial(_opaque_forward, module.forward, reason)  # type: ignore[method-assign]
-    return _Walk(_graph(_Traced(traced, sample), sample), names).follow()
+        close(module, name)
+    return _Walk(*_graph(_Traced(traced, sample), sample), names).follow()
 
 
-def _graph(model: nn.Module, sample: torch.Tensor) -> Any:
+def _graph(model: nn.Module, sample: torch.Tensor) -> tuple[Any, Mapping[Any, str]]:
+    """The graph, and the nodes through which the library cannot map rows, each with the reason."""
+    graph = tp.DependencyGraph()
     try:
         with torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return tp.DependencyGraph().build_dependency(
+            graph.build_dependency(
                 model,
                 example_inputs=sample,
                 forward_fn=lambda module, batch: module(batch),
@@ -109,18 +83,35 @@ def _graph(model: nn.Module, sample: torch.Tensor) -> Any:
                 verbose=False,
             )
     except Exception as error:  # the tracer runs the operator's code and raises anything
+        if hasattr(graph, "module2node"):  # traced: only a step's mapping of rows failed
+            return graph, _map_each(graph)
         reason, shape = str(error).splitlines()[:1], list(sample.shape)
         raise StructureError(
             f"the model cannot be traced for pruning with an input of {shape}: "
             f"{type(error).__name__}: {''.join(reason)}"
         ) from error
+    return graph, {}
+
+
+def _map_each(graph: Any) -> dict[Any, str]:
+    """Let the library map rows for one node at a time, so that it fails only where it must."""
+    failed = {}
+    for module, node in graph.module2node.items():
+        alone = copy.copy(graph)
+        alone.module2node = {module: node}
+        try:
+            tp.dependency.shape_infer.init_shape_information(alone)
+            tp.dependency.index_mapping.update_index_mapping(alone)
+        except Exception as error:  # it was not made for this step
+            failed[node] = f"runs through a {node.type.name.lower()} that torch-pruning cannot follow: {error}"
+    return failed
 
 
 class _Walk:
     """Follows every row of every layer along the graph's edges, each once."""
 
-    def __init__(self, graph: Any, names: Mapping[nn.Module, str]) -> None:
-        self._graph, self._names = graph, names
+    def __init__(self, graph: Any, failed: Mapping[Any, str], names: Mapping[nn.Module, str]) -> None:
+        self._graph, self._failed, self._names = graph, failed, names
         self._numbers: dict[tuple[Any, Any], int] = {}
         self._seen: dict[int, set[int]] = {}
         self._found = Dependencies()
@@ -159,6 +150,9 @@ class _Walk:
             reason = f"runs through a step that torch-pruning cannot follow ({type(error).__name__}: {error})"
             self._found.blocked.update(((here, row), reason) for row in rows)
             return
+        if (stop := self._stop(edge.target)) is not None:
+            self._found.blocked.update(((here, source), stop) for source, _ in pairs)
+            return
         self._found.links.extend(((here, source), (there, target)) for source, target in pairs)
         fresh = self._fresh(there, (target for _, target in pairs))
         if fresh:
@@ -188,7 +182,7 @@ class _Walk:
 
     def _stop(self, node: Any) -> str | None:
         """Why nothing may be removed that reaches this node."""
-        layer, reason = node.module, getattr(node.grad_fn, "reason", None)
+        layer, reason = node.module, self._failed.get(node) or getattr(node.grad_fn, "reason", None)
         if isinstance(reason, str):
             return reason
         if node.type == tp.ops.OPTYPE.OUTPUT:
@@ -209,24 +203,3 @@ class _Walk:
         name = str(self._graph._param_to_name[parameter]).removeprefix("model.")
         owner = next(module for module in self._names if any(own is parameter for own in module._parameters.values()))
         return f"runs through the parameter '{name}' of {type(owner).__name__}"
-
-
-def _opaque_forward(forward: Callable[..., Any], reason: str, *args: Any, **kwargs: Any) -> Any:
-    with torch.no_grad():
-        made = forward(*args, **kwargs)
-    read = [*_tensors(args), *_tensors(kwargs)]
-    return _each(made, lambda tensor: _Opaque.apply(reason, tensor, *read))  # type: ignore[no-untyped-call]
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict | tuple | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from _tensors(each)
-
-
-def _each(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
-    if isinstance(value, torch.Tensor):
-        return change(value)
-    return tuple(_each(each, change) for each in value) if isinstance(value, tuple | list) else value
