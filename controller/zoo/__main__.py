@@ -1,5 +1,6 @@
-"""`python -m controller.zoo CACHE FOLDER`: train the wearable model, or take it from the cache, and write into FOLDER
-its spec `model.yaml` and `replay.npy`, recorded windows for the demo's devices. Progress goes to stdout, a line each.
+"""`python -m controller.zoo CACHE FOLDER [wearable | residual | mobile]`: train a model, or take it from the cache, and
+write into FOLDER its spec `model.yaml` and `replay.npy`, recorded inputs for devices that have no sensor. Progress goes
+to stdout, a line each.
 """
 
 from __future__ import annotations
@@ -7,17 +8,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from controller.zoo import wearable
+from controller.zoo.reference import NAMES, find_reference
 
 
-def main() -> int:
-    cache, folder = Path(sys.argv[1]), Path(sys.argv[2])
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = wearable.train(cache, lambda line: print(line, flush=True))
-    wearable.write_spec(folder, weights)
-    wearable.write_replay(folder / "replay.npy")
+def main(arguments: list[str]) -> int:
+    if len(arguments) not in (2, 3) or arguments[2:] not in ([], *([name] for name in NAMES)):
+        print(__doc__, file=sys.stderr)
+        return 2
+    cache, folder = map(Path, arguments[:2])
+    reference = find_reference(*(arguments[2:] or NAMES[:1]))
+    reference.write_spec(folder, reference.train(cache, lambda line: print(line, flush=True)))
+    reference.write_replay(folder / "replay.npy")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.pruning.model.data import Data, Floats, Split
+from controller.zoo.missing import MissingDataError
 from controller.zoo.pickled import read_object_array
 
 WINDOW_SAMPLES = 128
@@ -26,32 +28,11 @@ _JUDGE_STRIDE = 64
 _INSTALL = "pip install --no-deps seglearn"
 
 
-Floats = NDArray[np.float32]
-
-
-class MissingDataError(ValueError):
-    """The data package is not installed."""
-
-
-class Split(NamedTuple):
-    """`inputs` `[n, 6, 128]`, `labels` `[n]` in 0..6."""
-
-    inputs: Floats
-    labels: NDArray[np.int64]
-
-
-class Watch(NamedTuple):
-    """Windows of three sets of people: to train on, to choose by, and to be judged on."""
-
-    train: Split
-    select: Split
-    gate: Split
-
-
-def load_watch() -> Watch:
+def load_watch() -> Data:
     """Windows `[n, 6, 128]`, standardised by channel with the training subjects' statistics; labels 0..6.
 
-    Raises `MissingDataError` where the data package is not installed.
+    Three sets of people: to train on, to choose by, and to be judged on. Raises `MissingDataError` where the data
+    package is not installed.
     """
     raw = read_object_array(_path())
     series = [np.asarray(each, dtype=np.float32).T for each in raw["X"]]
@@ -61,7 +42,7 @@ def load_watch() -> Watch:
     def split(subjects: tuple[int, ...], stride: int) -> Split:
         return _windows(standard, raw["y"], raw["subject"], subjects, stride)
 
-    return Watch(
+    return Data(
         train=split(TRAIN_SUBJECTS, _TRAIN_STRIDE),
         select=split(SELECT_SUBJECTS, _JUDGE_STRIDE),
         gate=split(GATE_SUBJECTS, _JUDGE_STRIDE),
