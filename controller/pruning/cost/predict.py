@@ -12,12 +12,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from controller.core.types import Caps, Constraint
+from controller.pruning.cost.line import Line, through
+from controller.pruning.cost.price import Price
 from controller.pruning.cost.work import Work
 
 # Peak RAM of onnxruntime on x86 per byte of weights and of live activations: fitted on seven networks, -1 to +11 %.
 _RAM_PER_WEIGHT, _RAM_PER_ACTIVATION = 3.44, 2.5
 # A byte moved costs about as much as this many multiply-accumulates, in small networks that stay in the cache.
 _MACS_PER_BYTE = 4.0
+# RAM by precision: bytes per byte of weights, per byte of live activations, and of any model.
+_RAM = {"fp32": (5.0, 2.5, 600e3), "int8": (5.0, 2.5, 600e3)}
+_RAM_MARGIN = 1.05  # over a line through measured points: the runtime's arena grows in steps
+_SIZE_START = 3e3  # of an artifact beside its weights
+_P95_OVER_P50 = 1.15
 # How much of a cost grows with the work, the rest is fixed: for what lies beyond the measured points.
 _GROWING_SHARE = {Constraint.RAM_MODEL: 0.9, Constraint.STORAGE: 0.97, Constraint.DEADLINE: 0.7}
 
@@ -55,6 +62,75 @@ def binding(costs: Costs, caps: Caps) -> tuple[Constraint, float]:
         return Constraint.NONE, 0.0
     which = max(shares, key=lambda each: shares[each])
     return which, shares[which]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """A structure's price with what its artifact was measured to cost."""
+
+    price: Price
+    costs: Costs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budgets:
+    """Caps in the terms of a price: infinite where there is no cap, below zero where nothing fits.
+
+    RAM: `ram_per_weight * weights_bytes + ram_per_live * live_bytes[row] <= ram_bytes` for every row.
+    """
+
+    latency_s: float
+    weights_bytes: float
+    ram_bytes: float
+    ram_per_weight: float
+    ram_per_live: float
+
+    def hold(self, price: Price) -> bool:
+        ram = self.ram_per_weight * price.weights_bytes + self.ram_per_live * price.peak_bytes
+        return price.latency_s <= self.latency_s and price.weights_bytes <= self.weights_bytes and ram <= self.ram_bytes
+
+
+class Predictor:
+    """Prices to costs and caps to budgets, for one model in one precision; every measured artifact corrects it.
+
+    What fits the budgets has predicted costs within the caps, as every cost is a rising line in one term.
+    """
+
+    def __init__(self, points: Sequence[Known], precision: str = "fp32") -> None:
+        self._per_weight, self._per_live, start = _RAM[precision]
+        ram = [(self._ram_term(each.price), each.costs.ram_bytes * _RAM_MARGIN) for each in points]
+        size = [(each.price.weights_bytes, each.costs.storage_bytes) for each in points]
+        time = [(each.price.latency_s, each.costs.latency_s) for each in points]
+        self._ram = through(ram, _GROWING_SHARE[Constraint.RAM_MODEL], Line(((0.0, start),), 1.0))
+        self._size = through(size, _GROWING_SHARE[Constraint.STORAGE], Line(((0.0, _SIZE_START),), 1.0))
+        self._time = through(time, _GROWING_SHARE[Constraint.DEADLINE], Line(((0.0, 0.0),), _P95_OVER_P50))
+
+    def costs(self, price: Price) -> Costs:
+        return Costs(
+            ram_bytes=max(0.0, self._ram.at(self._ram_term(price))),
+            storage_bytes=max(0.0, self._size.at(price.weights_bytes)),
+            latency_s=max(0.0, self._time.at(price.latency_s)),
+        )
+
+    def budgets(self, caps: Caps) -> Budgets:
+        """The largest terms that keep within `caps`."""
+        return Budgets(
+            latency_s=_largest(self._time, caps.latency_s),
+            weights_bytes=_largest(self._size, caps.storage_bytes),
+            ram_bytes=_largest(self._ram, caps.ram_bytes),
+            ram_per_weight=self._per_weight,
+            ram_per_live=self._per_live,
+        )
+
+    def _ram_term(self, price: Price) -> float:
+        return self._per_weight * price.weights_bytes + self._per_live * price.peak_bytes
+
+
+def _largest(line: Line, cap: float | None) -> float:
+    if cap is None:
+        return float("inf")
+    term = line.inverse(cap)
+    return term - abs(term) * 1e-9  # sums in another order differ by less
 
 
 def predict(points: Sequence[Point], work: Work) -> Costs:

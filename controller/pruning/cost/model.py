@@ -1,0 +1,235 @@
+"""What any structure of a model costs, before it exists: latency from kernel times, weights, live activations.
+
+Everything is a function of the group widths. The model is traced once, and once more per group with one unit removed;
+kernels are measured on a grid of their sizes. After that a structure is priced without touching the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import gcd
+
+import numpy as np
+import torch
+from torch import nn
+
+from controller.pruning.cost.fuse import fuse
+from controller.pruning.cost.memory import ALIGN_BYTES, liveness
+from controller.pruning.cost.price import Change, Marginals, Price
+from controller.pruning.cost.sizes import Floats, Lines, Size, dims_at
+from controller.pruning.cost.surface import BLOCK, Family, Surface, needed, surface
+from controller.pruning.cost.tables import Tables
+from controller.pruning.cost.trace import Step, Trace, TraceError, drop, trace
+from controller.pruning.graph.cut import cut
+from controller.pruning.graph.structure import ChannelGroup, Structure, full
+
+_CHANNEL_AXES = {"conv": (0, 1), "gemm": (1, 2), "pool": (0,), "resize": (0,), "matmul": (2, 3)}
+_QUANTISED = frozenset(("conv", "gemm"))  # kinds whose weights int8 stores in a byte
+_FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Timed:
+    """`drivers` are the sizes that the surface is a function of."""
+
+    surface: Surface
+    drivers: tuple[Size, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plan:
+    """What runs when certain blocks are dropped.
+
+    `dims` are the lines of the sizes, `weights` and `buffers` (bytes an element, elements), `live` `[rows, buffers]`.
+    """
+
+    dims: Floats
+    timed: tuple[_Timed, ...]
+    weights: tuple[tuple[int, Size], ...]
+    buffers: tuple[tuple[int, Size], ...]
+    live: Floats
+
+    def moved_by(self, group: int) -> tuple[_Plan, Floats]:
+        """The part of the plan that depends on the width of `group`, and the buffers' columns of `live` it has."""
+        moved = self.dims[:, 1 + group] != 0
+
+        def moves(*sizes: Size) -> bool:
+            return any(moved[line] for size in sizes for line in size.lines)
+
+        timed = tuple(each for each in self.timed if moves(*each.drivers))
+        weights = tuple(each for each in self.weights if moves(each[1]))
+        columns = [column for column, each in enumerate(self.buffers) if moves(each[1])]
+        part = replace(self, timed=timed, weights=weights, buffers=tuple(self.buffers[each] for each in columns))
+        return part, self.live[:, columns]
+
+    def seconds(self, dims: Floats) -> Floats:
+        """`[n]` for `dims` `[lines, n]`."""
+        total = np.zeros(dims.shape[1])
+        for each in self.timed:
+            total += each.surface.seconds([size.at(dims) for size in each.drivers])
+        return total
+
+    def weights_bytes(self, dims: Floats) -> Floats:
+        return sum((bytes_ * size.at(dims) for bytes_, size in self.weights), np.zeros(dims.shape[1]))
+
+    def buffer_bytes(self, dims: Floats) -> Floats:
+        """`[n, buffers]`"""
+        raw = np.array([bytes_ * size.at(dims) for bytes_, size in self.buffers]).reshape(-1, dims.shape[1])
+        return np.asarray((np.ceil(raw / ALIGN_BYTES) * ALIGN_BYTES).T)
+
+
+@dataclass(eq=False)
+class CostModel:
+    """Prices of the structures of one model in one precision. Widths are in units of the groups `roots`."""
+
+    roots: tuple[str, ...]
+    blocks: tuple[str, ...]
+    precision: str
+    start_s: float  # of a run, whatever runs
+    _lines: Lines
+    _traces: tuple[Trace, ...]  # the dense one, then one per root with a unit less
+    _tables: Tables
+    _plans: dict[frozenset[str], _Plan] = field(default_factory=dict)
+    _surfaces: dict[Family, Surface] = field(default_factory=dict)
+
+    def price(self, widths: Mapping[str, int], dropped: Collection[str] = ()) -> Price:
+        plan = self._plan(dropped)
+        dims = dims_at(plan.dims, self._columns(widths))
+        live = plan.live @ plan.buffer_bytes(dims)[0]
+        return Price(self.start_s + float(plan.seconds(dims)[0]), float(plan.weights_bytes(dims)[0]), live)
+
+    def marginals(
+        self, widths: Mapping[str, int], dropped: Collection[str], options: Mapping[str, Sequence[int]]
+    ) -> Marginals:
+        """The change of `price(widths, dropped)` for each width in `options[root]`, one group at a time."""
+        plan, now = self._plan(dropped), self._columns(widths)
+        return {root: self._change(plan, now, root, widths_of) for root, widths_of in options.items()}
+
+    def _change(self, plan: _Plan, now: Floats, root: str, options: Sequence[int]) -> Change:
+        group = self.roots.index(root)
+        part, live = plan.moved_by(group)
+        widths = np.repeat(now, len(options) + 1, axis=1)  # the first column is what it is now
+        widths[group, 1:] = options
+        dims = dims_at(plan.dims, widths)
+        seconds, weights, buffers = part.seconds(dims), part.weights_bytes(dims), part.buffer_bytes(dims)
+        return Change(seconds[1:] - seconds[0], weights[1:] - weights[0], (buffers[1:] - buffers[0]) @ live.T)
+
+    def _columns(self, widths: Mapping[str, int]) -> Floats:
+        return np.array([[widths[root]] for root in self.roots], dtype=np.float64).reshape(-1, 1)
+
+    def _plan(self, dropped: Collection[str]) -> _Plan:
+        key = frozenset(dropped)
+        if key not in self._plans:
+            self._plans[key] = self._make_plan(key)
+        return self._plans[key]
+
+    def _make_plan(self, dropped: frozenset[str]) -> _Plan:
+        traces = [fuse(drop(each, dropped), self.precision) for each in self._traces]
+        dense, narrower = traces[0], traces[1:]
+        at_once = list(zip(*(each.steps for each in traces), strict=True))
+        families = [self._family(steps[0], steps[1:]) for steps in at_once if steps[0].work is not None]
+        self._tables.seconds([kernel for family, _ in families for kernel in needed(family)])
+        timed = tuple(_Timed(self._surface(family), drivers) for family, drivers in families)
+        weights = [each for steps in at_once for each in self._weights(steps[0], steps[1:])]
+        held = liveness(dense, len(self._traces[0].steps))
+        buffers = [self._lines.size(dense.shapes[at], [each.shapes[at] for each in narrower]) for at in held.tensors]
+        widths_bytes = [self._element_bytes(tensor, dense) for tensor in held.tensors]
+        pairs = tuple(zip(widths_bytes, buffers, strict=True))
+        return _Plan(self._lines.table(), timed, tuple(weights), pairs, held.live)
+
+    def _family(self, step: Step, narrower: Sequence[Step]) -> tuple[Family, tuple[Size, ...]]:
+        assert step.work is not None
+        works = [each.work for each in narrower if each.work is not None]
+        axes = [
+            self._lines.size(axis, [work.axes[number] for work in works]) for number, axis in enumerate(step.work.axes)
+        ]
+        lines = list(dict.fromkeys(size.lines for size in axes if size.lines))
+        dense = dims_at(self._lines.table(), np.array(self._lines.widths, dtype=np.float64)[:, np.newaxis])
+        drivers = tuple(Size(1, each) for each in lines)
+        number = {each: at for at, each in enumerate(lines)}
+        channels = [axes[axis] for axis in _CHANNEL_AXES.get(step.work.kind, ())]
+        family = Family(
+            step.work.kind,
+            step.work.fixed,
+            tuple(each for each in step.work.fused if each != "norm"),
+            self.precision,
+            tuple(size.factor for size in axes),
+            tuple(number.get(size.lines, -1) for size in axes),
+            tuple(int(driver.at(dense)[0]) for driver in drivers),
+            tuple(_block([size.factor for size in channels if size.lines == each]) for each in lines),
+        )
+        return family, drivers
+
+    def _surface(self, family: Family) -> Surface:
+        if family not in self._surfaces:
+            self._surfaces[family] = surface(family, self._tables)
+        return self._surfaces[family]
+
+    def _weights(self, step: Step, narrower: Sequence[Step]) -> list[tuple[int, Size]]:
+        kind = "" if step.work is None else step.work.kind
+        sizes = [
+            self._lines.size(shape, [each.weights[number] for each in narrower])
+            for number, shape in enumerate(step.weights)
+        ]
+        small = self.precision == "int8" and kind in _QUANTISED
+        matrices = [small and len(shape) > 1 for shape in step.weights]
+        return [(1 if matrix else _FLOAT_BYTES, size) for matrix, size in zip(matrices, sizes, strict=True)]
+
+    def _element_bytes(self, tensor: int, dense: Trace) -> int:
+        return 1 if self.precision == "int8" and tensor not in (dense.input, dense.output) else _FLOAT_BYTES
+
+
+def _block(factors: Sequence[int]) -> int:
+    """How many units of a driver make a block of channels; 1 where no axis of channels follows it."""
+    return BLOCK // gcd(BLOCK, *factors) if factors else 1
+
+
+def describe_costs(
+    model: nn.Module,
+    sample: torch.Tensor,
+    groups: tuple[ChannelGroup, ...],
+    blocks: Collection[str],
+    precision: str,
+    tables: Tables,
+) -> CostModel:
+    """The costs of `model`'s structures; `sample` is one batch of 1. Measures what `tables` do not know yet.
+
+    Raises `TraceError` where the operators that run depend on the widths, `TableError` where a kernel does not run.
+    """
+    dense = full(groups)
+    narrower = [cut(model, groups, dense, _less(dense, group.root)) for group in groups]
+    return from_models(model, narrower, sample, groups, tuple(blocks), precision, tables)
+
+
+def _less(structure: Structure, root: str) -> Structure:
+    return replace(structure, kept={**structure.kept, root: structure.kept[root][:-1]})
+
+
+def from_models(
+    model: nn.Module,
+    narrower: Sequence[nn.Module],
+    sample: torch.Tensor,
+    groups: Sequence[ChannelGroup],
+    blocks: tuple[str, ...],
+    precision: str,
+    tables: Tables,
+) -> CostModel:
+    """As `describe_costs`, from `model` and per group a copy of it that lacks one unit."""
+    traces = tuple(trace(each, sample, blocks) for each in (model, *narrower))
+    for group, other in zip(groups, traces[1:], strict=True):
+        if _skeleton(other) != _skeleton(traces[0]):
+            raise TraceError(f"{group.root}: the operators that run depend on its width")
+    lines = Lines(tuple(group.channels for group in groups))
+    roots, start = tuple(group.root for group in groups), tables.start_seconds()
+    costs = CostModel(roots, blocks, precision, start, lines, traces, tables)
+    costs.price({group.root: group.channels for group in groups})
+    return costs
+
+
+def _skeleton(traced: Trace) -> list[object]:
+    """All of a trace but the sizes."""
+    return [
+        (step.name, step.inputs, step.output, step.work and (step.work.kind, step.work.fixed, len(step.work.axes)))
+        for step in traced.steps
+    ]
