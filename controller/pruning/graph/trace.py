@@ -16,6 +16,7 @@ import torch
 import torch_pruning as tp
 from torch import nn
 
+from controller.pruning.graph.concat import Concats
 from controller.pruning.graph.layers import CUT_LAYERS, Conv
 from controller.pruning.graph.opaque import close, tensors
 from controller.pruning.graph.structure import StructureError
@@ -67,9 +68,9 @@ def dependencies(model: nn.Module, sample: torch.Tensor) -> Dependencies:
 
 def _graph(model: nn.Module, sample: torch.Tensor) -> tuple[Any, Mapping[Any, str]]:
     """The graph, and the nodes through which the library cannot map rows, each with the reason."""
-    graph = tp.DependencyGraph()
+    graph, concats, failed = tp.DependencyGraph(), Concats(), dict[Any, str]()
     try:
-        with torch.enable_grad(), warnings.catch_warnings():
+        with torch.enable_grad(), warnings.catch_warnings(), concats:
             warnings.simplefilter("ignore")
             graph.build_dependency(
                 model,
@@ -83,14 +84,15 @@ def _graph(model: nn.Module, sample: torch.Tensor) -> tuple[Any, Mapping[Any, st
                 verbose=False,
             )
     except Exception as error:  # the tracer runs the operator's code and raises anything
-        if hasattr(graph, "module2node"):  # traced: only a step's mapping of rows failed
-            return graph, _map_each(graph)
-        reason, shape = str(error).splitlines()[:1], list(sample.shape)
-        raise StructureError(
-            f"the model cannot be traced for pruning with an input of {shape}: "
-            f"{type(error).__name__}: {''.join(reason)}"
-        ) from error
-    return graph, {}
+        if not hasattr(graph, "module2node"):
+            reason, shape = str(error).splitlines()[:1], list(sample.shape)
+            raise StructureError(
+                f"the model cannot be traced for pruning with an input of {shape}: "
+                f"{type(error).__name__}: {''.join(reason)}"
+            ) from error
+        failed = _map_each(graph)  # traced: only a step's mapping of rows failed
+    concats.correct(graph)
+    return graph, failed
 
 
 def _map_each(graph: Any) -> dict[Any, str]:
