@@ -14,8 +14,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from controller.pruning.artifact.export import ExportError, check_parity, export_onnx, run_artifact, write_artifact
+from controller.pruning.artifact.export import ExportError, export_onnx, run_artifact, write_artifact
 from controller.pruning.artifact.measure import Measured, measure
+from controller.pruning.artifact.parity import check_parity
 from controller.pruning.cost.predict import Costs, Point
 from controller.pruning.cost.work import WorkModel, describe_work
 from controller.pruning.graph.groups import find_groups
@@ -109,7 +110,7 @@ class Bench:
 
     def judge(self, module: nn.Module, built: Built) -> tuple[float, Accuracy | None]:
         """Parity with `module` (raises `ExportError`), and the artifact's accuracy where the gate has labels."""
-        parity = check_parity(module, built.artifact, self.inputs(PARITY_SAMPLES))
+        parity = check_parity(module, built.artifact, self.inputs(PARITY_SAMPLES)).worst
         gate = None if self.model.data is None else self.model.data.gate
         if gate is None or gate.labels is None:
             return parity, None

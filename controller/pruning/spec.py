@@ -42,7 +42,8 @@ class Recovery:
 class ModelSpec:
     """One model, as its owner declares it. Either `input_shape` (a batch of 1 first) or `input_example` is set.
 
-    Without `data` nothing is recovered but left as pruned, and accuracy stays unverified.
+    Without `data` nothing is recovered but left as pruned, and accuracy stays unverified. `accuracy_floor` and
+    `accuracy_margin`, how much worse than the dense model a variant may be, are shares.
     """
 
     name: str
@@ -53,6 +54,7 @@ class ModelSpec:
     input_example: Path | None
     data: FunctionRef | None
     accuracy_floor: float | None
+    accuracy_margin: float | None
     recovery: Recovery
     seed: int
 
@@ -79,6 +81,7 @@ def parse_spec(text: str, path: Path) -> ModelSpec:
         return _function(value, folder)
 
     shape, example = _input(top.need("input", top.section("input")), folder)
+    floor, margin = _accuracy(top.section("accuracy"))
     spec = ModelSpec(
         name=top.need("name", top.take("name", _name)),
         version=top.need("version", top.take("version", _version_text)),
@@ -87,7 +90,8 @@ def parse_spec(text: str, path: Path) -> ModelSpec:
         input_shape=shape,
         input_example=example,
         data=top.take("data", reference),
-        accuracy_floor=_accuracy(top.section("accuracy")),
+        accuracy_floor=floor,
+        accuracy_margin=margin,
         recovery=_recovery(top.section("recover")),
         seed=top.take("seed", _count) or 0,
     )
@@ -149,14 +153,20 @@ def _shape(value: Any) -> tuple[int, ...]:
     return sizes
 
 
-def _accuracy(section: Section | None) -> float | None:
+def _accuracy(section: Section | None) -> tuple[float | None, float | None]:
+    """Floor and margin."""
     if section is None:
-        return None
-    floor = section.quantity("floor", Unit.SHARE)
+        return None, None
+    floor, margin = _share(section, "floor"), _share(section, "margin")
     section.done()
-    if floor is not None and floor > 1:
-        raise section.error(f"floor {floor:g}: at most 1 (100 %)")
-    return floor
+    return floor, margin
+
+
+def _share(section: Section, key: str) -> float | None:
+    share = section.quantity(key, Unit.SHARE)
+    if share is not None and share > 1:
+        raise section.error(f"{key} {share:g}: at most 1 (100 %)")
+    return share
 
 
 def _recovery(section: Section | None) -> Recovery:

@@ -23,6 +23,7 @@ input:
 data: net.py:data
 accuracy:
   floor: 85 %
+  margin: 1 %
 recover:
   budget: 10 s
 seed: 3
@@ -52,6 +53,16 @@ def test_a_whole_spec_is_read_in_si_units(folder: Path) -> None:
     assert (spec.ref, spec.accuracy_floor, spec.recovery.cpu_s, spec.seed) == ("digits@2", 0.85, 10.0, 3)
     assert spec.weights == (folder / "weights.pt").resolve()
     assert spec.input_shape == (1, 4)
+    assert spec.accuracy_margin == pytest.approx(0.01)
+
+
+def test_floor_and_margin_are_each_optional_and_at_most_everything(folder: Path) -> None:
+    text = GOOD.replace("  floor: 85 %\n", "")
+    spec = load_spec(write(folder, text))
+    assert (spec.accuracy_floor, spec.accuracy_margin) == (None, 0.01)
+    assert load_spec(write(folder, GOOD.replace("  margin: 1 %\n", ""))).accuracy_margin is None
+    with pytest.raises(WireError, match=r"margin 1\.2: at most 1"):
+        load_spec(write(folder, text.replace("1 %", "120 %")))
 
 
 @pytest.mark.parametrize(
@@ -64,8 +75,10 @@ def test_a_whole_spec_is_read_in_si_units(folder: Path) -> None:
         ("shape: [1, 4]", "shape: [2, 4]", 6, "the first one 1"),
         ("shape: [1, 4]", "size: 4", 6, "allowed here: shape, example"),
         ("floor: 85 %", "floor: 85 ms", 9, "accuracy.floor"),
-        ("budget: 10 s", "budget: 10 lines", 11, "recover.budget"),
-        ("seed: 3", "sed: 3", 12, "unknown key; allowed here"),
+        ("margin: 1 %", "margin: 1 pixel", 10, "accuracy.margin"),
+        ("margin: 1 %", "margin: 0 %", 10, "above 0"),
+        ("budget: 10 s", "budget: 10 lines", 12, "recover.budget"),
+        ("seed: 3", "sed: 3", 13, "unknown key; allowed here"),
     ],
 )
 def test_an_error_names_file_line_key_and_what_is_allowed(
