@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
@@ -13,20 +14,22 @@ from controller.core.intents import (
     AbortRollout,
     AcceptDevice,
     AddModel,
+    AskJob,
     Intent,
     IntentError,
     RegisterDevice,
     RevokeDevice,
     StartRollout,
 )
+from controller.core.jobs import identified
 from controller.core.selector import parse_selector
-from controller.core.types import Caps, DeviceState, Model, PruneJob, Rollout, RolloutState
-from controller.perform import job_id
+from controller.core.types import DeviceState, JobKind, JobState, Model, PruneJob, Rollout, RolloutState, Variant
 from controller.pruning.spec import load_spec
 from controller.record import declared
 from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.answer")
+MOST_RUNGS = 32
 
 
 def answer(tx: Tx, intent: Intent, now_unix_s: float) -> str:
@@ -44,6 +47,8 @@ def answer(tx: Tx, intent: Intent, now_unix_s: float) -> str:
                 return _set_state(tx, device, DeviceState.REVOKED)
             case AddModel(spec_path):
                 return _add_model(tx, Path(spec_path), now_unix_s)
+            case AskJob():
+                return _ask_job(tx, intent, now_unix_s)
             case StartRollout():
                 return _start_rollout(tx, intent, now_unix_s)
             case AbortRollout(rollout):
@@ -88,26 +93,74 @@ def _add_model(tx: Tx, spec_path: Path, now_unix_s: float) -> str:
         spec_path=str(spec_path.resolve()),
         digest=digest,
         accuracy_floor=spec.accuracy_floor,
+        accuracy_margin=spec.accuracy_margin,
         ram_base_bytes=known.ram_base_bytes if known else 0,
         added_unix_s=known.added_unix_s if known else now_unix_s,
     )
-    dense = Caps()
-    job = PruneJob(id=job_id(model.ref, dense.key), model=model.ref, caps=dense, created_unix_s=now_unix_s)
+    job = PruneJob(id="", model=model.ref, kind=JobKind.DENSE, created_unix_s=now_unix_s)
     log.info("event=model_added model=%s digest=%s", model.ref, digest[:12])
     tx.put_model(model)
     if not usable:
-        tx.put_job(job)  # also after a failure: the operator has mended what was wrong
+        tx.put_job(identified(job))  # also after a failure: the operator has mended what was wrong
     return model.ref
+
+
+def _ask_job(tx: Tx, intent: AskJob, now_unix_s: float) -> str:
+    """The job that is asked for: the one that there is, or a new one. A failed one waits again only if told so."""
+    model, _ = _measured(tx, intent.model)
+    _refuse_nonsense(intent)
+    job = identified(
+        PruneJob(
+            id="",
+            model=model.ref,
+            kind=intent.kind,
+            caps=intent.caps,
+            rungs=intent.rungs,
+            share=intent.share,
+            asked=True,
+            created_unix_s=now_unix_s,
+        )
+    )
+    known = tx.get_job(job.id)
+    if known is None or (known.state is JobState.FAILED and intent.again):
+        log.info("event=asked job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
+        tx.put_job(job)
+    elif not known.asked:
+        tx.put_job(replace(known, asked=True))
+    return job.id
+
+
+def _refuse_nonsense(intent: AskJob) -> None:
+    caps, rungs, share = intent.caps, intent.rungs, intent.share
+    match intent.kind:
+        case JobKind.PRUNE:
+            given = [cap for cap in (caps.ram_bytes, caps.storage_bytes, caps.latency_s) if cap is not None]
+            if not given or not all(0 < cap < math.inf for cap in given):
+                raise IntentError(400, "a prune needs a cap on RAM, storage or latency; each given one is above 0")
+        case JobKind.LADDER:
+            if rungs is None or not 1 <= rungs <= MOST_RUNGS:
+                raise IntentError(400, f"rungs {rungs}: 1 to {MOST_RUNGS} are allowed")
+        case JobKind.UNSTRUCTURED:
+            if share is None or not 0 < share < 1:
+                raise IntentError(400, f"share {share}: above 0 and below 1 is allowed, as in 80 %")
+        case JobKind.DENSE:
+            raise IntentError(400, "the dense variant is made when its model is added")
+
+
+def _measured(tx: Tx, ref: str) -> tuple[Model, Variant]:
+    """The model and its dense variant. Raises `IntentError` where one of them is not there."""
+    model = tx.get_model(ref)
+    if model is None:
+        raise IntentError(404, f"model {ref!r} is not known; 'model list' shows those that are")
+    dense = next((each for each in tx.variants(model.ref) if each.dense), None)
+    if dense is None:
+        raise IntentError(409, f"model {model.ref} is not measured yet; 'model show {model.ref}' says how it is going")
+    return model, dense
 
 
 def _start_rollout(tx: Tx, intent: StartRollout, now_unix_s: float) -> str:
     selector = parse_selector(intent.selector)
-    model = tx.get_model(intent.model)
-    if model is None:
-        raise IntentError(404, f"model {intent.model!r} is not known; 'model list' shows those that are")
-    dense = next((each for each in tx.variants(model.ref) if each.dense), None)
-    if dense is None:
-        raise IntentError(409, f"model {model.ref} is not measured yet; 'model show {model.ref}' says how it is going")
+    model, dense = _measured(tx, intent.model)
     if dense.accuracy is None and not intent.allow_unverified:
         raise IntentError(409, f"model {model.ref} has unverified accuracy (no data): --allow-unverified rolls it out")
     waves = intent.waves or Rollout(id="", model="", selector="").waves

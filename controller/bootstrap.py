@@ -44,8 +44,8 @@ class AlreadyRunning(RuntimeError):
 class Port:
     """What the web may do: read what is committed, hand intents to the loop, ask what a rollout would do."""
 
-    def __init__(self, store: Store, daemon: Daemon, config: Settings) -> None:
-        self._store, self._daemon, self._config = store, daemon, config
+    def __init__(self, store: Store, artifacts: Artifacts, daemon: Daemon, config: Settings) -> None:
+        self._store, self._artifacts, self._daemon, self._config = store, artifacts, daemon, config
 
     def read(self) -> AbstractContextManager[Tx]:
         return self._store.read()
@@ -55,6 +55,9 @@ class Port:
             return self._daemon.ask(intent).result(_ANSWER_S)
         except TimeoutError:
             raise IntentError(504, f"the controller's loop gave no answer within {_ANSWER_S:.0f} s") from None
+
+    def artifact(self, sha256: str) -> Path:
+        return self._artifacts.path(sha256)
 
     def plan(self, model: str, selector: str) -> list[Placement]:
         wanted, now = parse_selector(selector), time.time()
@@ -94,7 +97,7 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
         sent_unix_s=sent_unix_s,
     )
     jobs.report_to(daemon.enqueue)
-    web = WebServer(create_app(Port(store, daemon, config)), config.http_host, config.http_port)
+    web = WebServer(create_app(Port(store, artifacts, daemon, config)), config.http_host, config.http_port)
     web.start()
     _on_signal(lambda: daemon.enqueue(Stop()))
     log.info("event=serving api=%s broker=%s:%d", web.address, running_broker.host, running_broker.port)

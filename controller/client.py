@@ -85,6 +85,34 @@ class Client:
         """`spec_path` is a file on the controller's host."""
         return self._row("POST", "/models", {"spec_path": spec_path})
 
+    def ladder(self, ref: str) -> list[Row]:
+        """The model's rungs, the dense variant first."""
+        return self._rows(f"/models/{_part(ref)}/ladder")
+
+    def ask_prune(
+        self,
+        ref: str,
+        *,
+        ram_bytes: int | None = None,
+        storage_bytes: int | None = None,
+        latency_s: float | None = None,
+        again: bool = False,
+    ) -> Row:
+        """The job under these caps, at least one; equal caps are one job. `again` runs a failed one once more."""
+        body = {
+            "ram_cap_bytes": ram_bytes,
+            "storage_cap_bytes": storage_bytes,
+            "latency_cap_ms": None if latency_s is None else latency_s * 1e3,
+            "again": again,
+        }
+        return self._row("POST", f"/models/{_part(ref)}/prune", body)
+
+    def ask_ladder(self, ref: str, rungs: int, again: bool = False) -> Row:
+        return self._row("POST", f"/models/{_part(ref)}/ladder", {"rungs": rungs, "again": again})
+
+    def ask_unstructured(self, ref: str, share: float, again: bool = False) -> Row:
+        return self._row("POST", f"/models/{_part(ref)}/unstructured", {"share": share, "again": again})
+
     def plan(self, model: str, selector: str = "") -> list[Row]:
         return self._rows("/plan", model=model, selector=selector)
 
@@ -112,6 +140,9 @@ class Client:
 
     def jobs(self) -> list[Row]:
         return self._rows("/jobs")
+
+    def job(self, job: str) -> Row:
+        return self._row("GET", f"/jobs/{_part(job)}")
 
     def _rows(self, path: str, **params: Any) -> list[Row]:
         rows: list[Row] = self._ask("GET", path, params=params)

@@ -25,8 +25,8 @@ from controller.answer import answer
 from controller.core.decide import decide
 from controller.core.intents import Intent, IntentError
 from controller.core.policy import Policy
-from controller.core.types import Caps, JobState, PruneJob
-from controller.facts import Asked, Fact, JobEnded, JobMoved, Stop
+from controller.core.types import JobKind, JobState, PruneJob, Variant
+from controller.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Stop
 from controller.look import Looker
 from controller.perform import Performer, Publish, RunJob, Send
 from controller.push import Block, Push
@@ -107,11 +107,11 @@ class Daemon:
     def turn(self, facts: Iterable[Fact]) -> None:
         """One turn. A database that cannot be written now costs nothing: unacknowledged, everything comes again.
 
-        Save how a job ended, which nobody repeats: it is kept until it is written.
+        Save what a job made and how it ended, which nobody repeats: it is kept until it is written.
         """
         happened = [*self._unwritten, *facts]
         self._stopping = self._stopping or Stop() in happened
-        self._unwritten = [fact for fact in happened if isinstance(fact, JobEnded)]
+        self._unwritten = [fact for fact in happened if isinstance(fact, JobMade | JobEnded)]
         try:
             self._record(happened)
             self._unwritten = []
@@ -165,6 +165,8 @@ class Daemon:
                 known = tx.get_job(job)
                 if known is not None and known.state is JobState.RUNNING:
                     tx.put_job(replace(known, detail=f"{share:.0%} {text}"))
+            case JobMade(job, variant):
+                self._job_made(tx, job, variant)
             case JobEnded():
                 self._job_ended(tx, fact)
                 self._swept_unix_s = 0.0
@@ -208,6 +210,20 @@ class Daemon:
         self._swept_unix_s = 0.0
         return lambda: future.set_result(result)
 
+    def _job_made(self, tx: Tx, job: str, variant: Variant) -> None:
+        known = tx.get_job(job)
+        if known is None:
+            return
+        log.info("event=made job=%s variant=%s", job, variant.sha256[:12])
+        self._keep(tx, known.model, variant)
+        self._swept_unix_s = 0.0
+
+    def _keep(self, tx: Tx, model: str, variant: Variant) -> None:
+        """A variant that is told of again, as a ladder's end does, was made when it was first told of."""
+        known = tx.get_variant(model, variant.sha256)
+        created = self._wall() if known is None else known.created_unix_s
+        tx.put_variant(replace(variant, model=model, created_unix_s=created))
+
     def _job_ended(self, tx: Tx, ended: JobEnded) -> None:
         job, result, now = tx.get_job(ended.job), ended.result, self._wall()
         if job is None:
@@ -215,9 +231,11 @@ class Daemon:
         log.info("event=ended job=%s state=%s detail=%r", job.id, result.state, result.detail)
         variant = result.variant
         if variant is not None and result.state is JobState.DONE:
-            tx.put_variant(replace(variant, model=job.model, created_unix_s=now))
+            self._keep(tx, job.model, variant)
+        for rung in result.variants:
+            self._keep(tx, job.model, rung)
         model = tx.get_model(job.model)
-        if job.caps == Caps() and variant is not None and model is not None:
+        if job.kind is JobKind.DENSE and variant is not None and model is not None:
             tx.put_model(replace(model, ram_base_bytes=result.ram_base_bytes))
         tx.put_job(
             replace(
@@ -226,6 +244,8 @@ class Daemon:
                 sha256=None if variant is None else variant.sha256,
                 binding=result.binding,
                 detail=result.detail,
+                report=result.report,
+                retry=result.retry,
                 finished_unix_s=now,
             )
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.link import LinkEvent
 from controller.core.intents import Intent
+from controller.core.types import Variant
 from controller.pruning.job import JobResult
 
 
@@ -26,6 +27,14 @@ class JobMoved:
 
 
 @dataclass(frozen=True, slots=True)
+class JobMade:
+    """A running job has put a variant on the shelf, of use from now on whatever becomes of the job."""
+
+    job: str
+    variant: Variant
+
+
+@dataclass(frozen=True, slots=True)
 class JobEnded:
     job: str
     result: JobResult
@@ -36,4 +45,4 @@ class Stop:
     """SIGTERM or its like."""
 
 
-Fact = LinkEvent | Asked | JobMoved | JobEnded | Stop
+Fact = LinkEvent | Asked | JobMoved | JobMade | JobEnded | Stop

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from controller.core.types import Caps, PruneJob
-from controller.facts import Fact, JobEnded, JobMoved
+from controller.core.types import PruneJob
+from controller.facts import Fact, JobEnded, JobMade, JobMoved
 from controller.pruning.job import JobRequest, JobRunner
 
 
@@ -23,10 +23,12 @@ class ProcessJobs:
 
     def start(self, job: PruneJob, spec_path: Path, start_from: tuple[str, ...]) -> None:
         request = JobRequest(
-            kind="dense" if job.caps == Caps() else "prune",
+            kind=job.kind,
             spec_path=str(spec_path),
-            caps=job.caps,
             artifact_dir=str(self._artifacts),
+            caps=job.caps,
+            rungs=job.rungs or 0,
+            share=job.share or 0.0,
             start_from=start_from,
         )
         self._runner.start(
@@ -34,6 +36,7 @@ class ProcessJobs:
             request,
             lambda job_id, share, text: self._report(JobMoved(job_id, share, text)),
             lambda job_id, result: self._report(JobEnded(job_id, result)),
+            lambda job_id, variant: self._report(JobMade(job_id, variant)),
         )
 
     def stop(self) -> None:

@@ -62,7 +62,7 @@ class Looker:
     def catalog(self, ref: str) -> Catalog | None:
         if ref not in self._catalogs:
             model = self._tx.get_model(ref)
-            jobs = {job.caps.key: job for job in self._jobs if job.model == ref}
+            jobs = {job.key: job for job in self._jobs if job.model == ref}
             known = None if model is None else Catalog(model, self._tx.variants(ref), jobs)
             self._catalogs[ref] = known
         return self._catalogs[ref]

@@ -5,7 +5,6 @@ A crash between commit and send loses nothing: the decision sees an unanswered a
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from agent.wire import blocks, signing
 from agent.wire.messages import Assignment
 from agent.wire.topics import Leaf, topic
 from controller.core import actions as do
+from controller.core.jobs import identified
 from controller.core.types import Desired, Device, JobState, Placement, PruneJob, Variant
 from controller.store.artifacts import Artifacts
 from controller.store.tx import Tx
@@ -54,8 +54,7 @@ class Performer:
             case do.Place(placement):
                 return self._place(tx, placement)
             case do.QueuePrune(model, caps):
-                job = PruneJob(id=job_id(model, caps.key), model=model, caps=caps, created_unix_s=now_unix_s)
-                return self._queue(tx, job)
+                return self._queue(tx, identified(PruneJob(id="", model=model, caps=caps, created_unix_s=now_unix_s)))
             case do.StartJob(job):
                 return self._start(tx, job)
             case do.Assign():
@@ -95,7 +94,7 @@ class Performer:
 
     def _queue(self, tx: Tx, job: PruneJob) -> list[Send]:
         if tx.get_job(job.id) is None:
-            log.info("event=queued job=%s model=%s caps=%r", job.id, job.model, job.caps.key)
+            log.info("event=queued job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
             tx.put_job(job)
         return []
 
@@ -104,7 +103,8 @@ class Performer:
         if model is None:
             return []
         running = replace(job, state=JobState.RUNNING, attempts=job.attempts + 1)
-        log.info("event=started job=%s model=%s caps=%r attempt=%d", job.id, job.model, job.caps.key, running.attempts)
+        log.info("event=started job=%s model=%s kind=%s key=%r attempt=%d", job.id, job.model, job.kind, job.key,
+                 running.attempts)  # fmt: skip
         tx.put_job(running)
         known = tuple(variant.sha256 for variant in tx.variants(model.ref))
         return [RunJob(running, Path(model.spec_path), known)]
@@ -170,11 +170,6 @@ class Performer:
         if sha256 not in self._digests:
             self._digests[sha256] = blocks.digests(self._artifacts.read(sha256))
         return self._digests[sha256]
-
-
-def job_id(model: str, caps_key: str) -> str:
-    """Equal requests have equal ids, so asking twice queues once."""
-    return hashlib.sha256(f"{model} {caps_key}".encode()).hexdigest()[:12]
 
 
 def _shown(calibration: object) -> str:

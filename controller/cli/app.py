@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from controller.cli import device, incident, model, rollout, serve, telemetry
+from controller.cli import device, incident, ladder, model, prune, rollout, serve, telemetry
 from controller.client import ClientError
 
 
@@ -32,7 +32,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(device.app, name="device")
+model.app.command("ladder")(ladder.ladder)
 app.add_typer(model.app, name="model")
+app.command("prune", cls=prune.OptionalShare)(prune.prune)
 app.command("plan")(model.plan)
 app.add_typer(rollout.app, name="rollout")
 app.command("telemetry")(telemetry.telemetry)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli import figures
 from controller.cli.options import API, OUTPUT, Api, Format, Output, Selector, group
 from controller.cli.output import note, show_json, show_row, show_rows
 from controller.client import FAILED, USAGE, Client, ClientError, Row
@@ -27,6 +28,7 @@ _VARIANTS = (
     ("DENSE", "dense"),
     ("PRECISION", "precision"),
     ("ACCURACY", "accuracy"),
+    ("POINTS BELOW DENSE", "drop_words"),
     ("LATENCY P95", "latency_p95_ms"),
     ("RAM", "ram_bytes"),
     ("SIZE", "size_bytes"),
@@ -102,7 +104,7 @@ def _show(model: Row, variants: list[Row], output: Format) -> None:
         return
     show_row(model, output)
     print()
-    show_rows(variants, _VARIANTS, output)
+    show_rows([{**each, "drop_words": figures.drop(each)} for each in variants], _VARIANTS, output)
 
 
 def plan(model: Ref, selector: Selector = "", api: Api = API, output: Output = OUTPUT) -> None:

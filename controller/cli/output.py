@@ -25,6 +25,7 @@ _UNITS = {
     "_share": (Unit.SHARE, 1.0),
     "accuracy": (Unit.SHARE, 1.0),
     "accuracy_floor": (Unit.SHARE, 1.0),
+    "accuracy_margin": (Unit.SHARE, 1.0),
     "_unix_s": None,
     "_s": (Unit.SECONDS, 1.0),
 }

@@ -6,7 +6,6 @@ its actions are performed and recorded, and the device is looked at again. When 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from agent.wire.messages import Reported, Result
@@ -19,15 +18,15 @@ from controller.core.actions import (
     Place,
     QueuePrune,
     SendDesired,
-    StartJob,
     UpdateRollout,
 )
 from controller.core.envelope import Impossible, collapse
 from controller.core.fit import WELL_USED, Fit, Fitted, Infeasible, NeedsPrune, fit, within
 from controller.core.incidents import follow_incident, notice_breach, repairing
+from controller.core.jobs import decide_jobs
 from controller.core.policy import Policy
 from controller.core.standing import desired_here, failed, may_pass, standing
-from controller.core.types import Caps, Desired, DeviceState, JobState, Placement, PruneJob
+from controller.core.types import Desired, DeviceState, Placement
 from controller.core.view import DeviceView, View
 from controller.core.waves import advance
 
@@ -116,20 +115,6 @@ def assign(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     return [Assign(view.device, placement, placement.sha256, rollout.id, incident, attempts)]
 
 
-def decide_jobs(
-    jobs: Sequence[PruneJob], waited_for: frozenset[tuple[str, str]], policy: Policy, now_unix_s: float
-) -> list[Action]:
-    """Start the oldest jobs that somebody waits for, while there is room; a failed one again after a pause.
-
-    Every model's dense variant is waited for. A prune is not any more where another variant has come to fit.
-    """
-    wanted = [job for job in jobs if job.caps == Caps() or (job.model, job.caps.key) in waited_for]
-    room = policy.parallel_jobs - sum(job.state is JobState.RUNNING for job in jobs)
-    ready = [job for job in wanted if job.state is JobState.QUEUED or _may_retry(job, policy, now_unix_s)]
-    ready.sort(key=lambda job: (job.created_unix_s, job.id))
-    return [StartJob(job) for job in ready[: max(room, 0)]]
-
-
 def placement_of(device: str, model: str, fitted: Fit, now_unix_s: float) -> Placement:
     """The fit's answer as the fact that is stored and shown."""
     match fitted:
@@ -208,9 +193,3 @@ def _learn(view: DeviceView) -> list[Action]:
     profile, before = view.device.profile, view.device.calibration
     after = calibrate.learn_from_trial(profile, before, variant, trial)
     return [Calibrate(view.device.id, after, "trial")] if after != before else []
-
-
-def _may_retry(job: PruneJob, policy: Policy, now_unix_s: float) -> bool:
-    if job.state is not JobState.FAILED or job.attempts >= policy.attempts:
-        return False
-    return now_unix_s - (job.finished_unix_s or 0.0) >= policy.retry_s

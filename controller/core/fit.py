@@ -54,7 +54,7 @@ Fit = Fitted | NeedsPrune | Infeasible
 
 @dataclass(frozen=True, slots=True)
 class Catalog:
-    """What is known of one model: its variants and the prune jobs asked for so far, by the key of their caps."""
+    """What is known of one model: its variants and the jobs asked for so far by key, a prune's that of its caps."""
 
     model: Model
     variants: Sequence[Variant]
@@ -78,7 +78,7 @@ def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: 
         return Infeasible(Constraint.NONE, envelope, "the model is still being measured", (), waiting_for=Caps().key)
     best = _best(profile, calibration, envelope, catalog)
     binding = binding_constraint(profile, calibration, envelope, dense)
-    if best is not None and (best.dense or use_of(profile, calibration, envelope, best) >= WELL_USED):
+    if best is not None and (as_dense(best, catalog) or use_of(profile, calibration, envelope, best) >= WELL_USED):
         return Fitted(best, binding, envelope)
     caps = _without_slack(caps_for(profile, calibration, envelope), dense)
     job = catalog.jobs.get(caps.key)
@@ -87,7 +87,7 @@ def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: 
     if best is not None:
         return Fitted(best, binding, envelope)
     if job.state is JobState.FAILED:
-        again = caps.key if attempts is None or job.attempts < attempts else None
+        again = caps.key if job.retry and (attempts is None or job.attempts < attempts) else None
         return Infeasible(binding, envelope, f"pruning failed: {job.detail}", (), waiting_for=again)
     return _refuse(profile, calibration, envelope, catalog, job, binding)
 
@@ -138,16 +138,47 @@ def _floor(value: float) -> float:
     return math.exp(math.floor(math.log(value) / _GRID + 1e-9) * _GRID)
 
 
-def _best(profile: Profile, calibration: Calibration, envelope: Envelope, catalog: Catalog) -> Variant | None:
-    """Dense where that fits, else the most accurate; of those whose interval reaches its accuracy, the largest.
+def as_dense(variant: Variant, catalog: Catalog) -> bool:
+    """True of the dense variant, and of its whole structure in another precision that is certainly within the margin.
 
-    Within the interval the gate's data would be choosing by chance, and they are there to choose nothing.
+    Where the model sets no margin, it must certainly lose nothing.
+    """
+    if variant.dense or catalog.dense is None:
+        return variant.dense
+    worst, margin = variant.drop_high, catalog.model.accuracy_margin or 0.0
+    return variant.parameters == catalog.dense.parameters and worst is not None and worst <= margin
+
+
+def _best(profile: Profile, calibration: Calibration, envelope: Envelope, catalog: Catalog) -> Variant | None:
+    """The whole structure where that fits, else the most accurate; of those that may be it, the largest.
+
+    Of one structure in two precisions it is the faster. Within an interval the gate's data would be choosing by chance,
+    and they are there to choose nothing.
     """
     fitting = [each for each in catalog.variants if within(profile, calibration, envelope, each)]
-    most = max((each.accuracy or 0.0 for each in fitting), default=0.0)
-    # An interval may end a rounding error below the figure that it is around; the figure itself always counts.
-    tied = [each for each in fitting if each.dense or max(each.accuracy or 0.0, each.accuracy_high or 0.0) >= most]
-    return max(tied, key=lambda each: (each.dense, each.parameters, -each.latency_p95_s), default=None)
+    whole = [each for each in fitting if as_dense(each, catalog)]
+    return max(
+        whole or most_accurate(fitting),
+        key=lambda each: (each.parameters, -each.latency_p95_s, -each.size_bytes),
+        default=None,
+    )
+
+
+def most_accurate(variants: Sequence[Variant]) -> list[Variant]:
+    """Those whose interval reaches the best figure: of the paired drops where all have one, else of the accuracies.
+
+    An interval may end a rounding error on the wrong side of the figure that it is around; the figure always counts.
+    """
+    drops = {each.sha256: each.drop for each in variants if each.drop is not None}
+    if variants and len(drops) == len(variants):
+        least = min(drops.values())
+        return [each for each in variants if min(drops[each.sha256], _or(each.drop_low, drops[each.sha256])) <= least]
+    most = max((each.accuracy or 0.0 for each in variants), default=0.0)
+    return [each for each in variants if max(each.accuracy or 0.0, each.accuracy_high or 0.0) >= most]
+
+
+def _or(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
 
 
 def _refuse(

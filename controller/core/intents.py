@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from controller.core.types import Caps, JobKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,21 @@ class AddModel:
 
 
 @dataclass(frozen=True, slots=True)
+class AskJob:
+    """A prune under at least one cap, a ladder of `rungs`, or a report on unstructured sparsity at this `share`.
+
+    Asked twice it is one job with one answer; one that failed is run once more `again`.
+    """
+
+    model: str
+    kind: JobKind
+    caps: Caps = field(default_factory=Caps)
+    rungs: int | None = None
+    share: float | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StartRollout:
     """`model` is a full ref; `waves` are cumulative shares up to 1.0, None the usual ones.
 
@@ -48,7 +65,7 @@ class AbortRollout:
     rollout: str
 
 
-Intent = RegisterDevice | AcceptDevice | RevokeDevice | AddModel | StartRollout | AbortRollout
+Intent = RegisterDevice | AcceptDevice | RevokeDevice | AddModel | AskJob | StartRollout | AbortRollout
 
 
 class IntentError(Exception):

@@ -1,18 +1,20 @@
 """What would have to give for a variant to fit: one answer for each cap that it exceeds, all of them together enough.
 
-Where several answers name the same cap (a lower rate or cooler surroundings), one of them will do.
+Where several answers name the same cap (a lower rate or cooler surroundings), one of them will do. Under bare caps each
+answer will do by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
 from controller.core import calibrate
+from controller.core.caps import Use, use, uses
 from controller.core.envelope import busy_watts, latency_caps, lifetime_watts, ram_caps
 from controller.core.rounding import at_least, at_most, celsius_at_most
-from controller.core.types import Calibration, Cap, Constraint, Variant
+from controller.core.types import Calibration, Cap, Caps, Constraint, Variant
 
 _NAMES = {Constraint.RAM_TOTAL: "memory.total", Constraint.RAM_MODEL: "memory.model"}
 
@@ -28,6 +30,28 @@ def relaxations(profile: Profile, calibration: Calibration, ram_base_bytes: int,
         *_rate(profile, exceeded, latency_s),
         *_power(profile, calibration, exceeded, latency_s),
     )
+
+
+def relaxations_of_caps(caps: Caps, variants: Sequence[Variant]) -> tuple[str, ...]:
+    """What would do instead of `caps`, in words: one answer for each set of caps that some of `variants` exceed.
+
+    The first is that of the closest variant.
+    """
+    answers: dict[frozenset[Constraint], str] = {}
+    for variant in sorted(variants, key=lambda each: use(caps, each)):
+        exceeded = [each for each in uses(caps, variant) if each.cost > each.cap]
+        answers.setdefault(frozenset(each.binding for each in exceeded), " and ".join(map(_more, exceeded)))
+    return tuple(text for text in answers.values() if text)
+
+
+def _more(exceeded: Use) -> str:
+    match exceeded.binding:
+        case Constraint.DEADLINE:
+            return f"a latency of {at_least(exceeded.cost, Unit.SECONDS)}"
+        case Constraint.STORAGE:
+            return f"{at_least(exceeded.cost - exceeded.cap, Unit.BYTES)} more storage"
+        case _:
+            return f"{at_least(exceeded.cost - exceeded.cap, Unit.BYTES)} more RAM"
 
 
 def _ram(profile: Profile, calibration: Calibration, ram_base_bytes: int, need: float) -> Iterator[str]:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from agent.wire.messages import Reported, Window
 from agent.wire.profile import Profile
+from controller.core.sparsity import SparsityReport
 
 
 class Constraint(StrEnum):
@@ -113,7 +114,8 @@ class Device:
 class Model:
     """A trained network, immutable by `name@version`. `spec_path` and `digest` say where it came from, byte by byte.
 
-    `accuracy_floor` is a share (0.85), or None where the spec sets none. `ram_base_bytes` is the bare runtime as
+    `accuracy_floor` is a share (0.85), `accuracy_margin` how much worse than dense a variant may be (0.01); None where
+    the spec sets none. `ram_base_bytes` is the bare runtime as
     measured on the reference host. The dense variant is an ordinary `Variant` with `dense=True`.
     """
 
@@ -122,6 +124,7 @@ class Model:
     spec_path: str
     digest: str
     accuracy_floor: float | None = None
+    accuracy_margin: float | None = None
     ram_base_bytes: int = 0
     added_unix_s: float = 0.0
 
@@ -136,8 +139,9 @@ class Variant:
 
     `ram_bytes` is the high-water mark of the exact artifact in a fresh process above the runtime's base; latencies
     are of one inference at batch 1 on one thread of the reference host. `accuracy` with its 95% interval
-    is on gate data that selected nothing; None is *unverified accuracy*. `requested` is the key of the caps that it was
-    pruned for.
+    is on gate data that selected nothing; None is *unverified accuracy*. `drop` is the share of those `gate_samples`
+    inputs that it gets wrong beyond what the dense model does, with its paired 95% interval. `requested` is the key of
+    the caps that it was pruned for.
     """
 
     sha256: str
@@ -151,6 +155,10 @@ class Variant:
     accuracy: float | None = None
     accuracy_low: float | None = None
     accuracy_high: float | None = None
+    drop: float | None = None
+    drop_low: float | None = None
+    drop_high: float | None = None
+    gate_samples: int | None = None
     dense: bool = False
     requested: str = ""
     golden_seed: int = 0
@@ -168,20 +176,50 @@ class JobState(StrEnum):
     FAILED = "failed"
 
 
+class JobKind(StrEnum):
+    """What a job makes: the dense variant, one under caps, a ladder of them, or a report on unstructured sparsity."""
+
+    DENSE = "dense"
+    PRUNE = "prune"
+    LADDER = "ladder"
+    UNSTRUCTURED = "unstructured"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneJob:
-    """A prune to `caps`. INFEASIBLE: no variant at the accuracy floor or above fits; `sha256` is the closest one."""
+    """A job on a model: to `caps` (prune), of so many `rungs` (ladder), or with this `share` of zeros (unstructured).
+
+    INFEASIBLE: no variant at the accuracy floor or above fits; `sha256` is the closest one. `asked`: an operator wants
+    it, whether or not a device waits for it. `retry`: a failure may pass by itself.
+    """
 
     id: str
     model: str
-    caps: Caps
+    kind: JobKind = JobKind.PRUNE
+    caps: Caps = Caps()
+    rungs: int | None = None
+    share: float | None = None
+    asked: bool = False
     state: JobState = JobState.QUEUED
     sha256: str | None = None
     binding: Constraint | None = None
     detail: str = ""
+    report: SparsityReport | None = None
+    retry: bool = True
     attempts: int = 0
     created_unix_s: float = 0.0
     finished_unix_s: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Equal requests for a model have equal keys; of a dense job and of a prune it is that of the caps."""
+        match self.kind:
+            case JobKind.LADDER:
+                return f"ladder rungs={self.rungs}"
+            case JobKind.UNSTRUCTURED:
+                return f"unstructured share={self.share:.4g}"
+            case _:
+                return self.caps.key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

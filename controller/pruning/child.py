@@ -1,4 +1,4 @@
-"""The process of one job, `python -m controller.pruning.child`: request on stdin, progress and result on stdout.
+"""The process of one job, `python -m controller.pruning.child`: request on stdin; progress, variants, result on stdout.
 
 One JSON object a line. Ends when its stdin does, so that no job outlives the daemon that wanted it.
 """
@@ -9,12 +9,16 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from agent.wire.errors import WireError
-from controller.core.types import JobState
-from controller.pruning.job import JobRequest, JobResult, Progress, ProgressLine, ResultLine
+from controller.core.types import JobKind, JobState
+from controller.pruning.job import Announce, JobRequest, JobResult, Progress, ProgressLine, ResultLine, VariantLine
+
+if TYPE_CHECKING:
+    from controller.pruning.bench import Bench
 
 
 def main() -> int:
@@ -27,35 +31,61 @@ def main() -> int:
     request = msgspec.json.decode(line, type=JobRequest)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
-    def progress(share: float, text: str) -> None:
-        out.write(msgspec.json.encode(ProgressLine(round(share, 3), text)) + b"\n")
+    def say(message: ProgressLine | VariantLine | ResultLine) -> None:
+        out.write(msgspec.json.encode(message) + b"\n")
 
-    out.write(msgspec.json.encode(ResultLine(run_job(request, progress))) + b"\n")
+    def progress(share: float, text: str) -> None:
+        say(ProgressLine(round(share, 3), text))
+
+    say(ResultLine(run_job(request, progress, lambda variant: say(VariantLine(variant)))))
     out.close()
     # Not sys.exit: torch's and onnxruntime's own threads sometimes abort in the interpreter's teardown.
     os._exit(0)
 
 
-def run_job(request: JobRequest, progress: Progress) -> JobResult:
-    """Do the job in this process. Every failure becomes a FAILED result."""
+def run_job(request: JobRequest, progress: Progress, announce: Announce = lambda _variant: None) -> JobResult:
+    """Do the job in this process; `announce` gets what is on the shelf before the end. Failures are FAILED results.
+
+    What the model or its data are wrong in is so the next time too; a full disk, no memory or a measurement that did
+    not end is not.
+    """
     progress(0.0, "loading torch")
     import torch
 
+    from controller.pruning.artifact.measure import MeasureError
     from controller.pruning.bench import open_bench
-    from controller.pruning.dense import make_dense
-    from controller.pruning.prune import make_pruned
     from controller.pruning.spec import load_spec
 
     torch.set_num_threads(request.threads)
     try:
         bench = open_bench(load_spec(Path(request.spec_path)), Path(request.artifact_dir), request.seed, progress)
-        if request.kind == "dense":
-            return make_dense(bench)
-        return make_pruned(bench, request.caps, request.start_from)
+        return _do(bench, request, announce)
+    except (MeasureError, MemoryError, OSError) as error:
+        return JobResult(state=JobState.FAILED, detail=str(error) or type(error).__name__, retry=True)
     except (WireError, ValueError, RuntimeError) as error:  # the errors of these modules say what and why themselves
         return JobResult(state=JobState.FAILED, detail=str(error))
     except Exception as error:  # the operator's own code may raise anything
         return JobResult(state=JobState.FAILED, detail=f"{type(error).__name__}: {error}")
+
+
+def _do(bench: Bench, request: JobRequest, announce: Announce) -> JobResult:
+    match request.kind:
+        case JobKind.DENSE:
+            from controller.pruning.dense import make_dense
+
+            return make_dense(bench)
+        case JobKind.PRUNE:
+            from controller.pruning.prune import make_pruned
+
+            return make_pruned(bench, request.caps, request.start_from)
+        case JobKind.LADDER:
+            from controller.pruning.ladder import make_ladder
+
+            return make_ladder(bench, request.rungs, announce)
+        case JobKind.UNSTRUCTURED:
+            from controller.pruning.unstructured import report_unstructured
+
+            return report_unstructured(bench, request.share)
 
 
 def _end_with_parent() -> None:

@@ -11,29 +11,36 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import IO, Literal
+from dataclasses import dataclass, field
+from typing import IO
 
 import msgspec
 
-from controller.core.types import Caps, Constraint, JobState, Variant
+from controller.core.sparsity import SparseSide, SparsityReport
+from controller.core.types import Caps, Constraint, JobKind, JobState, Variant
+
+__all__ = ["Announce", "JobRequest", "JobResult", "JobRunner", "Progress", "SparseSide", "SparsityReport"]
 
 Progress = Callable[[float, str], None]
+Announce = Callable[[Variant], None]
 _ERROR_TAIL_CHARS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """`dense`: check, export and measure the model as it is. `prune`: a variant under `caps`.
+    """`dense`: check, export and measure the model as it is. `prune`: a variant under `caps`. `ladder`: of `rungs`.
+    `unstructured`: a report on `share` of the weights at zero.
 
     `artifact_dir` takes the artifact as `<sha256>.onnx`. `start_from` names variants of the model in it, from which a
     prune may go on rather than from the dense model. `threads` is for torch; measurements always use one.
     """
 
-    kind: Literal["dense", "prune"]
+    kind: JobKind
     spec_path: str
-    caps: Caps
     artifact_dir: str
+    caps: Caps = field(default_factory=Caps)
+    rungs: int = 0
+    share: float = 0.0
     seed: int = 0
     start_from: tuple[str, ...] = ()
     threads: int = 1
@@ -43,11 +50,16 @@ class JobRequest:
 class JobResult:
     """DONE with the variant; INFEASIBLE with the cap that binds and the closest variant known; FAILED with why.
 
-    Of a DONE job the artifact is in place. `model_digest` names weights, spec and factory source that it was made from.
+    Of a DONE job the artifact is in place. A ladder has its rungs in `variants`, told of before or not, all with their
+    artifact in place however it ended. `retry`: a failure that may pass by itself. `model_digest` names weights,
+    spec and factory source that it was made from.
     """
 
     state: JobState
     variant: Variant | None = None
+    variants: tuple[Variant, ...] = ()
+    report: SparsityReport | None = None
+    retry: bool = False
     binding: Constraint | None = None
     detail: str = ""
     ram_base_bytes: int = 0
@@ -59,11 +71,17 @@ class ProgressLine(msgspec.Struct, frozen=True, tag="progress"):
     text: str
 
 
+class VariantLine(msgspec.Struct, frozen=True, tag="variant"):
+    """A variant that is on the shelf before the job's end."""
+
+    variant: Variant
+
+
 class ResultLine(msgspec.Struct, frozen=True, tag="result"):
     result: JobResult
 
 
-_LINES = msgspec.json.Decoder(ProgressLine | ResultLine)
+_LINES = msgspec.json.Decoder(ProgressLine | VariantLine | ResultLine)
 
 
 class JobRunner:
@@ -93,6 +111,7 @@ class JobRunner:
         request: JobRequest,
         on_progress: Callable[[str, float, str], None],
         on_done: Callable[[str, JobResult], None],
+        on_variant: Callable[[str, Variant], None] = lambda _job_id, _variant: None,
     ) -> None:
         """Raises `ValueError` where a job of this id is running."""
         errors = tempfile.TemporaryFile()  # noqa: SIM115 - the thread that follows the job closes it
@@ -108,7 +127,9 @@ class JobRunner:
             )
             self._processes[job_id] = process
         follow = threading.Thread(
-            target=self._follow, args=(job_id, process, request, errors, on_progress, on_done), name=f"job-{job_id}"
+            target=self._follow,
+            args=(job_id, process, request, errors, _Callbacks(job_id, on_progress, on_variant), on_done),
+            name=f"job-{job_id}",
         )
         follow.daemon = True
         follow.start()
@@ -134,23 +155,40 @@ class JobRunner:
         process: subprocess.Popen[bytes],
         request: JobRequest,
         errors: IO[bytes],
-        on_progress: Callable[[str, float, str], None],
+        callbacks: _Callbacks,
         on_done: Callable[[str, JobResult], None],
     ) -> None:
         with errors:
-            result = _converse(process, request, lambda share, text: on_progress(job_id, share, text))
+            result = _converse(process, request, callbacks)
             code = process.wait()
             with self._lock:
                 del self._processes[job_id]
                 cancelled = job_id in self._cancelled
                 self._cancelled.discard(job_id)
             if result is None:
-                result = JobResult(state=JobState.FAILED, detail="cancelled" if cancelled else _death(code, errors))
+                detail = "cancelled" if cancelled else _death(code, errors)
+                result = JobResult(state=JobState.FAILED, detail=detail, retry=True)
         on_done(job_id, result)
 
 
-def _converse(process: subprocess.Popen[bytes], request: JobRequest, on_progress: Progress) -> JobResult | None:
-    """Hand over the request and relay progress until the result, or None where the process ended without one."""
+@dataclass(frozen=True, slots=True)
+class _Callbacks:
+    """Who hears of a job's progress and of its variants."""
+
+    job_id: str
+    on_progress: Callable[[str, float, str], None]
+    on_variant: Callable[[str, Variant], None]
+
+    def relay(self, message: ProgressLine | VariantLine) -> None:
+        match message:
+            case ProgressLine(share, text):
+                self.on_progress(self.job_id, share, text)
+            case VariantLine(variant):
+                self.on_variant(self.job_id, variant)
+
+
+def _converse(process: subprocess.Popen[bytes], request: JobRequest, callbacks: _Callbacks) -> JobResult | None:
+    """Hand over the request and relay what is said until the result; None where the process ended without one."""
     assert process.stdin is not None
     assert process.stdout is not None
     with process.stdin as requests, process.stdout as lines:
@@ -166,7 +204,7 @@ def _converse(process: subprocess.Popen[bytes], request: JobRequest, on_progress
                 return None
             if isinstance(message, ResultLine):
                 return message.result
-            on_progress(message.share, message.text)
+            callbacks.relay(message)
     return None
 
 

@@ -8,7 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from controller.core.types import Device, DeviceState, JobState, RolloutState
 from controller.store import Tx
 from controller.web.device_views import Json
-from controller.web.views import incident_view, job_view, rollout_view
+from controller.web.job_views import job_view
+from controller.web.views import incident_view, rollout_view
 
 _NEWEST = 8
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from controller.core.intents import Intent
@@ -21,6 +22,9 @@ class ControllerPort(Protocol):
 
         Raises `IntentError` where it is refused or the loop does not answer in time.
         """
+
+    def artifact(self, sha256: str) -> Path:
+        """Where the artifact is on the controller's disk."""
 
     def plan(self, model: str, selector: str) -> list[Placement]:
         """What the fit says of `model` (a full ref) for each device that `selector` matches; nothing is changed."""

@@ -13,14 +13,26 @@ from controller.core.intents import (
     AbortRollout,
     AcceptDevice,
     AddModel,
+    AskJob,
     Intent,
     IntentError,
     RegisterDevice,
     RevokeDevice,
     StartRollout,
 )
+from controller.core.jobs import identified
 from controller.core.selector import parse_selector
-from controller.core.types import Caps, Device, DeviceState, JobState, Model, Placement, PruneJob, Rollout, RolloutState
+from controller.core.types import (
+    Device,
+    DeviceState,
+    JobKind,
+    JobState,
+    Model,
+    Placement,
+    PruneJob,
+    Rollout,
+    RolloutState,
+)
 from controller.store import Store, Tx
 
 
@@ -33,6 +45,9 @@ class StorePort:
 
     def read(self) -> AbstractContextManager[Tx]:
         return self.store.read()
+
+    def artifact(self, sha256: str) -> Path:
+        return Path(f"/artifacts/{sha256}.onnx")
 
     def plan(self, model: str, selector: str) -> list[Placement]:
         wanted = parse_selector(selector)
@@ -52,6 +67,8 @@ class StorePort:
                     return _set_state(tx, device, DeviceState.REVOKED)
                 case AddModel(path):
                     return _add_model(tx, path)
+                case AskJob():
+                    return _ask(tx, intent)
                 case StartRollout():
                     return _start(tx, intent)
                 case AbortRollout(rollout):
@@ -90,8 +107,22 @@ def _add_model(tx: Tx, path: str) -> str:
     if tx.get_model(model.ref) is not None:
         raise IntentError(409, f"model {model.ref} is there already; models are immutable, give it a new version")
     tx.put_model(model)
-    tx.put_job(PruneJob(id=model.ref, model=model.ref, caps=Caps(), state=JobState.DONE))
+    tx.put_job(PruneJob(id=model.ref, model=model.ref, kind=JobKind.DENSE, state=JobState.DONE))
     return model.ref
+
+
+def _ask(tx: Tx, intent: AskJob) -> str:
+    """Queued, and left to the test."""
+    job = identified(
+        PruneJob(
+            id="", model=intent.model, kind=intent.kind, caps=intent.caps, rungs=intent.rungs, share=intent.share,
+            asked=True, created_unix_s=time.time(),
+        )
+    )  # fmt: skip
+    known = tx.get_job(job.id)
+    if known is None or (known.state is JobState.FAILED and intent.again):
+        tx.put_job(job)
+    return job.id
 
 
 def _start(tx: Tx, intent: StartRollout) -> str:

@@ -23,13 +23,14 @@ def model_view(model: Model, measuring: PruneJob | None = None) -> Json:
         "spec_path": model.spec_path,
         "digest": model.digest,
         "accuracy_floor": model.accuracy_floor,
+        "accuracy_margin": model.accuracy_margin,
         "ram_base_bytes": model.ram_base_bytes,
         "added_unix_s": model.added_unix_s,
     }
 
 
 def variant_view(variant: Variant) -> Json:
-    """Measured on the reference host. `accuracy` null is *unverified accuracy*."""
+    """Measured on the reference host. `accuracy` null is *unverified accuracy*; `drop` is against dense."""
     return {
         "sha256": variant.sha256,
         "variant": short(variant.sha256),
@@ -44,27 +45,13 @@ def variant_view(variant: Variant) -> Json:
         "accuracy": variant.accuracy,
         "accuracy_low": variant.accuracy_low,
         "accuracy_high": variant.accuracy_high,
+        "drop": variant.drop,
+        "drop_low": variant.drop_low,
+        "drop_high": variant.drop_high,
+        "gate_samples": variant.gate_samples,
         "requested": variant.requested,
         "lineage": dict(variant.lineage),
         "created_unix_s": variant.created_unix_s,
-    }
-
-
-def job_view(job: PruneJob) -> Json:
-    return {
-        "id": job.id,
-        "model": job.model,
-        "state": job.state,
-        "ram_cap_bytes": job.caps.ram_bytes,
-        "storage_cap_bytes": job.caps.storage_bytes,
-        "latency_cap_ms": None if job.caps.latency_s is None else job.caps.latency_s * 1e3,
-        "sha256": job.sha256,
-        "variant": short(job.sha256),
-        "binding": job.binding,
-        "detail": job.detail,
-        "attempts": job.attempts,
-        "created_unix_s": job.created_unix_s,
-        "finished_unix_s": job.finished_unix_s,
     }
 
 

@@ -56,7 +56,7 @@ LADDER = (DENSE, HALF, QUARTER)
 
 
 def catalog(*jobs: PruneJob, variants: tuple[Variant, ...] = LADDER) -> Catalog:
-    return Catalog(MODEL, variants, {each.caps.key: each for each in jobs})
+    return Catalog(MODEL, variants, {each.key: each for each in jobs})
 
 
 def device(**fields: Any) -> Device:

@@ -18,15 +18,13 @@ from controller.core.actions import (
     Place,
     QueuePrune,
     SendDesired,
-    StartJob,
     UpdateRollout,
 )
-from controller.core.decide import decide, decide_device, decide_jobs
+from controller.core.decide import decide, decide_device
 from controller.core.policy import Policy
 from controller.core.standing import standing
 from controller.core.types import (
     Calibration,
-    Caps,
     Constraint,
     Device,
     DeviceState,
@@ -383,47 +381,6 @@ def test_a_rollout_moves_on_once_its_devices_are_settled() -> None:
     assert (moved.rollout.wave, moved.rollout.state) == (1, RolloutState.RUNNING)
     busy = replace(quiet, devices=[view(desired=None, reported=None)])
     assert [type(each) for each in decide(busy, POLICY, NOW)] == [Assign]
-
-
-def job(name: str, state: JobState = JobState.QUEUED, **fields: object) -> PruneJob:
-    made = PruneJob(id=name, model=MODEL.ref, caps=Caps(ram_bytes=1), state=state)
-    return replace(made, **fields)  # type: ignore[arg-type]
-
-
-def started(*jobs: PruneJob, policy: Policy = POLICY) -> list[str]:
-    waited_for = frozenset((each.model, each.caps.key) for each in jobs if each.id != "unwanted")
-    return [each.job.id for each in decide_jobs(jobs, waited_for, policy, NOW) if isinstance(each, StartJob)]
-
-
-def test_jobs_start_oldest_first_while_there_is_room() -> None:
-    young, old = job("young", created_unix_s=2.0), job("old", created_unix_s=1.0)
-    assert started(young, old) == ["old"]
-    assert started(young, old, job("at work", JobState.RUNNING)) == []
-    assert started(young, old, policy=replace(POLICY, parallel_jobs=2)) == ["old", "young"]
-
-
-def test_a_failed_job_is_tried_again_after_a_pause_and_a_few_times() -> None:
-    assert started(job("j", JobState.FAILED, attempts=1, finished_unix_s=NOW - 60)) == ["j"]
-    assert started(job("j", JobState.FAILED, attempts=1, finished_unix_s=NOW - 59)) == []
-    assert started(job("j", JobState.FAILED, attempts=3, finished_unix_s=NOW - 1e6)) == []
-
-
-def test_a_prune_that_nobody_waits_for_any_more_is_not_started_but_a_dense_model_is() -> None:
-    assert started(job("unwanted", caps=Caps(ram_bytes=2)), job("j", created_unix_s=NOW)) == ["j"]
-    assert started(job("unwanted", caps=Caps())) == ["unwanted"]
-
-
-@pytest.mark.parametrize("state", [JobState.DONE, JobState.INFEASIBLE])
-def test_an_answered_job_is_not_started_again(state: JobState) -> None:
-    assert started(job("j", state, attempts=1, finished_unix_s=0.0)) == []
-
-
-@always
-@given(st.lists(st.sampled_from(JobState), max_size=12), st.integers(1, 4))
-def test_there_are_never_more_jobs_at_work_than_allowed(states: list[JobState], parallel: int) -> None:
-    jobs = [job(f"j{at}", state, attempts=1, finished_unix_s=0.0) for at, state in enumerate(states)]
-    at_work = states.count(JobState.RUNNING)
-    assert len(started(*jobs, policy=replace(POLICY, parallel_jobs=parallel))) <= max(parallel - at_work, 0)
 
 
 # --- the loop settles -------------------------------------------------------------------------------------------------

@@ -267,3 +267,55 @@ def test_a_jobs_binding_cap_is_told_as_what_it_comes_from_on_the_device() -> Non
     assert isinstance(found, Infeasible)
     assert found.binding is Constraint.THERMAL
     assert any("surroundings" in each for each in found.relaxations)
+
+
+# --- two precisions, and what the paired comparison with dense says ---------------------------------------------------
+
+ROOMY = profile(deadline_s=1.0)
+INT8 = {"precision": "int8", "size_bytes": 100_000, "latency_p95_s": 0.006, "parameters": DENSE.parameters}
+
+
+def chosen(made: Profile, *variants: Variant, margin: float | None = 0.01) -> str | None:
+    known = replace(catalog(variants=variants), model=replace(MODEL, accuracy_margin=margin))
+    found = fit(made, BARE, known)
+    return found.variant.sha256 if isinstance(found, Fitted) else None
+
+
+@pytest.mark.parametrize(("drop_high", "name"), [(0.009, "int8"), (0.011, "dense"), (None, "dense")])
+def test_dense_goes_out_unless_its_int8_is_certainly_as_right_and_faster(drop_high: float | None, name: str) -> None:
+    int8 = variant("int8", 0.9, **INT8, accuracy=0.96, drop=0.0, drop_high=drop_high)
+    assert chosen(ROOMY, DENSE, int8) == name
+    slow = replace(int8, latency_p95_s=DENSE.latency_p95_s * 1.1)
+    assert chosen(ROOMY, DENSE, slow) == "dense"
+
+
+def test_without_a_margin_only_an_int8_that_certainly_loses_nothing_replaces_dense() -> None:
+    int8 = variant("int8", 0.9, **INT8, accuracy=0.96, drop=-0.02, drop_high=0.001)
+    assert chosen(ROOMY, DENSE, int8, margin=None) == "dense"
+    assert chosen(ROOMY, DENSE, replace(int8, drop_high=-0.001), margin=None) == "int8"
+
+
+def test_an_int8_of_the_whole_structure_that_is_as_right_is_enough_where_dense_does_not_fit() -> None:
+    """It uses little of the envelope, but a prune could only make less of the model."""
+    int8 = variant("int8", 0.9, **INT8, drop=0.0, drop_low=-0.002, drop_high=0.004)
+    made = profile(deadline_s=0.0095)
+    assert chosen(made, DENSE, int8) == "int8"
+    assert chosen(made, DENSE, replace(int8, drop_high=0.05)) is None, "asks for a prune"
+
+
+def test_of_one_structure_in_two_precisions_that_are_tied_the_faster_is_chosen() -> None:
+    fp32 = variant("fp32", 0.5, accuracy=0.90, accuracy_high=0.92)
+    int8 = replace(fp32, sha256="int8", precision="int8", accuracy=0.89, latency_p95_s=0.0049)
+    made = profile(deadline_s=0.0056)
+    assert chosen(made, DENSE, fp32, int8) == "int8"
+    assert chosen(made, DENSE, fp32, replace(int8, accuracy_high=0.895)) == "fp32"
+    same = replace(int8, latency_p95_s=fp32.latency_p95_s, size_bytes=fp32.size_bytes // 4)
+    assert chosen(made, DENSE, fp32, same) == "int8", "the smaller where neither is faster"
+
+
+@pytest.mark.parametrize(("low", "name"), [(0.009, "wide"), (0.011, "narrow")])
+def test_paired_intervals_decide_where_every_variant_has_one(low: float, name: str) -> None:
+    """The accuracies' own intervals are wide enough to tie anything."""
+    wide = variant("wide", 0.5, accuracy=0.9, accuracy_high=0.99, drop=0.02, drop_low=low, drop_high=0.03)
+    narrow = variant("narrow", 0.48, accuracy=0.9, accuracy_high=0.99, drop=0.01, drop_low=0.0, drop_high=0.02)
+    assert chosen(profile(deadline_s=0.006), DENSE, wide, narrow) == name

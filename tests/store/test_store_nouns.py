@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from agent.wire.errors import Failure
 from agent.wire.messages import Phase, Reported, Result, Trial
 from agent.wire.profile import parse_profile
+from controller.core.sparsity import SparseSide, SparsityReport
 from controller.core.types import (
     BreachKind,
     Calibration,
@@ -22,6 +23,7 @@ from controller.core.types import (
     Envelope,
     Incident,
     IncidentState,
+    JobKind,
     JobState,
     Model,
     Placement,
@@ -62,7 +64,15 @@ REPORTED = Reported(
     reason="a\0b",
     trial=Trial(sha256="ab", passed=False, ram_peak_bytes=2**40, latency_p95_ms=1.25),
 )
-MODEL = Model(name="fall", version="1", spec_path="/m.yaml", digest="d", accuracy_floor=0.85, added_unix_s=1.0)
+MODEL = Model(
+    name="fall",
+    version="1",
+    spec_path="/m.yaml",
+    digest="d",
+    accuracy_floor=0.85,
+    accuracy_margin=0.01,
+    added_unix_s=1.0,
+)
 VARIANT = Variant(
     sha256="a" * 64,
     model="fall@1",
@@ -163,6 +173,36 @@ def test_jobs_by_state_in_the_order_they_were_asked_for(store: Store) -> None:
         assert tx.jobs() == [done, queued]
         assert tx.jobs(JobState.QUEUED, JobState.RUNNING) == [queued]
         assert tx.get_job("j1") == done
+
+
+def test_every_kind_of_job_and_a_report_come_back(store: Store) -> None:
+    with_device_and_model(store)
+    side = SparseSide(
+        zeros_share=0.0, size_bytes=2**33, transfer_bytes=9, latency_p50_s=0.1, latency_p95_s=0.2, ram_bytes=2**34
+    )
+    report = SparsityReport(share=0.8, dense=side, sparse=replace(side, zeros_share=0.8, accuracy=0.5), compression="z")
+    jobs = [
+        PruneJob(id="j1", model="fall@1", kind=JobKind.DENSE, retry=False, state=JobState.FAILED),
+        PruneJob(id="j2", model="fall@1", caps=Caps(latency_s=0.01), asked=True),
+        PruneJob(id="j3", model="fall@1", kind=JobKind.LADDER, rungs=8, asked=True, detail="40% rung 3 of 8"),
+        PruneJob(id="j4", model="fall@1", kind=JobKind.UNSTRUCTURED, share=0.8, report=report, state=JobState.DONE),
+    ]
+    with store.begin() as tx:
+        for job in jobs:
+            tx.put_job(job)
+    with store.read() as tx:
+        assert tx.jobs() == jobs
+
+
+def test_what_a_variant_loses_against_dense_comes_back_and_may_be_unknown(store: Store) -> None:
+    paired = replace(VARIANT, drop=0.004, drop_low=-0.002, drop_high=0.01, gate_samples=2000)
+    unknown = replace(VARIANT, sha256="b" * 64)
+    with store.begin() as tx:
+        tx.put_model(MODEL)
+        tx.put_variant(paired)
+        tx.put_variant(unknown)
+    with store.read() as tx:
+        assert tx.variants() == [paired, unknown]
 
 
 def test_the_newest_placement_replaces_the_one_before(store: Store) -> None:

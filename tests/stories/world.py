@@ -18,9 +18,19 @@ from agent.simulate.memory import Faults, MemoryBroker, MemoryLink
 from agent.simulate.runtime import P95
 from controller.core.intents import AcceptDevice, AddModel, Intent, RegisterDevice, StartRollout
 from controller.core.policy import Policy
-from controller.core.types import Constraint, Device, Incident, JobState, Placement, PruneJob, Rollout, Variant
+from controller.core.types import (
+    Constraint,
+    Device,
+    Incident,
+    JobKind,
+    JobState,
+    Placement,
+    PruneJob,
+    Rollout,
+    Variant,
+)
 from controller.daemon import Daemon
-from controller.facts import Asked, Fact, JobEnded
+from controller.facts import Asked, Fact, JobEnded, JobMade
 from controller.perform import Performer
 from controller.pruning.job import JobResult
 from controller.store.artifacts import Artifacts
@@ -38,29 +48,47 @@ START_UNIX_S = 1_800_000_000.0
 
 @dataclass
 class ModelledJobs:
-    """Prunes take `seconds` of the story's time and hit 97% of every cap; below `floor` times dense they cannot."""
+    """Prunes take `seconds` of the story's time and hit 97% of every cap; below `floor` times dense they cannot.
+
+    A ladder takes as long for each rung that it was not started from. `answers` overrides how a job ends.
+    """
 
     world: World
     seconds: float = 20.0
     floor: float = 0.1
     running: dict[str, tuple[float, PruneJob]] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
+    left: dict[str, list[Variant]] = field(default_factory=dict)
     spoilt: Callable[[Variant], Variant] = lambda variant: variant
+    answers: Callable[[PruneJob], JobResult | None] = lambda job: None
 
     def start(self, job: PruneJob, spec_path: Path, start_from: tuple[str, ...]) -> None:
-        self.started.append(job.caps.key)
+        self.started.append(job.key)
         self.running[job.id] = (self.world.now_s + self.seconds, job)
+        if job.kind is JobKind.LADDER:
+            rungs = [self._variant(job, 1 - at / ((job.rungs or 0) + 1)) for at in range(1, (job.rungs or 0) + 1)]
+            self.left[job.id] = [rung for rung in rungs if rung.sha256 not in start_from]
 
     def stop(self) -> None:
         self.running.clear()
 
     def due(self) -> list[Fact]:
-        ended = [job for due_s, job in self.running.values() if due_s <= self.world.now_s]
-        for job in ended:
-            del self.running[job.id]
-        return [JobEnded(job.id, self._result(job)) for job in ended]
+        moved = [job for due_s, job in self.running.values() if due_s <= self.world.now_s]
+        return [fact for job in moved for fact in self._step(job)]
+
+    def _step(self, job: PruneJob) -> list[Fact]:
+        left = self.left.get(job.id, [])
+        made: list[Fact] = [JobMade(job.id, rung) for rung in left[:1]]
+        del left[:1]
+        if left:
+            self.running[job.id] = (self.world.now_s + self.seconds, job)
+            return made
+        del self.running[job.id]
+        return [*made, JobEnded(job.id, self.answers(job) or self._result(job))]
 
     def _result(self, job: PruneJob) -> JobResult:
+        if job.kind is JobKind.LADDER:
+            return JobResult(state=JobState.DONE, detail=f"{job.rungs} rungs")
         caps = job.caps
         share = min(
             1.0,
@@ -80,7 +108,7 @@ class ModelledJobs:
 
     def _variant(self, job: PruneJob, share: float) -> Variant:
         size = int(DENSE.size_bytes * share)
-        data = hashlib.sha256(f"{job.caps.key} {share}".encode()).digest() * (size // 32 + 1)
+        data = hashlib.sha256(f"{job.key} {share}".encode()).digest() * (size // 32 + 1)
         sha256 = self.world.artifacts.put(data[:size])
         variant = replace(
             DENSE, sha256=sha256, model=job.model, size_bytes=size, ram_bytes=int(DENSE.ram_bytes * share),
@@ -245,6 +273,12 @@ class World:
         with self.store.read() as tx:
             history = sorted(tx.history(device), key=lambda each: each.seq)
         return [(each.seq, each.sha256, each.result) for each in history]
+
+    def job(self, job: str) -> PruneJob:
+        with self.store.read() as tx:
+            found = tx.get_job(job)
+        assert found is not None
+        return found
 
     def windows(self, device: str) -> list[tuple[str, int]]:
         """(boot, seq) of every stored row of a device, in the order in which they came."""

@@ -8,10 +8,11 @@ from fastapi import APIRouter
 
 from controller.core.intents import AddModel
 from controller.core.selector import parse_selector
-from controller.core.types import Caps, Model
+from controller.core.types import Model
 from controller.store import Tx
 from controller.web.answers import Json, Port, found
 from controller.web.device_views import Json as Row
+from controller.web.job_views import is_measuring
 from controller.web.views import model_view, plan_view, variant_view
 
 router = APIRouter(tags=["models"])
@@ -31,7 +32,7 @@ def resolve(tx: Tx, ref: str) -> Model:
 
 
 def _view(tx: Tx, model: Model) -> Row:
-    measuring = next((job for job in tx.jobs() if job.model == model.ref and job.caps == Caps()), None)
+    measuring = next((job for job in tx.jobs() if is_measuring(job, model)), None)
     return model_view(model, measuring)
 
 

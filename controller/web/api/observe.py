@@ -1,4 +1,4 @@
-"""Incidents, prune jobs, health, and the live events."""
+"""Incidents, health, and the live events."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from controller.web.answers import Json, Port, found
 from controller.web.feed import Feed, changes
 from controller.web.overview import health_view
-from controller.web.views import incident_view, job_view
+from controller.web.views import incident_view
 
 router = APIRouter()
 TICK_S = 1.0
@@ -29,13 +29,6 @@ def list_incidents(port: Port, device: str | None = None, open_only: bool = Fals
 def show_incident(port: Port, incident: str) -> Json:
     with port.read() as tx:
         return Json(incident_view(found(tx.get_incident(incident), "incident", incident)))
-
-
-@router.get("/jobs", tags=["jobs"])
-def list_jobs(port: Port) -> Json:
-    with port.read() as tx:
-        jobs = tx.jobs()
-    return Json([job_view(job) for job in reversed(jobs)])
 
 
 @router.get("/health", tags=["health"])

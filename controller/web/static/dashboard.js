@@ -144,7 +144,7 @@ function showOverview(fleet) {
     item(each.model, each.state, `${each.selector || "all devices"} · wave ${each.wave + 1} of ${each.waves.length}`, each.reason)));
   fill("incidents", fleet.incidents.map((each) =>
     item(`${each.device} ${each.kind}`, each.state, each.evidence, each.diagnosis, each.outcome)));
-  fill("jobs", fleet.jobs.map((each) => item(each.model, each.state, each.detail)));
+  fill("jobs", fleet.jobs.map((each) => item(`${each.model} ${each.kind}`, each.state, each.detail)));
 }
 
 function watch() {

@@ -1,0 +1,47 @@
+"""Bare caps, as an operator asks for: what of them a variant uses, and which variant comes closest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.core.types import Caps, Constraint, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What a variant was measured to take of one cap, in bytes or seconds. `binding` names the cap as jobs do."""
+
+    binding: Constraint
+    cost: float
+    cap: float
+
+    @property
+    def share(self) -> float:
+        return self.cost / self.cap if self.cap > 0 else math.inf
+
+
+def uses(caps: Caps, variant: Variant) -> tuple[Use, ...]:
+    """One for each cap that is set; latency is the p95 on the reference host."""
+    pairs = (
+        (Constraint.RAM_MODEL, variant.ram_bytes, caps.ram_bytes),
+        (Constraint.STORAGE, variant.size_bytes, caps.storage_bytes),
+        (Constraint.DEADLINE, variant.latency_p95_s, caps.latency_s),
+    )
+    return tuple(Use(binding, cost, cap) for binding, cost, cap in pairs if cap is not None)
+
+
+def use(caps: Caps, variant: Variant) -> float:
+    """How much of the tightest cap the variant uses: 1.0 is exactly full."""
+    return max((each.share for each in uses(caps, variant)), default=0.0)
+
+
+def shippable(variants: Sequence[Variant], accuracy_floor: float | None) -> list[Variant]:
+    """Those at or above the floor; one of unverified accuracy is not below it."""
+    floor = accuracy_floor or 0.0
+    return [each for each in variants if each.accuracy is None or each.accuracy >= floor]
+
+
+def closest(caps: Caps, variants: Sequence[Variant]) -> Variant | None:
+    return min(variants, key=lambda each: use(caps, each), default=None)

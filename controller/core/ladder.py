@@ -1,0 +1,66 @@
+"""The ladder of a model: its variants of which none is as good in everything as another, from dense downwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controller.core.types import Variant
+
+_NOISE = 0.03  # of a latency or a high-water mark: measured again, the same artifact differs by as much
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """`speedup` is the dense variant's p50 over this one's, `saved_share` what it saves of the dense artifact's bytes.
+
+    Both are None where the dense variant is not measured.
+    """
+
+    variant: Variant
+    speedup: float | None
+    saved_share: float | None
+
+
+def ladder(variants: Sequence[Variant]) -> tuple[Rung, ...]:
+    """The dense variant and all that no other dominates on (accuracy, latency, RAM, bytes), the slower ones first.
+
+    Accuracies whose intervals overlap are tied, latencies and RAM within 3%; bytes are exact, and of what is tied the
+    smaller is kept. A tie of ties is none, so each is held against what is kept, from the smallest up.
+    """
+    dense = next((each for each in variants if each.dense), None)
+    kept: list[Variant] = []
+    for variant in sorted(variants, key=_size):
+        if not any(_dominates(smaller, variant) for smaller in kept):
+            kept.append(variant)
+    rest = sorted((each for each in kept if not each.dense), key=lambda each: (-each.latency_p50_s, each.sha256))
+    return tuple(_rung(each, dense) for each in [*([dense] if dense else []), *rest])
+
+
+def _size(variant: Variant) -> tuple[float, ...]:
+    return (variant.size_bytes, variant.ram_bytes, -(variant.accuracy or 0.0), variant.latency_p50_s)
+
+
+def _dominates(smaller: Variant, variant: Variant) -> bool:
+    """True where `smaller`, which has no more bytes, is no worse in anything else."""
+    return (
+        smaller.latency_p50_s <= variant.latency_p50_s * (1 + _NOISE)
+        and smaller.ram_bytes <= variant.ram_bytes * (1 + _NOISE)
+        and _as_right(smaller, variant)
+    )
+
+
+def _as_right(smaller: Variant, variant: Variant) -> bool:
+    """By the paired intervals where both have one, else by their own; unverified, only what kept as much is so."""
+    if smaller.drop_low is not None and variant.drop_high is not None:
+        return smaller.drop_low <= variant.drop_high
+    if smaller.accuracy is None or variant.accuracy is None:
+        return smaller.precision == variant.precision and smaller.parameters >= variant.parameters
+    high, low = smaller.accuracy_high, variant.accuracy_low
+    return (smaller.accuracy if high is None else high) >= (variant.accuracy if low is None else low)
+
+
+def _rung(variant: Variant, dense: Variant | None) -> Rung:
+    if dense is None:
+        return Rung(variant, None, None)
+    return Rung(variant, dense.latency_p50_s / variant.latency_p50_s, 1 - variant.size_bytes / dense.size_bytes)

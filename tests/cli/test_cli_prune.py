@@ -1,0 +1,206 @@
+"""`controller prune`: wrong usage first, then what is asked for, followed, printed, and how it exits."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from controller.cli.prune import with_share
+from controller.core.intents import AddModel, AskJob
+from controller.core.sparsity import SparseSide, SparsityReport
+from controller.core.types import Caps, Constraint, JobKind, JobState, PruneJob, Variant
+from controller.web.testing import StorePort
+
+Run = Callable[..., Result]
+SHA, DENSE = "ab" * 32, "cd" * 32
+CAPS = Caps(ram_bytes=6 * 2**20, storage_bytes=2**20, latency_s=0.004)
+ASKED = ("prune", "fall", "--latency", "4ms", "--ram", "6MiB", "--storage", "1 MiB")
+
+
+def variant(sha256: str, **fields: Any) -> Variant:
+    known: dict[str, Any] = {
+        "size_bytes": 900_000, "precision": "int8", "ram_bytes": 3 * 2**20, "latency_p50_s": 0.003,
+        "latency_p95_s": 0.0034, "parameters": 10_000, "accuracy": 0.942, "accuracy_low": 0.929, "accuracy_high": 0.953,
+        "drop": 0.004, "drop_low": -0.002, "drop_high": 0.01,
+    }  # fmt: skip
+    return Variant(sha256=sha256, model="fall@1", **{**known, **fields})
+
+
+@pytest.fixture
+def shop(port: StorePort) -> StorePort:
+    port.submit(AddModel("/m/fall.yaml"))
+    port.asked.clear()
+    with port.store.begin() as tx:
+        tx.put_variant(variant(SHA))
+        tx.put_variant(
+            variant(DENSE, precision="fp32", dense=True, ram_bytes=8 * 2**20, size_bytes=4 * 2**20, latency_p95_s=0.01)
+        )
+    return port
+
+
+def put(port: StorePort, **fields: Any) -> None:
+    """The job that was asked for, changed."""
+    with port.store.begin() as tx:
+        (job,) = [each for each in tx.jobs() if each.asked]
+        tx.put_job(replace(job, **fields))
+
+
+def is_queued(port: StorePort) -> bool:
+    with port.store.read() as tx:
+        return any(each.asked for each in tx.jobs(JobState.QUEUED))
+
+
+def meanwhile(port: StorePort, *steps: dict[str, Any]) -> threading.Thread:
+    """Once something is asked for, take it through `steps`, slowly enough to be followed."""
+
+    def work() -> None:
+        while not is_queued(port):
+            time.sleep(0.02)
+        for step in steps:
+            put(port, **step)
+            time.sleep(0.7)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "at least one of --latency, --ram and --storage"),
+        (("--latency", "4"), "--latency: '4' is not a number of seconds"),
+        (("--ram", "much"), "--ram: 'much'"),
+        (("--storage", "4 ms"), "--storage: '4 ms'"),
+        (("--unstructured", "--ram", "6MiB"), "or --unstructured"),
+        (("--unstructured", "1 apple"), "--unstructured: '1 apple'"),
+    ],
+)
+def test_wrong_usage_exits_2_and_asks_for_nothing(
+    run: Run, shop: StorePort, arguments: tuple[str, ...], words: str
+) -> None:
+    result = run("prune", "fall", *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert words in result.stderr
+    assert shop.asked == []
+
+
+def test_an_unknown_model_exits_1(run: Run, shop: StorePort) -> None:
+    result = run("prune", "nobody", "--latency", "4ms")
+    assert (result.exit_code, result.stderr) == (1, "error: there is no model 'nobody'\n")
+
+
+def test_it_is_followed_on_stderr_and_the_variant_is_printed(run: Run, shop: StorePort) -> None:
+    steps = (
+        {"state": JobState.RUNNING, "detail": "40% recovering, 20 s left"},
+        {"state": JobState.DONE, "sha256": SHA, "binding": Constraint.DEADLINE, "detail": "uses 86 % of the cap"},
+    )
+    thread = meanwhile(shop, *steps)
+    result = run(*ASKED)
+    thread.join()
+    assert result.exit_code == 0, result.stderr
+    assert shop.asked == [AskJob("fall@1", JobKind.PRUNE, caps=CAPS)]
+    assert "running 40% recovering, 20 s left" in result.stderr
+    lines = result.stdout.splitlines()
+    assert "accuracy: 94.2 % (92.9 to 95.3)" in lines
+    assert "points below dense: 0.4 (-0.2 to 1.0)" in lines
+    assert f"sha256: {SHA}" in lines
+    assert f"file: /artifacts/{SHA}.onnx" in lines
+    table = {line.split("  ")[0].strip(): line.split() for line in lines[-4:]}
+    assert table["latency p95"][2:] == ["3.40", "ms", "4", "ms", "85", "%"]
+    assert table["RAM"][1:] == ["3", "MiB", "6", "MiB", "50", "%"]
+    assert table["bytes"][-2:] == ["85.8", "%"]
+    assert table["latency p50"][-2:] == ["-", "-"]
+
+
+def test_the_same_caps_have_their_answer_at_once(run: Run, shop: StorePort) -> None:
+    assert run(*ASKED, "--no-wait").exit_code == 0
+    put(shop, state=JobState.DONE, sha256=SHA)
+    result = run(*ASKED, "-o", "json")
+    assert (result.exit_code, result.stderr) == (0, "")
+    job = json.loads(result.stdout)
+    assert (job["made"]["sha256"], job["ram_use_share"]) == (SHA, 0.5)
+
+
+def test_without_waiting_the_job_is_named(run: Run, shop: StorePort) -> None:
+    result = run(*ASKED, "--no-wait")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "state: queued" in result.stdout
+    assert "model: fall@1" in result.stdout
+
+
+def test_what_is_infeasible_exits_1_with_the_closest_and_what_would_do(run: Run, shop: StorePort) -> None:
+    asked = ("prune", "fall", "--latency", "3ms", "--ram", "1MiB")
+    run(*asked, "--no-wait")
+    put(shop, state=JobState.INFEASIBLE, binding=Constraint.RAM_MODEL, detail="the smallest structure exceeds them")
+    result = run(*asked)
+    assert result.exit_code == 1
+    assert result.stderr == "error: nothing of fall@1 fits under these caps\n"
+    for words in (
+        "binding: ram.model", "the smallest structure exceeds them", "closest: abababababab", "300 %",
+        "would do:", "  - 2.01 MiB more RAM and a latency of 3.42 ms",
+    ):  # fmt: skip
+        assert words in result.stdout
+    assert "file:" not in result.stdout
+    answer = run(*asked, "-o", "json")
+    assert (answer.exit_code, json.loads(answer.stdout)["state"]) == (1, "infeasible")
+
+
+def test_a_failure_exits_1_and_only_again_tries_once_more(run: Run, shop: StorePort) -> None:
+    run(*ASKED, "--no-wait")
+    put(shop, state=JobState.FAILED, detail="factory: no such layer", attempts=1)
+    for _ in range(2):
+        result = run(*ASKED)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.endswith("failed: factory: no such layer; --again tries it once more\n")
+    assert "state: queued" in run(*ASKED, "--no-wait", "--again").stdout
+
+
+def test_a_report_on_unstructured_sparsity_is_a_table_and_a_sentence(run: Run, shop: StorePort) -> None:
+    side = SparseSide(
+        zeros_share=0.0, size_bytes=4 * 2**20, transfer_bytes=3 * 2**20, latency_p50_s=0.004, latency_p95_s=0.005,
+        ram_bytes=8 * 2**20, accuracy=0.95, accuracy_low=0.94, accuracy_high=0.96,
+    )  # fmt: skip
+    report = SparsityReport(
+        share=0.8,
+        dense=side,
+        sparse=replace(side, zeros_share=0.8, transfer_bytes=2**20, accuracy=0.94),
+        compression="deflate",
+    )
+    run("prune", "fall", "--unstructured", "--no-wait")
+    assert shop.asked == [AskJob("fall@1", JobKind.UNSTRUCTURED, share=0.8)]
+    put(shop, state=JobState.DONE, report=report)
+    result = run("prune", "fall", "--unstructured", "80 %")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "to transfer (deflate)  3 MiB" in result.stdout
+    assert "80 % zeros save 66.7 % of the bytes to transfer" in result.stdout
+    assert json.loads(run("prune", "fall", "--unstructured", "-o", "json").stdout)["report"]["share"] == 0.8
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["m", "--unstructured"], ["m", "--unstructured", "80%"]),
+        (["--unstructured", "m"], ["--unstructured", "80%", "m"]),
+        (["m", "--unstructured", "90%"], ["m", "--unstructured", "90%"]),
+        (["m", "--unstructured", ".9", "--again"], ["m", "--unstructured", ".9", "--again"]),
+        (["m", "--unstructured", "-o", "json"], ["m", "--unstructured", "80%", "-o", "json"]),
+        (["m", "--ram", "1MiB"], ["m", "--ram", "1MiB"]),
+    ],
+)
+def test_the_share_may_be_left_out(given: list[str], expected: list[str]) -> None:
+    assert with_share(given) == expected
+
+
+def test_a_fleets_job_is_no_hurdle(run: Run, shop: StorePort) -> None:
+    """Its caps may be the same; then it is the same job."""
+    with shop.store.begin() as tx:
+        tx.put_job(PruneJob(id="fleet", model="fall@1", caps=Caps(ram_bytes=5), state=JobState.RUNNING))
+    assert "state: queued" in run(*ASKED, "--no-wait").stdout

@@ -1,0 +1,69 @@
+"""A database of an earlier release keeps all that is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import Engine
+
+from controller.core.types import Caps, JobKind, JobState
+from controller.store import Store, schema
+from controller.store.engine import make_engine
+from tests.store.conftest import POSTGRES, empty
+
+MODEL = "INSERT INTO models VALUES ('fall@1', 'fall', '1', '/m.yaml', 'd', 0.85, 7, 1.0)"
+JOB = """
+INSERT INTO jobs (id, model, caps, state, sha256, binding, detail, attempts, created_unix_s)
+VALUES ('{id}', 'fall@1', '{caps}', '{state}', NULL, NULL, 'as it was', 2, {created})
+"""
+VARIANT = """
+INSERT INTO variants (sha256, model, size_bytes, precision, ram_bytes, latency_p50_s, latency_p95_s, parameters,
+    accuracy, dense, requested, golden_seed, golden_outputs, golden_tolerance, lineage, created_unix_s)
+VALUES ('abc', 'fall@1', 9, 'fp32', 8, 0.1, 0.2, 7, 0.9, true, '', 0, '[[1.0]]', 0.001, '{"gate_samples": 500}', 1.0)
+"""
+NONE = '{"ram_bytes": null, "storage_bytes": null, "latency_s": null}'
+RAM = '{"ram_bytes": 0, "storage_bytes": null, "latency_s": null}'
+
+
+@pytest.fixture
+def of_0001(tmp_path: Path) -> Engine:
+    if POSTGRES:
+        empty(POSTGRES)
+    engine = make_engine(POSTGRES or f"sqlite:///{tmp_path}/controller.db")
+    with engine.begin() as connection:
+        command.upgrade(schema._config(connection), "0001")
+        connection.exec_driver_sql(MODEL)
+        connection.exec_driver_sql(JOB.format(id="j0", caps=NONE, state="done", created=0))
+        connection.exec_driver_sql(JOB.format(id="j1", caps=RAM, state="failed", created=1))
+        connection.exec_driver_sql(VARIANT)
+    return engine
+
+
+def test_jobs_get_their_kind_and_nothing_is_lost(of_0001: Engine) -> None:
+    store = Store(of_0001.url.render_as_string(hide_password=False))
+    store.open()
+    with store.read() as tx:
+        dense, prune = tx.jobs()
+        (variant,) = tx.variants()
+    assert schema.differences(of_0001) == []
+    of_0001.dispose()
+    store.close()
+    assert (dense.kind, dense.caps, dense.state) == (JobKind.DENSE, Caps(), JobState.DONE)
+    assert (prune.kind, prune.caps, prune.state) == (JobKind.PRUNE, Caps(ram_bytes=0), JobState.FAILED)
+    for job in (dense, prune):
+        assert (job.detail, job.attempts, job.retry, job.asked, job.report) == ("as it was", 2, True, False, None)
+    assert (variant.accuracy, variant.drop, variant.gate_samples) == (0.9, None, None)
+    assert variant.lineage == {"gate_samples": 500}
+
+
+def test_and_back_again(of_0001: Engine) -> None:
+    schema.upgrade(of_0001)
+    with of_0001.begin() as connection:
+        command.downgrade(schema._config(connection), "0001")
+        assert connection.exec_driver_sql("SELECT id, detail FROM jobs ORDER BY id").all() == [
+            ("j0", "as it was"),
+            ("j1", "as it was"),
+        ]
+    of_0001.dispose()

@@ -1,0 +1,130 @@
+"""Jobs and ladders over the API: what is asked for, how an answer reads, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from controller.core.intents import AskJob
+from controller.core.sparsity import SparseSide, SparsityReport
+from controller.core.types import Caps, Constraint, JobKind, JobState, PruneJob
+from controller.web.testing import StorePort
+from tests.web.conftest import DENSE, SHA, variant
+
+API = "/api/v1"
+CAPS = Caps(ram_bytes=2_000_000, latency_s=0.005)
+
+
+def post(client: httpx.Client, path: str, **body: Any) -> Any:
+    answer = client.post(f"{API}{path}", json=body)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def end(port: StorePort, job: str, **fields: Any) -> None:
+    with port.store.begin() as tx:
+        known = tx.get_job(job)
+        assert known is not None
+        tx.put_job(replace(known, **fields))
+
+
+def test_the_same_caps_are_the_same_job(client: httpx.Client, port: StorePort) -> None:
+    asked = post(client, "/models/fall/prune", ram_cap_bytes=2_000_000, latency_cap_ms=5)
+    assert (asked["kind"], asked["state"], asked["model"]) == ("prune", "queued", "fall@1")
+    assert (asked["latency_cap_ms"], asked["storage_cap_bytes"], asked["asked"]) == (5.0, None, True)
+    assert port.asked == [AskJob("fall@1", JobKind.PRUNE, caps=CAPS)]
+    assert post(client, "/models/fall@1/prune", ram_cap_bytes=2_000_000, latency_cap_ms=5.0) == asked
+    assert client.get(f"{API}/jobs/{asked['id']}").json() == asked
+    assert asked["id"] in [each["id"] for each in client.get(f"{API}/jobs").json()]
+
+
+def test_a_job_that_is_done_shows_what_it_made_its_use_of_each_cap_and_its_file(
+    client: httpx.Client, port: StorePort
+) -> None:
+    asked = post(client, "/models/fall/prune", ram_cap_bytes=6_000_000, latency_cap_ms=5)
+    end(port, asked["id"], state=JobState.DONE, sha256=SHA, binding=Constraint.DEADLINE)
+    job = client.get(f"{API}/jobs/{asked['id']}").json()
+    assert (job["made"]["sha256"], job["closest"], job["relaxations"]) == (SHA, None, [])
+    assert (job["ram_use_share"], job["storage_use_share"]) == (0.5, None)
+    assert job["latency_use_share"] == pytest.approx(0.8)
+    assert job["file"] == f"/artifacts/{SHA}.onnx"
+
+
+def test_a_refusal_has_the_closest_variant_and_what_would_do(client: httpx.Client, port: StorePort) -> None:
+    asked = post(client, "/models/fall/prune", ram_cap_bytes=1_000_000, latency_cap_ms=2)
+    end(port, asked["id"], state=JobState.INFEASIBLE, sha256="ee" * 32, binding=Constraint.RAM_MODEL, detail="no")
+    job = client.get(f"{API}/jobs/{asked['id']}").json()
+    assert (job["made"], job["file"], job["binding"]) == (None, None, "ram.model")
+    assert job["closest"]["sha256"] in (SHA, DENSE)
+    assert job["relaxations"] == ["1.92 MiB more RAM and a latency of 4.02 ms"]
+    assert job["ram_use_share"] == 3.0
+
+
+def test_what_is_below_the_floor_would_not_do(client: httpx.Client, port: StorePort) -> None:
+    with port.store.begin() as tx:
+        for sha256 in (SHA, DENSE):
+            tx.put_variant(replace(variant(sha256, dense=sha256 == DENSE), accuracy=0.8))
+    asked = post(client, "/models/fall/prune", latency_cap_ms=2)
+    end(port, asked["id"], state=JobState.INFEASIBLE, binding=Constraint.DEADLINE)
+    job = client.get(f"{API}/jobs/{asked['id']}").json()
+    assert (job["closest"], job["relaxations"], job["latency_use_share"]) == (None, [], None)
+
+
+def test_a_report_is_shown_with_its_sentence(client: httpx.Client, port: StorePort) -> None:
+    side = SparseSide(
+        zeros_share=0.0, size_bytes=9, transfer_bytes=8, latency_p50_s=0.1, latency_p95_s=0.2, ram_bytes=7
+    )
+    report = SparsityReport(share=0.9, dense=side, sparse=replace(side, zeros_share=0.9, transfer_bytes=4))
+    asked = post(client, "/models/fall/unstructured", share=0.9)
+    assert (asked["kind"], asked["share"], asked["report"]) == ("unstructured", 0.9, None)
+    end(port, asked["id"], state=JobState.DONE, report=report)
+    shown = client.get(f"{API}/jobs/{asked['id']}").json()["report"]
+    assert (shown["dense"]["latency_p50_ms"], shown["sparse"]["transfer_bytes"]) == (100.0, 4)
+    assert shown["conclusion"].startswith("90 % zeros save 50 % of the bytes to transfer")
+
+
+def test_a_ladder_is_asked_for_and_shown(client: httpx.Client, port: StorePort) -> None:
+    asked = post(client, "/models/fall/ladder", rungs=4)
+    assert port.asked == [AskJob("fall@1", JobKind.LADDER, rungs=4)]
+    assert (asked["kind"], asked["rungs"]) == ("ladder", 4)
+    small = replace(variant("ee" * 32, dense=False), size_bytes=90_000, latency_p50_s=0.001, drop=0.01, drop_low=0.0)
+    with port.store.begin() as tx:
+        tx.put_variant(replace(small, drop_high=0.02, gate_samples=900))
+    dense, rung = client.get(f"{API}/models/fall/ladder").json()
+    assert (dense["rung"], dense["dense"], dense["speedup"], dense["drop"]) == (0, True, 1.0, None)
+    assert (rung["rung"], rung["drop_high"], rung["gate_samples"]) == (1, 0.02, 900)
+    assert rung["speedup"] == pytest.approx(3.0)
+    assert rung["saved_share"] == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/models/nobody/prune", {"latency_cap_ms": 5}, 404),
+        ("/models/nobody/ladder", {}, 404),
+        ("/models/nobody/unstructured", {}, 404),
+        ("/models/fall/prune", {"latency_cap_ms": "soon"}, 422),
+        ("/models/fall/ladder", {"rungs": "many"}, 422),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(client: httpx.Client, path: str, body: Any, status: int) -> None:
+    answer = client.post(f"{API}{path}", json=body)
+    assert answer.status_code == status
+    assert answer.json()["error"]
+
+
+def test_unknown_jobs_and_ladders_are_404(client: httpx.Client) -> None:
+    assert client.get(f"{API}/jobs/nothing").json() == {"error": "there is no job 'nothing'"}
+    assert client.get(f"{API}/models/nobody/ladder").status_code == 404
+
+
+def test_a_model_is_measured_by_its_dense_job_and_by_no_other(client: httpx.Client, port: StorePort) -> None:
+    with port.store.begin() as tx:
+        tx.put_job(PruneJob(id="l", model="fall@1", kind=JobKind.LADDER, rungs=8, state=JobState.RUNNING))
+    assert client.get(f"{API}/models/fall").json()["state"] is None
+    with port.store.begin() as tx:
+        tx.put_job(PruneJob(id="d", model="fall@1", kind=JobKind.DENSE, state=JobState.DONE))
+    assert client.get(f"{API}/models/fall").json()["state"] == "done"
