@@ -69,7 +69,7 @@ def _rename(graph: Any) -> None:
     """Short names in order of appearance. Runtimes need none for nodes."""
     fixed = {"", *(each.name for each in (*graph.input, *graph.output))}
     fresh = (name for name in map(_letters, count()) if name not in fixed)
-    now = dict.fromkeys(fixed, "") | {name: name for name in fixed}
+    now = {name: name for name in fixed}
     for part in _subgraphs(graph):
         part.name = "g"
         inner = [each.name for each in (*part.input, *part.output, *part.initializer)]
