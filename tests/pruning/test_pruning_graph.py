@@ -11,11 +11,11 @@ import torch
 from torch import nn
 
 from controller.pruning.artifact.export import export_onnx, run_artifact
-from controller.pruning.cost.work import describe_work
 from controller.pruning.graph.attention import prepare
 from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.cut import cut
 from controller.pruning.graph.groups import find_groups
+from controller.pruning.graph.layers import width
 from controller.pruning.graph.probe import sound_groups, unsound
 from controller.pruning.graph.structure import (
     ChannelGroup,
@@ -27,7 +27,6 @@ from controller.pruning.graph.structure import (
     inside,
     renumbered,
 )
-from controller.pruning.solve.importance import channel_importance
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -195,6 +194,40 @@ def multiplied() -> nn.Module:
     return nn.Sequential(conv(8, 3, 3), conv(24, 8, 3, groups=8), conv(12, 24), head(12))
 
 
+def norm_across_parts() -> nn.Module:
+    """A normalisation group that spans the end of one part of a concatenation and the start of the next."""
+
+    def wire(net: Any, x: torch.Tensor) -> torch.Tensor:
+        return net.head(net.norm(torch.cat([net.a(x), net.b(x)], 1)))  # type: ignore[no-any-return]
+
+    return Net(wire, a=conv(6, 3), b=conv(14, 3), norm=nn.GroupNorm(5, 20), head=head(20))
+
+
+def joined_series(constant: int) -> nn.Module:
+    return Net(
+        lambda net, x: net.head(torch.cat([net.a(x), x.new_zeros(len(x), constant, 14), net.b(x)], 1).flatten(1)),
+        a=nn.Conv1d(3, 8, 3),
+        b=nn.Conv1d(3, 6, 3),
+        head=nn.Linear((14 + constant) * 14, 4),
+    )
+
+
+def convnext() -> nn.Module:
+    def wire(net: Any, x: torch.Tensor) -> torch.Tensor:
+        deep = net.wide(net.norm(net.depth(x).permute(0, 2, 3, 1)))
+        return x + (net.scale * net.narrow(torch.nn.functional.gelu(deep))).permute(0, 3, 1, 2)  # type: ignore[no-any-return]
+
+    block = Net(
+        wire,
+        depth=nn.Conv2d(16, 16, 3, padding=1, groups=16),
+        norm=nn.LayerNorm(16),
+        wide=nn.Linear(16, 64),
+        narrow=nn.Linear(64, 16),
+        scale=nn.Parameter(torch.ones(16)),
+    )
+    return nn.Sequential(nn.Conv2d(3, 16, 2, 2), block, head(16))
+
+
 class Kind(NamedTuple):
     make: Make
     shape: tuple[int, ...]
@@ -222,6 +255,9 @@ KINDS = {
     "series": Kind(series, SERIES, {"0": 8, "2": 12, "6": 10}),
     "volume": Kind(volume, (4, 2, 8, 8, 8), {"0": 8, "3": 12}),
     "norms": Kind(norms, IMAGE, {"0": 4, "3": 12, "6": 10}),
+    "norm across parts": Kind(norm_across_parts, IMAGE, {"a.0": 2, "b.0": 3}),
+    "joined series": Kind(lambda: joined_series(0), SERIES, {"a": 8, "b": 6}),
+    "convnext": Kind(convnext, IMAGE, {"1.wide": 64}, ("1",)),
     "repeated": Kind(repeated, IMAGE, {"a.0": 8, "b.0": 12}),
     "gated": Kind(gated, IMAGE, {"a.0": 8, "b.0": 12}),
     "encoder": Kind(lambda: encoder(False), (5, 7, 6), HEADS),
@@ -284,22 +320,21 @@ def test_cutting_twice_is_cutting_once(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_importance_reads_the_same_units_of_a_cut_model(kind: str) -> None:
-    make, shape, _, _ = KINDS[kind]
+def test_the_groups_of_a_cut_model_are_its_own_layers_rows(kind: str) -> None:
+    make, shape, _, blocks = KINDS[kind]
     model, batch = build(make, shape)
     groups, _ = find_groups(model, batch[:1])
-    wanted = half(full(groups))
-    smaller, now = cut(model, groups, full(groups), wanted), renumbered(groups, wanted)
-    scores = channel_importance(smaller, now, None, seed=0)
-    assert {root: len(each) for root, each in scores.items()} == wanted.widths
-    for group in now:
-        rows = {}
-        for touch in group.touches:
-            rows[touch.layer, touch.output] = sorted(row for unit in touch.rows for row in unit)
-        assert all(len(set(each)) == len(each) for each in rows.values())
-    # A structure in which the cut model is whole changes nothing more.
-    again = cut(smaller, now, full(now), full(now))
-    assert str(again) == str(smaller)
+    dense = full(groups)
+    wide, narrow = half(dense, blocks[:1]), Structure({r: kept[:1] for r, kept in dense.kept.items()}, blocks)
+    smaller, now = cut(model, groups, dense, wide), renumbered(groups, wide)
+    for touch in (touch for group in now for touch in group.touches):
+        rows = [row for unit in touch.rows for row in unit]
+        assert len(set(rows)) == len(rows)
+        assert max(rows) < width(smaller.get_submodule(touch.layer), touch.output)
+    firsts = Structure({group.root: (0,) for group in now}, blocks[1:])
+    assert str(cut(smaller, now, full(now), full(now))) == str(smaller)
+    by_own, direct = cut(smaller, now, full(now), firsts), cut(model, groups, dense, narrow)
+    assert all(map(torch.equal, by_own.state_dict().values(), direct.state_dict().values()))
 
 
 @pytest.mark.slow
@@ -410,6 +445,7 @@ AROUND = {
     "shuffle": Around(shuffled, IMAGE, {"b.0", "c.0"}, {"a.0": ""}),
     "chunk": Around(swapped, IMAGE, {"b.0"}, {"a.0": "concat"}),
     "chunk of a concat": Around(joined_then_parted, IMAGE, {"one.0"}, {"a.0": "", "b.0": ""}),
+    "a constant part": Around(lambda: joined_series(6), SERIES, set(), {"a": "", "b": ""}),
     "split": Around(lambda: parted(lambda x: x.split([6, 10], 1), 6), IMAGE, {"one.0"}, {"a.0": "followed"}),
     "slice": Around(lambda: parted(lambda x: (x[:, :6], x[:, 6:]), 6), IMAGE, {"one.0"}, {"a.0": "fails when pruned"}),
     "static view": Around(own_attention, (5, 7, 6), {"2"}, {"0": "LayerNorm '1.norm'", "1.qkv": ""}),
@@ -550,12 +586,3 @@ def test_a_cut_only_removes(now: Structure, wanted: Structure, reason: str) -> N
     groups = (ChannelGroup("a", 3, (Touch("a", True, ((0,), (1,), (2,))),)),)
     with pytest.raises(StructureError, match=reason):
         cut(model, groups, now, wanted)
-
-
-def test_predicted_weights_of_grouped_convolutions_are_those_of_the_cut_model() -> None:
-    model, batch = build(resnext, IMAGE)
-    groups, _ = find_groups(model, batch[:1])
-    smaller = cut(model, groups, full(groups), half(full(groups)))
-    work = describe_work(model, batch[:1], groups).work(half(full(groups)).widths)
-    counted = [*smaller.parameters(), *(each for name, each in smaller.named_buffers() if "running" in name)]
-    assert work.weights_bytes == 4 * sum(each.numel() for each in counted)

@@ -98,7 +98,7 @@ def removed_rows(groups: tuple[ChannelGroup, ...], structure: Structure) -> dict
 
 
 def renumbered(groups: tuple[ChannelGroup, ...], now: Structure) -> tuple[ChannelGroup, ...]:
-    """The groups as a model of structure `now` numbers its units and rows. What was dropped is touched no more."""
+    """The groups as a model of structure `now` numbers its units and rows. What has none left is touched no more."""
     removed = removed_rows(groups, now)
 
     def touch_now(touch: Touch, units: tuple[int, ...]) -> Touch:
@@ -109,7 +109,7 @@ def renumbered(groups: tuple[ChannelGroup, ...], now: Structure) -> tuple[Channe
 
     def group_now(group: ChannelGroup) -> ChannelGroup:
         units = now.kept[group.root]
-        touches = tuple(touch_now(each, units) for each in group.touches if not within(each.layer, now.dropped))
-        return replace(group, channels=len(units), touches=touches)
+        touches = [touch_now(each, units) for each in group.touches if not within(each.layer, now.dropped)]
+        return replace(group, channels=len(units), touches=tuple(each for each in touches if any(each.rows)))
 
     return tuple(map(group_now, groups))
