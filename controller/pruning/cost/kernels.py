@@ -97,6 +97,10 @@ class Emitter:
         last = self._quantise(value) if self._int8 else value
         self._bench.outputs.append(helper.make_tensor_value_info(last, kind, None))
 
+    def activation(self, value: str) -> str:
+        """A cheap one behind a kernel. In int8 it costs nothing: the quantiser's range clips."""
+        return value if self._int8 else self.node("Relu", [value])
+
     def requantise(self, value: str) -> str:
         """Between two operators of one kernel, as the quantiser would."""
         return self._dequantise(self._quantise(value)) if self._int8 else value
@@ -141,7 +145,7 @@ def _conv(to: Emitter, kernel: Kernel) -> str:
         made = to.node("Conv", [read, weight, to.bias(cout)], **settings)
     if "add" in kernel.fused:
         made = to.node("Add", [made, _like(to, kernel)])
-    return to.node("Relu", [made]) if "act" in kernel.fused else made
+    return to.activation(made) if "act" in kernel.fused else made
 
 
 def _like(to: Emitter, kernel: Kernel) -> str:
@@ -154,7 +158,7 @@ def _like(to: Emitter, kernel: Kernel) -> str:
 def _gemm(to: Emitter, kernel: Kernel) -> str:
     rows, k, n = kernel.sizes
     made = to.node("Gemm", [to.input((rows, k)), to.weight((n, k)), to.bias(n)], transB=1)
-    return to.node("Relu", [made]) if "act" in kernel.fused else made
+    return to.activation(made) if "act" in kernel.fused else made
 
 
 def _matmul(to: Emitter, kernel: Kernel) -> str:
@@ -177,6 +181,9 @@ def _unary(to: Emitter, kernel: Kernel) -> str:
     read = to.input((1, *kernel.sizes))
     if kernel.fixed[0] == "Silu":
         return to.node("Mul", [read, to.requantise(to.node("Sigmoid", [read]))])
+    if kernel.fixed[0] == "HardSwish":  # as the runtime takes it apart
+        gate = to.node("HardSigmoid", [read], alpha=1 / 6, beta=0.5)
+        return to.node("Mul", [read, to.requantise(gate)])
     if kernel.fixed[0] == "Clip":
         low, high = (to.constant(np.array(each, np.float32)) for each in (0, 6))
         return to.node("Clip", [read, low, high])
@@ -195,7 +202,7 @@ def _binary(to: Emitter, kernel: Kernel) -> str:
         shape = (1, rest, kept) if mode == "last" else (1, kept, rest)
         other = to.input((1, 1, kept) if mode == "last" else (1, kept, 1))
     made = to.node(op, [to.input(shape), other])
-    return to.node("Relu", [made]) if "act" in kernel.fused else made
+    return to.activation(made) if "act" in kernel.fused else made
 
 
 def _batch_norm(to: Emitter, kernel: Kernel) -> str:

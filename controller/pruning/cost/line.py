@@ -35,11 +35,12 @@ class Line:
         return last_x + (cost - last_y) / self.slope
 
 
-def through(measured: Sequence[tuple[float, float]], growing: float, otherwise: Line) -> Line:
+def through(measured: Sequence[tuple[float, float]], growing: float, otherwise: Line, bulge: float = 0.0) -> Line:
     """The line through `measured` (term, cost), or `otherwise` where nothing is.
 
     Noise only adds, so no point costs more than a larger one was measured to. Beyond the ends `growing` is the share of
-    the largest point's cost that grows with the term.
+    the largest point's cost that grows with the term. `bulge` is how much more than the line says is expected halfway
+    between far points, at most as much as at the next one.
     """
     rising = list[tuple[float, float]]()
     for term, cost in sorted((each for each in measured if each[0] > 0), reverse=True):
@@ -50,4 +51,13 @@ def through(measured: Sequence[tuple[float, float]], growing: float, otherwise: 
     if not rising:
         return otherwise
     last_term, last_cost = rising[0]
-    return Line(tuple(reversed(rising)), max(growing * last_cost / last_term, 1e-12))
+    return Line(_bulged(rising[::-1], bulge), max(growing * last_cost / last_term, 1e-12))
+
+
+def _bulged(points: Sequence[tuple[float, float]], bulge: float) -> tuple[tuple[float, float], ...]:
+    bent = [points[0]]
+    for (low_x, low_y), (high_x, high_y) in pairwise(points):
+        apart = min(1.0, 2 * (high_y - low_y) / high_y) if high_y > 0 else 0.0
+        middle = (low_y + high_y) / 2 * (1 + bulge * apart)
+        bent += [((low_x + high_x) / 2, min(middle, high_y)), (high_x, high_y)]
+    return tuple(bent)

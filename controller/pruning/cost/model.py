@@ -18,11 +18,13 @@ from controller.pruning.cost.fuse import fuse
 from controller.pruning.cost.memory import ALIGN_BYTES, liveness
 from controller.pruning.cost.price import Change, Marginals, Price
 from controller.pruning.cost.sizes import Floats, Lines, Size, dims_at
-from controller.pruning.cost.surface import BLOCK, Family, Surface, needed, surface
+from controller.pruning.cost.surface import BLOCK, Family, Surface, needed, needed_slow, surface
 from controller.pruning.cost.tables import Tables
 from controller.pruning.cost.trace import Step, Trace, TraceError, drop, trace
 from controller.pruning.graph.cut import cut
 from controller.pruning.graph.structure import ChannelGroup, Structure, full
+
+__all__ = ["Change", "CostModel", "Marginals", "Price", "describe_costs"]
 
 _CHANNEL_AXES = {"conv": (0, 1), "gemm": (1, 2), "pool": (0,), "resize": (0,), "matmul": (2, 3)}
 _QUANTISED = frozenset(("conv", "gemm"))  # kinds whose weights int8 stores in a byte
@@ -130,6 +132,7 @@ class CostModel:
         at_once = list(zip(*(each.steps for each in traces), strict=True))
         families = [self._family(steps[0], steps[1:]) for steps in at_once if steps[0].work is not None]
         self._tables.seconds([kernel for family, _ in families for kernel in needed(family)])
+        self._tables.seconds([kernel for family, _ in families for kernel in needed_slow(family, self._tables)])
         timed = tuple(_Timed(self._surface(family), drivers) for family, drivers in families)
         weights = [each for steps in at_once for each in self._weights(steps[0], steps[1:])]
         held = liveness(dense, len(self._traces[0].steps))

@@ -47,11 +47,15 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Stair:
-    """How far (0 to 1) through a block the time is after each quarter of it; `slow`: off the quarters it is another."""
+    """How far (0 to 1) through a block the time is after each quarter of it.
+
+    `slow`: off the quarters it is another kernel; `slow_first`: within the first block too.
+    """
 
     block: int
     rise: tuple[float, ...] = (0.0, 0.25, 0.5, 0.75, 1.0)
     slow: bool = False
+    slow_first: bool = False
 
     def place(self, values: Floats) -> Floats:
         """Where on a grid of whole blocks the time of each of `values` is found."""
@@ -63,8 +67,8 @@ class Stair:
 
     def off(self, values: Floats) -> Any:
         """True for each of `values` that the fast kernels refuse."""
-        lane = self.block // _LANE
-        return values % lane != 0 if self.slow and lane > 1 else np.zeros(values.shape, dtype=bool)
+        off = values % max(1, self.block // _LANE) != 0
+        return off & np.where(values < self.block, self.slow_first, self.slow)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,13 +120,17 @@ def needed(family: Family) -> Iterator[Kernel]:
         yield from map(family.kernel, _probes(family, axes, driver))
 
 
+def needed_slow(family: Family, tables: Tables) -> Iterator[Kernel]:
+    """The kernels off the fast path that it asks for then."""
+    axes = _slow_axes(family, tables)
+    yield from map(family.kernel, product(*axes)) if axes else ()
+
+
 def surface(family: Family, tables: Tables) -> Surface:
-    axes = _fast_axes(family)
-    stairs = tuple(_stair(family, axes, driver, tables) for driver in range(len(axes)))
-    slow = None
-    if any(stair.slow for stair in stairs):
-        slow = _measure(family, _slow_axes(family, axes, stairs), tables)
-    return Surface(_measure(family, axes, tables), stairs, slow)
+    axes, slow = _fast_axes(family), _slow_axes(family, tables)
+    return Surface(
+        _measure(family, axes, tables), _stairs(family, tables), _measure(family, slow, tables) if slow else None
+    )
 
 
 def _measure(family: Family, axes: Sequence[Sequence[int]], tables: Tables) -> Grid:
@@ -141,23 +149,35 @@ def _fast_axes(family: Family) -> list[tuple[int, ...]]:
     return axes
 
 
-def _slow_axes(family: Family, axes: Sequence[Sequence[int]], stairs: Sequence[Stair]) -> list[tuple[int, ...]]:
-    """As the fast axes, but nowhere on a quarter of a block."""
+def _slow_axes(family: Family, tables: Tables) -> list[tuple[int, ...]]:
+    """As the fast axes, but nowhere on a quarter of a block; none where every width is on the fast path."""
+    stairs = _stairs(family, tables)
+    if not any(stair.slow or stair.slow_first for stair in stairs):
+        return []
     slow = []
-    for top, axis, stair in zip(family.tops, axes, stairs, strict=True):
+    for top, axis, stair in zip(family.tops, _fast_axes(family), stairs, strict=True):
         odd = sorted({max(1, int(top * share) - (1 - int(top * share) % 2)) for share in (1 / 8, 1 / 3, 1)})
-        slow.append(tuple(odd) if stair.slow else tuple(axis))
+        slow.append(tuple(odd) if stair.slow or stair.slow_first else axis)
     return slow
 
 
+def _stairs(family: Family, tables: Tables) -> tuple[Stair, ...]:
+    axes = _fast_axes(family)
+    return tuple(_stair(family, axes, driver, tables) for driver in range(len(axes)))
+
+
 def _probes(family: Family, axes: Sequence[Sequence[int]], driver: int) -> list[tuple[int, ...]]:
-    """Through one block in the middle: its ends, its quarters, and two places off them; other drivers in the middle."""
+    """Through one block in the middle: its ends and quarters, and off them two places; one more in the first block.
+
+    Other drivers are in the middle of their axes. The last point is the end of the first block.
+    """
     block = family.blocks[driver]
     if block == 1:
         return []
-    start, lane = max(block, family.tops[driver] // 2 // block * block), block // _LANE
+    start = max(block, family.tops[driver] // 2 // block * block)
     places = [start + block * quarter // _LANE for quarter in range(_LANE + 1)]
-    places += [start + 1, start + block - 1] if lane > 1 else []
+    if block > _LANE:
+        places += [start + 1, start + block - 1, block - 1, block]
     middle = [axis[len(axis) // 2] for axis in axes]
     return [tuple(place if at == driver else middle[at] for at in range(len(axes))) for place in places]
 
@@ -168,9 +188,11 @@ def _stair(family: Family, axes: Sequence[Sequence[int]], driver: int, tables: T
         return Stair(1)
     times = tables.seconds([family.kernel(point) for point in points])
     quarters, others = times[: _LANE + 1], times[_LANE + 1 :]
-    slower = [off / on for off, on in zip(others, (quarters[1], quarters[-1]), strict=False)]
-    slow = bool(slower) and float(np.prod(slower)) > _SLOWER**2
-    return Stair(family.blocks[driver], rise(quarters), slow)
+    if not others:
+        return Stair(family.blocks[driver], rise(quarters))
+    low, high, first, block = others
+    slow = low * high > _SLOWER**2 * quarters[1] * quarters[-1]
+    return Stair(family.blocks[driver], rise(quarters), slow, first > _SLOWER * block)
 
 
 def rise(quarters: Sequence[float]) -> tuple[float, ...]:
