@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check bench format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -39,6 +39,9 @@ check: $(READY)  ## ruff, mypy, import contracts, migrations
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m controller.store.migrate check
+
+bench: $(READY)  ## a benchmark, as BENCH=prune: hours; writes docs/bench/. What is finished of a stopped one is kept
+	@$(BIN)/python -m tests.bench $(BENCH)
 
 format: $(READY)  ## ruff's formatting and safe fixes
 	@$(BIN)/ruff format .

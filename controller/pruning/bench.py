@@ -1,8 +1,9 @@
-"""The workbench of one job: the loaded model, its prunable groups, and how an artifact is made and measured."""
+"""The workbench of one job: the loaded model, what of it may be removed at what cost, and how artifacts are made."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,23 +16,31 @@ import torch
 from torch import nn
 
 from controller.pruning.artifact.export import ExportError, export_onnx, run_artifact, write_artifact
-from controller.pruning.artifact.measure import Measured, measure
-from controller.pruning.artifact.parity import check_parity
-from controller.pruning.cost.predict import Costs, Point
-from controller.pruning.cost.work import WorkModel, describe_work
+from controller.pruning.artifact.int8 import quantise
+from controller.pruning.artifact.measure import Measured, Pace, measure
+from controller.pruning.artifact.parity import Precision
+from controller.pruning.cost.grain import grains
+from controller.pruning.cost.model import CostModel, describe_costs
+from controller.pruning.cost.predict import Costs
+from controller.pruning.cost.tables import Tables
+from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.probe import sound_groups
 from controller.pruning.graph.structure import ChannelGroup, Structure
 from controller.pruning.job import Progress
 from controller.pruning.judge.accuracy import Accuracy, classify
-from controller.pruning.model.data import Floats, data_digest
+from controller.pruning.judge.gate import Gate, Verdict, judge
+from controller.pruning.judge.paired import Paired, pair
+from controller.pruning.model.data import Floats, Split, data_digest
 from controller.pruning.model.load import LoadedModel, load_model
 from controller.pruning.model.outputs import answers
-from controller.pruning.shelf import Shelf
+from controller.pruning.recover.distil import Teacher
+from controller.pruning.shelf import Point, Shelf
 from controller.pruning.spec import ModelSpec
 
-PARITY_SAMPLES = 256
 _PROBE_SAMPLES = 8
+_NARROW = 8
+_SMALLEST_SHARE = 0.25
 _PACKAGES = ("torch", "torch-pruning", "onnxruntime", "hedgerow")
 
 
@@ -44,26 +53,37 @@ class Built:
     measured: Measured
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the gate's data say of an artifact; None without labels, `paired` also for the dense model itself."""
+
+    accuracy: Accuracy | None
+    paired: Paired | None
+    verdict: Verdict
+
+
 @dataclass(frozen=True)
 class Bench:
-    """What every step of a job needs. `groups` passed the soundness probe; `refused` says why others are kept dense."""
+    """What every step of a job needs. `groups` and `blocks` passed the soundness probe; `refused` says why others are
+    kept dense."""
 
     model: LoadedModel
     shelf: Shelf
+    tables: Tables
     seed: int
     progress: Progress
     sample: torch.Tensor
 
     @cached_property
-    def _grouping(self) -> tuple[tuple[ChannelGroup, ...], Mapping[str, str]]:
-        groups, refused = find_groups(self.model.module, self.sample)
-        sound, unsound = sound_groups(self.model.module, self.probes, groups, self.seed)
-        return sound, {**refused, **unsound}
+    def blocks(self) -> tuple[str, ...]:
+        """Residual blocks that may be dropped."""
+        return find_blocks(self.model.module, self.probes)
 
     @cached_property
-    def probes(self) -> torch.Tensor:
-        """A few inputs for the soundness probe."""
-        return torch.from_numpy(self.inputs(_PROBE_SAMPLES))
+    def _grouping(self) -> tuple[tuple[ChannelGroup, ...], Mapping[str, str]]:
+        groups, refused = find_groups(self.model.module, self.sample)
+        sound, unsound = sound_groups(self.model.module, self.probes, groups, self.seed, self.blocks)
+        return sound, {**refused, **unsound}
 
     @property
     def groups(self) -> tuple[ChannelGroup, ...]:
@@ -73,15 +93,60 @@ class Bench:
     def refused(self) -> Mapping[str, str]:
         return self._grouping[1]
 
-    @cached_property
-    def work(self) -> WorkModel:
-        return describe_work(self.model.module, self.sample, self.groups)
+    @property
+    def told(self) -> str:
+        blocks = f", {len(self.blocks)} droppable blocks" if self.blocks else ""
+        return f"{len(self.groups)} prunable groups{blocks}, {len(self.refused)} kept dense"
 
     @cached_property
-    def teacher(self) -> Floats:
-        """The dense model's answers for the train split."""
+    def floors(self) -> dict[str, int]:
+        """The narrowest that each group may become: eight units, or a quarter of fewer than sixteen."""
+        return {
+            group.root: _NARROW if group.channels >= 2 * _NARROW else max(1, round(group.channels * _SMALLEST_SHARE))
+            for group in self.groups
+        }
+
+    @cached_property
+    def probes(self) -> torch.Tensor:
+        """A few inputs for the soundness probe."""
+        return torch.from_numpy(self.inputs(_PROBE_SAMPLES))
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """What variants may be made in: without data there is nothing to quantise by."""
+        return ("fp32",) if self.model.data is None else ("fp32", "int8")
+
+    @cached_property
+    def teacher(self) -> Teacher:
+        """The dense model's answers for the train and the select split."""
         assert self.model.data is not None
-        return answers(self.model.module, self.model.data.train.inputs)
+        module, data = self.model.module, self.model.data
+        return Teacher(answers(module, data.train.inputs), answers(module, data.select.inputs))
+
+    @cached_property
+    def _costs(self) -> dict[Precision, CostModel]:
+        return {}
+
+    def costs(self, precision: Precision) -> CostModel:
+        """Prices of the model's structures; times the kernels that this host has not timed yet."""
+        if precision not in self._costs:
+            self.progress(0.09, f"timing {precision} kernels that this host has not timed yet")
+            groups, blocks = self.groups, self.blocks
+            self._costs[precision] = describe_costs(
+                self.model.module, self.sample, groups, blocks, precision, self.tables
+            )
+        return self._costs[precision]
+
+    @cached_property
+    def _grains(self) -> dict[Precision, Mapping[str, int]]:
+        return {}
+
+    def grains(self, precision: Precision) -> Mapping[str, int]:
+        """The steps in which the runtime here is fast at each group's widths."""
+        if precision not in self._grains:
+            widths = {group.root: group.channels for group in self.groups}
+            self._grains[precision] = grains(self.costs(precision), widths)
+        return self._grains[precision]
 
     def inputs(self, count: int) -> Floats:
         """`count` inputs: of the select and gate splits, and random ones where these are too few."""
@@ -92,34 +157,61 @@ class Bench:
         real = np.concatenate([self.model.data.select.inputs, self.model.data.gate.inputs])[:count]
         return np.concatenate([real, random[len(real) :]])
 
-    def note_point(self, structure: Structure, costs: Costs) -> Point:
+    def note_point(self, structure: Structure, precision: Precision, costs: Costs) -> None:
         """Keep what a structure was measured to cost, for the predictions of this job and of later ones."""
-        point = Point(self.work.work(structure.widths), costs)
-        self.shelf.add_point(point)
-        return point
+        self.shelf.add_point(Point(structure.widths, structure.dropped, precision, costs))
 
-    def build(self, module: nn.Module, samples: int, repeats: int) -> Built:
-        """Export `module` and measure the bytes. Raises `ExportError`, `MeasureError`."""
+    def export(self, module: nn.Module, precision: Precision) -> bytes:
+        """Raises `ExportError`."""
         artifact = export_onnx(module, self.sample)
+        if precision == "fp32":
+            return artifact
+        assert self.model.data is not None
+        return quantise(artifact, self.model.data.train.inputs)
+
+    def build(self, module: nn.Module, precision: Precision, samples: int, repeats: int) -> Built:
+        """Export `module` and measure the bytes, beside the dense artifact where there is one.
+
+        Raises `ExportError`, `MeasureError`.
+        """
+        artifact = self.export(module, precision)
         sha256 = hashlib.sha256(artifact).hexdigest()
         with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
             path = Path(folder) / f"{sha256}.onnx"
             write_artifact(artifact, path)
-            measured = measure(path, sha256, self.seed, samples, repeats)
+            measured = measure(path, sha256, self.seed, samples, repeats, self._pace)
         return Built(artifact, sha256, measured)
 
-    def judge(self, module: nn.Module, built: Built) -> tuple[float, Accuracy | None]:
-        """Parity with `module` (raises `ExportError`), and the artifact's accuracy where the gate has labels."""
-        parity = check_parity(module, built.artifact, self.inputs(PARITY_SAMPLES)).worst
-        gate = None if self.model.data is None else self.model.data.gate
-        if gate is None or gate.labels is None:
-            return parity, None
+    @property
+    def _pace(self) -> Pace | None:
+        dense = self.shelf.dense()
+        return None if dense is None else Pace(dense.artifact, dense.variant.latency_p50_s)
+
+    def judge(self, built: Built) -> Judged:
+        """Ask the gate. Raises `ExportError` where the labels are of other classes than the outputs."""
+        spec, gate = self.model.spec, self._gate
+        asked = Gate(spec.accuracy_floor, spec.accuracy_margin)
+        if gate is None:
+            return Judged(None, None, judge(None, None, asked))
         outputs = run_artifact(built.artifact, gate.inputs)
+        if gate.labels is None:
+            agreement = classify(outputs, self._dense_answers.argmax(1)) if outputs.ndim == 2 else None
+            return Judged(None, None, judge(None, None, asked, agreement))
         if outputs.ndim != 2 or int(gate.labels.max()) >= outputs.shape[1]:
             classes = int(gate.labels.max()) + 1
             raise ExportError(f"the output is {list(outputs.shape[1:])}, the gate's labels need one number for each of "
                               f"{classes} classes")  # fmt: skip
-        return parity, classify(outputs, gate.labels)
+        accuracy, paired = classify(outputs, gate.labels), pair(self._dense_answers, outputs, gate.labels)
+        return Judged(accuracy, paired, judge(accuracy, paired, asked))
+
+    @property
+    def _gate(self) -> Split | None:
+        return None if self.model.data is None else self.model.data.gate
+
+    @cached_property
+    def _dense_answers(self) -> Floats:
+        assert self._gate is not None
+        return answers(self.model.module, self._gate.inputs)
 
     def provenance(self) -> dict[str, object]:
         """What every variant's lineage starts with."""
@@ -128,17 +220,23 @@ class Bench:
             "model_digest": self.model.digest,
             "seed": self.seed,
             "data_sha256": None if data is None else data_digest(data),
-            "gate_samples": 0 if data is None else len(data.gate.inputs),
             "versions": {package: _version(package) for package in _PACKAGES},
         }
 
 
 def open_bench(spec: ModelSpec, artifact_dir: Path, seed: int, progress: Progress) -> Bench:
+    """Load the model. Raises what `load_model` raises."""
     progress(0.02, f"loading {spec.ref}")
     model = load_model(spec)
     torch.manual_seed(seed)
     sample = torch.randn((1, *model.sample_shape))
-    return Bench(model, Shelf(artifact_dir, model.digest), seed, progress, sample)
+    return Bench(model, Shelf(artifact_dir, model.digest), Tables(tables_folder()), seed, progress, sample)
+
+
+def tables_folder() -> Path:
+    """Kernel times are the host's, whatever model or controller asks."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "hedgerow" / "kernels"
 
 
 def _version(package: str) -> str:

@@ -4,32 +4,51 @@ from __future__ import annotations
 
 from controller.core.types import JobState
 from controller.pruning.bench import Bench
-from controller.pruning.graph.structure import full
+from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import JobResult
-from controller.pruning.solve.search import know_narrowest
-from controller.pruning.variant import make_variant
+from controller.pruning.shelf import Kin
+from controller.pruning.stage import dense_stage
+from controller.pruning.variant import Origin, make_variant
 
-_SAMPLES, _REPEATS = 200, 3
+_SAMPLES, _REPEATS = 200, 5
+_QUICK_SAMPLES, _QUICK_REPEATS = 100, 2
 
 
 def make_dense(bench: Bench) -> JobResult:
     """The dense fp32 variant, its artifact on the shelf. Raises `StructureError`, `ExportError`, `MeasureError`."""
-    bench.progress(0.1, f"{len(bench.groups)} prunable groups, {len(bench.refused)} kept dense")
+    bench.progress(0.1, bench.told)
     bench.progress(0.2, "exporting and measuring")
-    built = bench.build(bench.model.module, _SAMPLES, _REPEATS)
-    whole = full(bench.groups)
-    bench.note_point(whole, built.measured.costs)
+    structure = full(bench.groups)
+    built = bench.build(bench.model.module, "fp32", _SAMPLES, _REPEATS)
+    bench.note_point(structure, "fp32", built.measured.costs)
     bench.progress(0.6, "measuring the narrowest structure")
-    know_narrowest(bench)
+    _know_narrowest(bench, structure)
     bench.progress(0.8, "checking answers")
-    variant = make_variant(bench, bench.model.module, built, whole, requested="", parent=None, recovery=None)
-    bench.shelf.put(built.artifact, variant, whole, bench.model.module)
-    floor, accuracy = bench.model.spec.accuracy_floor, variant.accuracy
-    low = floor is not None and accuracy is not None and accuracy < floor
+    origin = Origin(bench.model.module, structure, "fp32", requested="")
+    variant, verdict = make_variant(bench, origin, built)
+    bench.shelf.put(built.artifact, variant, structure, bench.model.module)
     return JobResult(
         state=JobState.DONE,
         variant=variant,
-        detail=f"the dense model's own accuracy {accuracy:.1%} is below the floor {floor:.1%}" if low else "",
+        detail="" if verdict.passed else f"the dense model itself: {verdict.reason}",
         ram_base_bytes=built.measured.ram_base_bytes,
         model_digest=bench.model.digest,
     )
+
+
+def dense_kin(bench: Bench) -> Kin:
+    """The dense variant from the shelf, put there first where it is missing."""
+    kin = bench.shelf.dense()
+    if kin is None:
+        make_dense(bench)
+        kin = bench.shelf.dense()
+    assert kin is not None
+    return kin
+
+
+def _know_narrowest(bench: Bench, dense: Structure) -> None:
+    """The other end of the predictions. Its weights are of no use, so any units will do."""
+    narrowest = Structure({root: units[: bench.floors[root]] for root, units in dense.kept.items()})
+    if narrowest != dense:
+        built = bench.build(dense_stage(bench).cut(bench, narrowest), "fp32", _QUICK_SAMPLES, _QUICK_REPEATS)
+        bench.note_point(narrowest, "fp32", built.measured.costs)

@@ -1,30 +1,33 @@
-"""What jobs leave for later jobs of the same model, beside the artifacts: recovered weights and measured points."""
+"""What jobs leave for later jobs of the same model, beside the artifacts: recovered weights and measured structures."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import nn
 
 from controller.core.types import Caps, Variant
 from controller.pruning.artifact.export import write_artifact
-from controller.pruning.cost.predict import Costs, Point
+from controller.pruning.cost.predict import Costs
 from controller.pruning.graph.structure import Structure
 
 
 @dataclass(frozen=True, slots=True)
 class Kin:
-    """An earlier variant of the model: its structure and where its weights are."""
+    """An earlier variant of the model: its structure, and where its artifact and its fp32 weights are."""
 
     variant: Variant
     structure: Structure
     weights: Path
+
+    @property
+    def artifact(self) -> Path:
+        return self.weights.with_suffix(".onnx")
 
     def state(self) -> dict[str, torch.Tensor]:
         return dict(load(self.weights.read_bytes()))
@@ -46,6 +49,15 @@ class Kin:
         )
 
 
+class Point(msgspec.Struct, frozen=True):
+    """What a structure's artifact was measured to cost on this host, whichever units of these widths it keeps."""
+
+    widths: dict[str, int]
+    dropped: tuple[str, ...]
+    precision: str
+    costs: Costs
+
+
 @dataclass(frozen=True, slots=True)
 class Shelf:
     """A folder of artifacts, seen by jobs of the model whose digest is `digest`."""
@@ -57,42 +69,54 @@ class Shelf:
         """Keep the artifact for devices, the weights for later prunes. The artifact is on disk when this returns."""
         metadata = {
             "model_digest": self.digest,
-            "kept": json.dumps(structure.kept),
-            "dropped": json.dumps(structure.dropped),
+            "structure": msgspec.json.encode(structure).decode(),
             "variant": msgspec.json.encode(variant).decode(),
         }
         state = {name: tensor.contiguous().clone() for name, tensor in module.state_dict().items()}
-        write_artifact(save(state, metadata), self._weights(variant.sha256))
+        # The weights name the variant, so they come last: what is listed has its artifact.
         write_artifact(artifact, self.folder / f"{variant.sha256}.onnx")
+        write_artifact(save(state, metadata), self._weights(variant.sha256))
 
-    def kin(self, sha256s: tuple[str, ...]) -> list[Kin]:
-        """Those of the named variants that are here and are of this model."""
-        found = []
-        for sha256 in sha256s:
-            path = self._weights(sha256)
-            if not path.is_file():
-                continue
-            with safe_open(path, "pt") as file:
-                metadata = file.metadata() or {}
-            if metadata.get("model_digest") != self.digest:
-                continue
-            kept = {root: tuple(channels) for root, channels in json.loads(metadata["kept"]).items()}
-            structure = Structure(kept, tuple(json.loads(metadata.get("dropped", "[]"))))
-            found.append(Kin(msgspec.json.decode(metadata["variant"], type=Variant), structure, path))
-        return found
+    def kin(self, sha256s: tuple[str, ...] | None = None) -> list[Kin]:
+        """Those of the named variants, or of all, that are here and are of this model, by name."""
+        paths = sorted(self.folder.glob("*.safetensors")) if sha256s is None else map(self._weights, sha256s)
+        found = (self._read(path) for path in paths if path.is_file())
+        return [kin for kin in found if kin is not None]
 
-    def points(self) -> list[Point]:
-        """The costs measured by earlier jobs of this model on this host."""
+    def made_for(self, requested: str, precision: str) -> Kin | None:
+        """The variant that was made for this request, in this precision."""
+        return next(
+            (kin for kin in self.kin() if kin.variant.requested == requested and kin.variant.precision == precision),
+            None,
+        )
+
+    def dense(self) -> Kin | None:
+        return next((kin for kin in self.kin() if kin.variant.dense), None)
+
+    def points(self, precision: str) -> list[Point]:
+        """What earlier jobs of this model measured on this host."""
         try:
             lines = self._points.read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        return [msgspec.json.decode(line, type=Point) for line in lines]
+        points = [msgspec.json.decode(line, type=Point) for line in lines]
+        return [point for point in points if point.precision == precision]
 
     def add_point(self, point: Point) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._points.open("ab", buffering=0) as file:  # one unbuffered append: jobs may run side by side
             file.write(msgspec.json.encode(point) + b"\n")
+
+    def _read(self, weights: Path) -> Kin | None:
+        try:
+            with safe_open(weights, "pt") as file:
+                metadata = file.metadata() or {}
+        except (SafetensorError, OSError):  # not ours, or torn: the job makes it anew
+            return None
+        if metadata.get("model_digest") != self.digest:
+            return None
+        structure = msgspec.json.decode(metadata["structure"], type=Structure)
+        return Kin(msgspec.json.decode(metadata["variant"], type=Variant), structure, weights)
 
     @property
     def _points(self) -> Path:

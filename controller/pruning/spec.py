@@ -5,6 +5,7 @@ Read without running any of it. Paths are relative to the spec file.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +33,13 @@ class FunctionRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """How long a pruned model may train to recover: one of the two. `cpu_s` counts this process's CPU time."""
+    """How long a pruned model may train to recover: one of the two. `cpu_s` counts this process's CPU time.
+
+    A budget in epochs repeats to the byte on the same machine; one in CPU time ends where the host's speed lets it.
+    """
 
     cpu_s: float | None = None
-    epochs: int | None = None
+    epochs: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,11 +177,17 @@ def _recovery(section: Section | None) -> Recovery:
     if section is None:
         return Recovery(epochs=2)
     cpu_s = section.quantity("budget", Unit.SECONDS)
-    epochs: int | None = section.take("epochs", _count)
+    epochs: float | None = section.take("epochs", _epochs)
     section.done()
     if (cpu_s is None) == (epochs is None):
         raise section.error("give either 'budget' (as in 10 s) or 'epochs'")
     return Recovery(cpu_s=cpu_s, epochs=epochs)
+
+
+def _epochs(value: Any) -> float:
+    if type(value) not in (int, float) or not 0 <= value < math.inf:
+        raise WireError(f"{value!r}: a number from 0 is allowed, as in 1.5")
+    return float(value)
 
 
 def _count(value: Any) -> int:

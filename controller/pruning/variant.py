@@ -3,46 +3,43 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from torch import nn
 
 from controller.core.types import Variant
-from controller.pruning.bench import PARITY_SAMPLES, Bench, Built
+from controller.pruning.artifact.parity import Parity, Precision, check_parity
+from controller.pruning.bench import Bench, Built
 from controller.pruning.graph.structure import Structure, full
+from controller.pruning.judge.gate import Verdict
 from controller.pruning.recover.distil import Recovered
 
+PARITY_SAMPLES = 256
 
-def make_variant(
-    bench: Bench,
-    module: nn.Module,
-    built: Built,
-    structure: Structure,
-    requested: str,
-    parent: str | None,
-    recovery: Recovered | None,
-) -> Variant:
-    """Judge `built`, which was exported from `module`, and write it down. Raises `ExportError` where they differ."""
-    parity, accuracy = bench.judge(module, built)
-    whole = full(bench.groups)
-    parameters = sum(parameter.numel() for parameter in module.parameters())
-    lineage = {
-        **bench.provenance(),
-        "parent": parent,
-        "widths": {root: f"{width} of {whole.widths[root]}" for root, width in structure.widths.items()},
-        "dropped": list(structure.dropped),
-        "parameters_share": parameters / sum(parameter.numel() for parameter in bench.model.module.parameters()),
-        "kept_dense": dict(bench.refused),
-        "recovery_epochs": 0 if recovery is None else recovery.epochs,
-        "recovery_cpu_s": 0.0 if recovery is None else round(recovery.cpu_s, 2),
-        "parity_max_error": parity,
-        "parity_samples": PARITY_SAMPLES,
-        "latency_source": "thread CPU time",
-    }
-    return Variant(
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a variant was made from and for: a structure's `module`, recovered or not, cut from the variant `parent`."""
+
+    module: nn.Module
+    structure: Structure
+    precision: Precision
+    requested: str
+    parent: str | None = None
+    recovered: Recovered | None = None
+
+
+def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, Verdict]:
+    """Judge `built`, which came of `origin`, and write it down. Raises `ExportError` where their answers differ."""
+    parity = check_parity(origin.module, built.artifact, bench.inputs(PARITY_SAMPLES), origin.precision)
+    judged = bench.judge(built)
+    accuracy, paired, whole = judged.accuracy, judged.paired, full(bench.groups)
+    parameters = sum(parameter.numel() for parameter in origin.module.parameters())
+    variant = Variant(
         sha256=built.sha256,
         model=bench.model.spec.ref,
         size_bytes=len(built.artifact),
-        precision="fp32",
+        precision=origin.precision,
         ram_bytes=built.measured.ram_bytes,
         latency_p50_s=built.measured.latency_p50_s,
         latency_p95_s=built.measured.latency_p95_s,
@@ -50,10 +47,36 @@ def make_variant(
         accuracy=None if accuracy is None else accuracy.share,
         accuracy_low=None if accuracy is None else accuracy.low,
         accuracy_high=None if accuracy is None else accuracy.high,
-        dense=structure == whole and recovery is None,
-        requested=requested,
+        drop=None if paired is None else paired.drop,
+        drop_low=None if paired is None else paired.drop_low,
+        drop_high=None if paired is None else paired.drop_high,
+        gate_samples=None if accuracy is None else accuracy.samples,
+        dense=origin.structure == whole and origin.recovered is None and origin.precision == "fp32",
+        requested=origin.requested,
         golden_seed=bench.seed,
         golden_outputs=built.measured.golden_outputs,
-        lineage=lineage,
+        golden_tolerance=parity.golden_tolerance,
+        lineage=_lineage(bench, origin, parity, parameters, judged.verdict),
         created_unix_s=time.time(),
     )
+    return variant, judged.verdict
+
+
+def _lineage(bench: Bench, origin: Origin, parity: Parity, parameters: int, verdict: Verdict) -> dict[str, object]:
+    recovered, whole = origin.recovered, full(bench.groups)
+    widths = {root: f"{len(units)} of {len(whole.kept[root])}" for root, units in origin.structure.kept.items()}
+    return {
+        **bench.provenance(),
+        "parent": origin.parent,
+        "widths": widths,
+        "dropped_blocks": list(origin.structure.dropped),
+        "parameters_share": parameters / sum(parameter.numel() for parameter in bench.model.module.parameters()),
+        "kept_dense": dict(bench.refused),
+        "recovery_epochs": 0 if recovered is None else round(recovered.epochs, 3),
+        "recovery_cpu_s": 0.0 if recovered is None else round(recovered.cpu_s, 2),
+        "parity_max_error": parity.worst,
+        "parity_top1_agreement": parity.agreement,
+        "parity_samples": parity.samples,
+        "verdict": verdict.reason,
+        "latency_source": "thread CPU time",
+    }

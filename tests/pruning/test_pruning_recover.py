@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import nn
 
-from controller.pruning.artifact.export import ExportError, export_onnx
-from controller.pruning.artifact.parity import check_parity
 from controller.pruning.model.data import Data, DataError, Split, check_data
 from controller.pruning.model.outputs import answers
-from controller.pruning.recover.distil import recalibrate, recover
+from controller.pruning.recover.budget import Clock
+from controller.pruning.recover.distil import Recovered, Teacher, recover
+from controller.pruning.recover.recalibrate import recalibrate
 from controller.pruning.spec import Recovery
 
 
-def teacher() -> nn.Module:
+def dense_model() -> nn.Module:
     torch.manual_seed(1)
     return nn.Sequential(nn.Linear(6, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 4)).eval()
 
@@ -28,6 +28,10 @@ def unlabelled() -> Data:
     return Data(*splits)
 
 
+def labelled(dense: nn.Module) -> Data:
+    return Data(*(Split(split.inputs, answers(dense, split.inputs).argmax(1)) for split in unlabelled()))
+
+
 def damaged(model: nn.Module) -> nn.Module:
     worse = copy.deepcopy(model)
     with torch.no_grad():
@@ -36,44 +40,75 @@ def damaged(model: nn.Module) -> nn.Module:
     return worse
 
 
+def taught(dense: nn.Module, data: Data) -> Teacher:
+    return Teacher(answers(dense, data.train.inputs), answers(dense, data.select.inputs))
+
+
+def run(model: nn.Module, dense: nn.Module, data: Data, budget: Recovery, seed: int = 0) -> Recovered:
+    return recover(model, data, taught(dense, data), budget, seed, lambda *_: None)
+
+
 def test_distillation_without_labels_comes_closer_to_the_teacher() -> None:
-    dense, data = teacher(), unlabelled()
-    wanted = answers(dense, data.train.inputs)
-    before = np.abs(answers(damaged(dense), data.gate.inputs) - answers(dense, data.gate.inputs)).mean()
-    shares = list[float]()
-    got = recover(damaged(dense), data, wanted, Recovery(epochs=6), 0, lambda share, _: shares.append(share))
-    after = np.abs(answers(got.module, data.gate.inputs) - answers(dense, data.gate.inputs)).mean()
+    dense, data = dense_model(), unlabelled()
+    wanted = answers(dense, data.gate.inputs)
+    before = np.abs(answers(damaged(dense), data.gate.inputs) - wanted).mean()
+    got = run(damaged(dense), dense, data, Recovery(epochs=6))
+    after = np.abs(answers(got.module, data.gate.inputs) - wanted).mean()
     assert after < 0.8 * before
     assert got.epochs == 6
-    assert shares == sorted(shares)
+
+
+def test_a_budget_may_be_a_part_of_an_epoch() -> None:
+    dense, data = dense_model(), unlabelled()
+    assert run(damaged(dense), dense, data, Recovery(epochs=1.5)).epochs == pytest.approx(1.5, abs=1 / 8)
+
+
+def test_training_that_helps_no_more_is_stopped() -> None:
+    dense = dense_model()
+    data = labelled(dense)
+    got = run(copy.deepcopy(dense), dense, data, Recovery(epochs=100))
+    assert 50 <= got.epochs < 100
+    assert got.score > 0.9
+
+
+def test_progress_rises_and_says_what_is_left() -> None:
+    dense, data = dense_model(), unlabelled()
+    told = list[tuple[float, str]]()
+    recover(damaged(dense), data, taught(dense, data), Recovery(epochs=4), 0, lambda *each: told.append(each))
+    assert [share for share, _ in told] == sorted(share for share, _ in told)
+    assert told[-1][1].startswith("recovering, epoch 4 of 4, ")
+    assert told[-1][1].endswith("s left")
 
 
 def test_the_same_seed_recovers_the_same_weights() -> None:
-    dense, data = teacher(), unlabelled()
-    wanted = answers(dense, data.train.inputs)
-    first, second = (
-        recover(damaged(dense), data, wanted, Recovery(epochs=2), 5, lambda *_: None).module for _ in range(2)
-    )
+    dense, data = dense_model(), unlabelled()
+    first, second = (run(damaged(dense), dense, data, Recovery(epochs=2), seed=5).module for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
+
+
+def test_no_budget_only_recalibrates() -> None:
+    dense, data = dense_model(), unlabelled()
+    got = run(damaged(dense), dense, data, Recovery(epochs=0))
+    assert got.epochs == 0
+    assert all(torch.equal(a, b) for a, b in zip(got.module.parameters(), damaged(dense).parameters(), strict=True))
+
+
+def test_a_clock_without_progress_has_no_estimate() -> None:
+    clock = Clock.start(Recovery(epochs=2))
+    assert clock.left_s(0.0) is None
+    assert clock.used(1.0) == 0.5
+    assert clock.used(3.0) == 1.0
 
 
 def test_recalibration_sets_batch_statistics_to_those_of_the_data() -> None:
     norm = nn.BatchNorm1d(6)
-    split = Split((np.random.default_rng(0).normal(3, 2, size=(1024, 6))).astype(np.float32))
-    recalibrate(norm, split, torch.Generator().manual_seed(0))
+    inputs = np.random.default_rng(0).normal(3, 2, size=(1024, 6)).astype(np.float32)
+    recalibrate(norm, inputs, torch.Generator().manual_seed(0))
     assert norm.running_mean is not None
     assert norm.running_var is not None
-    assert norm.running_mean.numpy() == pytest.approx(split.inputs.mean(0), abs=1e-3)
-    assert norm.running_var.numpy() == pytest.approx(split.inputs.var(0), rel=0.05)
+    assert norm.running_mean.numpy() == pytest.approx(inputs.mean(0), abs=1e-3)
+    assert norm.running_var.numpy() == pytest.approx(inputs.var(0), rel=0.05)
     assert norm.momentum == 0.1
-
-
-def test_an_artifact_of_another_model_fails_parity() -> None:
-    dense, inputs = teacher(), unlabelled().train.inputs[:256]
-    artifact = export_onnx(dense, torch.randn(1, 6))
-    assert check_parity(dense, artifact, inputs).worst < 1e-4
-    with pytest.raises(ExportError, match="differ"):
-        check_parity(damaged(dense), artifact, inputs)
 
 
 def test_a_data_source_of_the_wrong_shape_names_the_split() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -40,24 +41,46 @@ class Measured:
         return Costs(ram_bytes=self.ram_bytes, storage_bytes=self.storage_bytes, latency_s=self.latency_p95_s)
 
 
-def measure(path: Path, sha256: str, golden_seed: int, samples: int, repeats: int) -> Measured:
-    """Run the artifact at `path` in `repeats` fresh workers. Raises `MeasureError`.
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The artifact that times are told against, and the median time that it had when they were first taken.
+
+    A host is a quarter slower in one minute than in another. Measured beside this one, an artifact keeps its time.
+    """
+
+    path: Path
+    latency_p50_s: float
+
+
+def measure(
+    path: Path, sha256: str, golden_seed: int, samples: int, repeats: int, pace: Pace | None = None
+) -> Measured:
+    """Run the artifact at `path` in `repeats` fresh workers, each beside one of `pace`. Raises `MeasureError`.
 
     Latencies are the least of the workers': what else a host does (caches, shared cores) can only add to them. RAM is
     the highest seen.
     """
     spec = WorkerSpec(path=str(path), sha256=sha256, golden_seed=golden_seed, warmup=_WARMUP, samples=samples)
-    runs = [_run_worker(spec) for _ in range(repeats)]
+    beside = None if pace is None else msgspec.structs.replace(spec, path=str(pace.path))
+    runs, paces = list[TrialLine](), list[TrialLine]()
+    for _ in range(repeats):
+        paces += [] if beside is None else [_run_worker(beside)]
+        runs.append(_run_worker(spec))
+    slower = 1.0 if pace is None else _p50_s(paces) / pace.latency_p50_s
     # Each run's own difference: the base moves by more from process to process than a model's share of it.
     grown = [(run.trial.ram_peak_bytes or 0) - (run.trial.ram_base_bytes or 0) for run in runs]
     return Measured(
         ram_base_bytes=int(median(run.trial.ram_base_bytes or 0 for run in runs)),
         ram_bytes=max(grown),
         storage_bytes=path.stat().st_size,
-        latency_p50_s=min(run.latency_cpu_p50_ms or 0.0 for run in runs) / 1e3,
-        latency_p95_s=min(run.latency_cpu_p95_ms or 0.0 for run in runs) / 1e3,
+        latency_p50_s=_p50_s(runs) / slower,
+        latency_p95_s=min(run.latency_cpu_p95_ms or 0.0 for run in runs) / 1e3 / slower,
         golden_outputs=tuple(tuple(row) for row in runs[0].golden_outputs),
     )
+
+
+def _p50_s(runs: Sequence[TrialLine]) -> float:
+    return min(run.latency_cpu_p50_ms or 0.0 for run in runs) / 1e3
 
 
 def _run_worker(spec: WorkerSpec) -> TrialLine:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from controller.pruning.graph.attention import prepare
 from controller.pruning.model.data import Data, DataError, Floats, check_data
 from controller.pruning.spec import FunctionRef, ModelSpec
 
@@ -50,7 +51,7 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     _fill(module, spec.weights)
     sample_shape = _sample_shape(spec)
     data = None if spec.data is None else _data(spec.data, sample_shape)
-    return LoadedModel(spec, module.float().eval(), sample_shape, data, _digest(spec, source))
+    return LoadedModel(spec, prepare(module.float().eval()), sample_shape, data, _digest(spec, source))
 
 
 def _fill(module: nn.Module, weights: Path) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import copy
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -16,114 +15,137 @@ from torch.nn import functional as F  # noqa: N812 - torch's own convention
 from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.data import Data, Floats, Split
 from controller.pruning.model.outputs import answers, first_output
+from controller.pruning.recover.budget import Clock
+from controller.pruning.recover.recalibrate import batches, recalibrate
 from controller.pruning.spec import Recovery
 
 _BATCH = 64
-_RECALIBRATION_SAMPLES = 1024
 _TEMPERATURE = 3.0
 _TEACHER_SHARE = 0.7
 _RATE, _DECAY = 2e-3, 1e-2
-_BATCH_NORM = nn.modules.batchnorm._BatchNorm
+_CHECKS = 4  # at least so often is the select split asked during a budget
+# Training goes on until half the budget has brought nothing: at a high rate a score may rest for long before it rises.
+_PATIENCE_SHARE, _PATIENCE_CHECKS = 0.5, 3
+
+
+class Teacher(NamedTuple):
+    """The dense model's outputs for the train and the select split."""
+
+    train: Floats
+    select: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """`module` at its best epoch, the share that it gets right of the select split then, and how long it trained.
+    """`module` at its best check, how long it trained, and its score on the select split then.
 
-    Without labels the share is 0.
+    The score is the share right, or without labels the distillation loss below zero: higher is better either way.
     """
 
     module: nn.Module
-    epochs: int
+    epochs: float
     cpu_s: float
-    right: float
+    score: float
 
 
 def recover(
     model: nn.Module,
     data: Data,
-    teacher: Floats,
+    teacher: Teacher,
     budget: Recovery,
     seed: int,
     progress: Callable[[float, str], None],
 ) -> Recovered:
-    """Train `model` on the train split to answer as `teacher` (the dense model's outputs for it) does.
+    """Train `model` on the train split to answer as the dense model does, until the budget or the patience ends.
 
     Knowledge distillation (Hinton et al., 2015): KL at temperature 3, plus cross-entropy where there are labels; where
     the outputs are no classes, mean square error. The learning rate follows half a cosine over the budget.
     """
-    began_s = time.process_time()
-    dice = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)
-    recalibrate(model, data.train, dice)
-    best, best_score = copy.deepcopy(model), _score(model, data.select)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=_DECAY)
-    epochs = 0
-    while (share := _share_used(budget, began_s, epochs, 0.0)) < 1:
-        progress(share, f"recovering, epoch {epochs + 1}")
-        _train_epoch(model, optimiser, data.train, teacher, dice, partial(_share_used, budget, began_s, epochs))
-        epochs += 1
-        recalibrate(model, data.train, dice)
-        score = _score(model, data.select)
+    course = _Course(model, data, teacher, Clock.start(budget), torch.Generator().manual_seed(seed))
+    recalibrate(model, data.train.inputs, course.dice)
+    best, best_score = copy.deepcopy(model), course.score()
+    risen_at, checks = 0.0, 0
+    while (used := course.used) < 1 and not (checks >= _PATIENCE_CHECKS and used - risen_at >= _PATIENCE_SHARE):
+        progress(used, course.told())
+        course.train()
+        recalibrate(model, data.train.inputs, course.dice)
+        score = course.score()
+        risen_at, checks = (course.used, 0) if score > best_score else (risen_at, checks + 1)
         if score >= best_score:
             best, best_score = copy.deepcopy(model), score
-    return Recovered(best.eval(), epochs, time.process_time() - began_s, best_score)
+    return Recovered(best.eval(), course.epochs, course.clock.cpu_s, best_score)
 
 
-@torch.no_grad()
-def recalibrate(model: nn.Module, split: Split, dice: torch.Generator) -> None:
-    """Replace every BatchNorm's running statistics by those of about a thousand inputs, every batch alike."""
-    norms = [layer for layer in model.modules() if isinstance(layer, _BATCH_NORM) and layer.track_running_stats]
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    model.eval()
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-        norm.train()
-    for number, chosen in enumerate(_batches(len(split.inputs), dice)):
-        if number * _BATCH >= _RECALIBRATION_SAMPLES:
-            break
-        model(torch.from_numpy(split.inputs)[chosen])
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
-    model.eval()
+class _Course:
+    """One model's training: `train` goes on to the next check."""
 
+    def __init__(self, model: nn.Module, data: Data, teacher: Teacher, clock: Clock, dice: torch.Generator) -> None:
+        self.clock, self.dice, self._done = clock, dice, 0
+        self._model, self._data, self._teacher = model, data, teacher
+        # Where the CPU multiplies bfloat16 itself; emulated, it would be slower than float32.
+        self._half = torch.cpu._is_avx512_bf16_supported()
+        self._optimiser = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=_DECAY)
+        self._steps = max(1, len(data.train.inputs) // _BATCH)
+        self._batches = iter(batches(len(data.train.inputs), _BATCH, dice))
 
-def _share_used(budget: Recovery, began_s: float, epochs: int, done: float) -> float:
-    if budget.epochs is not None:
-        return min(1.0, (epochs + done) / budget.epochs) if budget.epochs else 1.0
-    assert budget.cpu_s is not None
-    return min(1.0, (time.process_time() - began_s) / budget.cpu_s)
+    @property
+    def epochs(self) -> float:
+        return self._done / self._steps
 
+    @property
+    def used(self) -> float:
+        return self.clock.used(self.epochs)
 
-def _train_epoch(
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    split: Split,
-    teacher: Floats,
-    dice: torch.Generator,
-    share_used: Callable[[float], float],
-) -> None:
-    model.train()
-    inputs, targets = torch.from_numpy(split.inputs), torch.from_numpy(teacher)
-    labels = None if split.labels is None else torch.from_numpy(split.labels)
-    steps = max(1, len(inputs) // _BATCH)
-    for step, chosen in enumerate(_batches(len(inputs), dice)):
-        share = share_used(step / steps)
-        if share >= 1:
-            return
-        for group in optimiser.param_groups:
-            group["lr"] = _RATE * (0.5 + 0.5 * math.cos(math.pi * share))
-        output = first_output(model(inputs[chosen]))
-        loss = _loss(output, targets[chosen], None if labels is None else labels[chosen])
-        optimiser.zero_grad()
+    def told(self) -> str:
+        left_s = self.clock.left_s(self.used)
+        of = "" if self.clock.budget.epochs is None else f" of {self.clock.budget.epochs:g}"
+        return f"recovering, epoch {int(self.epochs) + 1}{of}" + ("" if left_s is None else f", {left_s:.0f} s left")
+
+    def train(self) -> None:
+        """To the next check: an epoch, or a part of the budget where it is only a few epochs long."""
+        until = min(self.used + 1 / _CHECKS, 1.0)
+        began = self._done
+        self._model.train()
+        while self.used < until and self._done - began < self._steps:
+            self._step(self._next())
+            self._done += 1
+        self._model.eval()
+
+    def score(self) -> float:
+        outputs, split = answers(self._model, self._data.select.inputs), self._data.select
+        if split.labels is not None:
+            return classify(outputs, split.labels).share
+        return -float(distance(torch.from_numpy(outputs), torch.from_numpy(self._teacher.select)))
+
+    def _next(self) -> torch.Tensor:
+        chosen = next(self._batches, None)
+        if chosen is None:
+            self._batches = iter(batches(len(self._data.train.inputs), _BATCH, self.dice))
+            chosen = next(self._batches)
+        return chosen
+
+    def _step(self, chosen: torch.Tensor) -> None:
+        for group in self._optimiser.param_groups:
+            group["lr"] = _RATE * (0.5 + 0.5 * math.cos(math.pi * self.used))
+        inputs, labels = _chosen(self._data.train, chosen)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
+            output = first_output(self._model(inputs))
+        loss = _loss(output.float(), torch.from_numpy(self._teacher.train)[chosen], labels)
+        self._optimiser.zero_grad()
         torch.autograd.backward(loss)
-        optimiser.step()
+        self._optimiser.step()
 
 
-def _loss(output: torch.Tensor, target: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+def _chosen(split: Split, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+    inputs = torch.from_numpy(split.inputs)[chosen]
+    if inputs.ndim == 4:
+        inputs = inputs.contiguous(memory_format=torch.channels_last)  # the layout that the CPU's kernels are fast at
+    return inputs, None if split.labels is None else torch.from_numpy(split.labels)[chosen]
+
+
+def distance(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """How far `output` `[n, ...]` is from the dense model's: KL at temperature 3, or mean square where no classes."""
     if output.ndim != 2 or output.shape[1] < 2:
         return F.mse_loss(output, target)
     soft = F.kl_div(
@@ -132,20 +154,11 @@ def _loss(output: torch.Tensor, target: torch.Tensor, labels: torch.Tensor | Non
         reduction="batchmean",
         log_target=True,
     )
-    scaled = soft * _TEMPERATURE**2
-    if labels is None:
-        return scaled
-    return _TEACHER_SHARE * scaled + (1 - _TEACHER_SHARE) * F.cross_entropy(output, labels)
+    return soft * _TEMPERATURE**2
 
 
-def _score(model: nn.Module, split: Split) -> float:
-    """Higher is better; without labels every epoch scores the same, so that the last one is taken."""
-    return 0.0 if split.labels is None else classify(answers(model, split.inputs), split.labels).share
-
-
-def _batches(count: int, dice: torch.Generator) -> Iterator[torch.Tensor]:
-    """Shuffled full batches; a last smaller one would bend the BatchNorm statistics."""
-    order = torch.randperm(count, generator=dice)
-    if count < _BATCH:
-        return iter((order,))
-    return (order[start : start + _BATCH] for start in range(0, count - _BATCH + 1, _BATCH))
+def _loss(output: torch.Tensor, target: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
+    taught = distance(output, target)
+    if labels is None or output.ndim != 2 or output.shape[1] < 2:
+        return taught
+    return _TEACHER_SHARE * taught + (1 - _TEACHER_SHARE) * F.cross_entropy(output, labels)

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from controller.core.types import Constraint
-from controller.pruning.solve.budgets import Budgets, Floats, Price
+from controller.pruning.cost.budgets import Budgets, Floats, Price
 from controller.pruning.solve.knapsack import Item, closest, solve
 from controller.pruning.solve.options import offered
 

@@ -1,8 +1,8 @@
-"""How much a model would miss each channel."""
+"""How much a model would miss each unit: rankings within a group, by different signs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -12,23 +12,27 @@ from controller.pruning.graph.layers import slices
 from controller.pruning.graph.structure import ChannelGroup, Touch
 from controller.pruning.model.data import Split
 from controller.pruning.model.outputs import first_output
-from controller.pruning.solve.plan import Importance
+
+Importance = Mapping[str, Sequence[float]]
+"""A group's root to the loss expected from losing each of its present units, in their order."""
 
 _BATCHES, _BATCH = 16, 64
 _Score = Callable[[torch.Tensor], torch.Tensor]
 
 
-def channel_importance(
-    model: nn.Module, groups: tuple[ChannelGroup, ...], split: Split | None, seed: int
-) -> Importance:
-    """The importance of every channel of the model's own `groups`: Taylor where there are labels, else magnitude.
-
-    Taylor (Molchanov et al., CVPR 2019): the squared sum of weight times gradient over everything that a channel owns,
-    averaged over batches. Magnitude: the channel's squared weights, relative to the group's mean.
-    """
+def magnitude(model: nn.Module, groups: tuple[ChannelGroup, ...]) -> Importance:
+    """The squared weights that each unit of the model's own `groups` has, relative to the group's mean."""
     layers = dict(model.named_modules())
-    if split is None or split.labels is None:
-        return {group.root: _relative(_scores(layers, group, _squared)) for group in groups}
+    return {group.root: _relative(_scores(layers, group, _squared)) for group in groups}
+
+
+def taylor(model: nn.Module, groups: tuple[ChannelGroup, ...], split: Split, seed: int) -> Importance:
+    """The squared sum of weight times gradient over all that a unit has, averaged over batches of the labelled `split`.
+
+    First order (Molchanov et al., CVPR 2019).
+    """
+    assert split.labels is not None
+    layers = dict(model.named_modules())
     dice = torch.Generator().manual_seed(seed)
     totals = {group.root: torch.zeros(group.channels) for group in groups}
     inputs, labels = torch.from_numpy(split.inputs), torch.from_numpy(split.labels)
@@ -40,7 +44,13 @@ def channel_importance(
         for group in groups:
             totals[group.root] += _scores(layers, group, _first_order) ** 2
     model.zero_grad()
-    return {root: (total / _BATCHES).tolist() for root, total in totals.items()}
+    return {root: _relative(total) for root, total in totals.items()}
+
+
+def most_important(units: Sequence[int], importance: Sequence[float], width: int) -> tuple[int, ...]:
+    """The `width` most important of `units`, in their order; of equals the earlier ones."""
+    order = sorted(range(len(units)), key=lambda position: -importance[position])
+    return tuple(units[position] for position in sorted(order[:width]))
 
 
 def _squared(parameter: torch.Tensor) -> torch.Tensor:

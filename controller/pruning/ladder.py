@@ -1,0 +1,153 @@
+"""The ladder job: rungs chained from the dense model down, each in every precision that passes the gate.
+
+Rung k is cut from rung k - 1 as recovered, for a latency of `ratio**k` of the dense model's by the kernel tables. The
+tables are the host's and fixed once measured, so the same seed makes the same bytes; and a rung that is on the shelf is
+taken from there, so a job that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from controller.core.types import JobState, Variant
+from controller.pruning.artifact.export import ExportError
+from controller.pruning.artifact.parity import Precision
+from controller.pruning.bench import Bench
+from controller.pruning.cost.budgets import Budgets
+from controller.pruning.dense import dense_kin
+from controller.pruning.job import Announce, JobResult
+from controller.pruning.recovery import recover_stage
+from controller.pruning.solve.planner import Planner, appraise
+from controller.pruning.stage import Stage, dense_stage, stage_of
+from controller.pruning.variant import Origin, make_variant
+
+RATIO = 0.8
+# Narrowing all layers alike cuts weights by about this power of the latency. Left free, the weights would stay: where
+# the positions are few they cost little time, and a ladder by latency alone has nothing for a device short of bytes.
+_BYTES_POWER = 1.5
+_SAMPLES, _REPEATS = 200, 5
+
+
+@dataclass
+class _Ladder:
+    bench: Bench
+    rungs: int
+    announce: Announce
+    variants: list[Variant] = field(default_factory=list)
+    kept_out: list[str] = field(default_factory=list)
+
+    def add(self, variant: Variant) -> None:
+        self.variants.append(variant)
+        self.announce(variant)
+
+    def told(self, rung: int, share: float, text: str) -> None:
+        self.bench.progress((rung + share) / (self.rungs + 1), f"rung {rung} of {self.rungs}: {text}")
+
+
+def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
+    """Up to `rungs` rungs below the dense model. It ends early at the accuracy floor, or where nothing can be cut.
+
+    Raises what the steps raise; what is on the shelf by then is announced.
+    """
+    ladder = _Ladder(bench, rungs, announce)
+    ladder.add(dense_kin(bench).variant)
+    stage: Stage | None = dense_stage(bench)
+    assert stage is not None
+    _in_integers(ladder, 0, Origin(stage.module, stage.structure, "fp32", requested=""))
+    for rung in range(1, rungs + 1):
+        stage = _rung(ladder, rung, stage)
+        if stage is None:
+            break
+    return JobResult(
+        state=JobState.DONE,
+        variant=ladder.variants[0],
+        variants=tuple(ladder.variants),
+        detail="; ".join([f"{len(ladder.variants)} variants", *ladder.kept_out]),
+        model_digest=bench.model.digest,
+    )
+
+
+def request(rung: int, rungs: int) -> str:
+    """What a ladder's variants say that they were made for."""
+    return f"ladder rung={rung} of={rungs}"
+
+
+def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
+    """The stage of this rung, from the shelf or made; None where the ladder ends above it."""
+    bench, asked = ladder.bench, request(rung, ladder.rungs)
+    kin = bench.shelf.made_for(asked, "fp32")
+    if kin is not None:
+        ladder.add(kin.variant)
+        stage = stage_of(bench, kin)
+        _in_integers(ladder, rung, Origin(stage.module, stage.structure, "fp32", asked, above.parent))
+        return stage
+    origin = _recovered(ladder, rung, above)
+    if origin is None:
+        ladder.kept_out.append(f"nothing is left to cut for rung {rung}")
+        return None
+    variant = _ship(ladder, rung, origin)
+    if variant is None:
+        return None
+    _in_integers(ladder, rung, origin)
+    return Stage(origin.module, origin.structure, variant.sha256)
+
+
+def _recovered(ladder: _Ladder, rung: int, above: Stage) -> Origin | None:
+    bench = ladder.bench
+    ladder.told(rung, 0.0, "choosing a structure")
+    plan = Planner(bench, above, appraise(bench, above), "fp32").within(_budgets(bench, rung))
+    if plan.structure == above.structure:
+        return None
+    module = above.cut(bench, plan.structure).eval()
+    begin, end = ((rung + share) / (ladder.rungs + 1) for share in (0.1, 0.8))
+    recovered = recover_stage(bench, module, bench.model.spec.recovery, begin, end)
+    module = module if recovered is None else recovered.module
+    return Origin(module, plan.structure, "fp32", request(rung, ladder.rungs), above.parent, recovered)
+
+
+def _budgets(bench: Bench, rung: int) -> Budgets:
+    dense = bench.costs("fp32").price({group.root: group.channels for group in bench.groups})
+    share = RATIO**rung
+    return Budgets(
+        latency_s=dense.latency_s * share,
+        weights_bytes=dense.weights_bytes * share**_BYTES_POWER,
+    )
+
+
+def _ship(ladder: _Ladder, rung: int, origin: Origin) -> Variant | None:
+    """Build, judge and announce; None where it is kept out, with the reason noted."""
+    bench = ladder.bench
+    ladder.told(rung, 0.8, f"exporting and measuring {origin.precision}")
+    try:
+        built = bench.build(origin.module, origin.precision, _SAMPLES, _REPEATS)
+        variant, verdict = make_variant(bench, origin, built)
+    except ExportError as error:
+        if origin.precision == "fp32":
+            raise
+        ladder.kept_out.append(f"rung {rung} in {origin.precision}: {error}")
+        return None
+    bench.note_point(origin.structure, origin.precision, built.measured.costs)
+    if not verdict.passed:
+        ladder.kept_out.append(f"rung {rung} in {origin.precision}: {verdict.reason}")
+        return None
+    bench.shelf.put(built.artifact, variant, origin.structure, origin.module)
+    ladder.add(variant)
+    return variant
+
+
+def _in_integers(ladder: _Ladder, rung: int, origin: Origin) -> None:
+    """The same rung in the other precisions."""
+    for precision in _others(ladder.bench, origin.precision):
+        asked = request(rung, ladder.rungs)
+        kin = ladder.bench.shelf.made_for(asked, precision)
+        if kin is not None:
+            ladder.add(kin.variant)
+        else:
+            _ship(
+                ladder, rung, Origin(origin.module, origin.structure, precision, asked, origin.parent, origin.recovered)
+            )
+
+
+def _others(bench: Bench, precision: Precision) -> Iterator[Precision]:
+    return (each for each in bench.precisions if each != precision)

@@ -1,0 +1,137 @@
+"""What narrowing a group or dropping a block is expected to lose, in one unit for all: divergence from the dense model.
+
+Importance ranks the units within a group; it says little across groups, and nothing of a block against a channel. So
+each group is cut at a few widths, each block is dropped, and the answers are compared with the dense model's, with
+BatchNorm statistics of the very batch, because those of the dense model make a cut look worse than it will be
+(EagleEye, Li et al., ECCV 2020).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from controller.pruning.graph.structure import Structure
+from controller.pruning.model.data import Floats
+from controller.pruning.model.outputs import first_output
+from controller.pruning.recover.distil import distance
+from controller.pruning.solve.importance import Importance, most_important
+
+Losing = Callable[[Structure], float]
+"""The loss of a structure cut from the present one, as it is before any recovery."""
+
+_SHARES = (0.75, 0.5, 0.25)
+_BATCH = 128
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredWorth:
+    """`curves`: root to widths (rising) and the losses measured there (falling to 0); `blocks`: loss of dropping."""
+
+    curves: Mapping[str, tuple[tuple[int, ...], tuple[float, ...]]]
+    blocks: Mapping[str, float]
+
+    def loss(self, root: str, width: int) -> float:
+        """Of a group of this width, on straight lines between the measured ones."""
+        widths, losses = self.curves[root]
+        return float(np.interp(width, widths, losses))
+
+
+def measure_worth(
+    now: Structure,
+    rankings: Sequence[Importance],
+    blocks: Sequence[str],
+    floors: Mapping[str, int],
+    losing: Losing,
+    progress: Callable[[float], None],
+) -> tuple[Importance, MeasuredWorth]:
+    """The worth of everything that a model of structure `now` may still lose, and what ranks its units best.
+
+    No sign of importance is best in every network: of the `rankings`, each group takes the one by which it loses less
+    at the widths that are tried.
+    """
+    steps = len(rankings[0]) + len(blocks)
+    curves: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = {}
+    best: dict[str, Sequence[float]] = {}
+    for number, root in enumerate(rankings[0]):
+        progress(number / steps)
+        widths = _widths(len(now.kept[root]), floors[root])
+        tried = [(_losses(now, root, ranking[root], widths, losing), ranking[root]) for ranking in rankings]
+        losses, best[root] = min(tried, key=lambda each: sum(each[0]))
+        curves[root] = _curve((len(now.kept[root]), *widths), (0.0, *losses))
+    dropping: dict[str, float] = {}
+    for number, block in enumerate(blocks, len(rankings[0])):
+        progress(number / steps)
+        dropping[block] = losing(Structure(now.kept, tuple(sorted((*now.dropped, block)))))
+    return best, MeasuredWorth(curves, dropping)
+
+
+def declared_worth(importance: Importance) -> MeasuredWorth:
+    """Without data: a group loses the importance of what goes, as a share of its own; blocks are not for dropping."""
+    return MeasuredWorth({root: _cumulative(values) for root, values in importance.items()}, {})
+
+
+def losing(cut: Callable[[Structure], nn.Module], present: nn.Module, inputs: Floats, wanted: Floats) -> Losing:
+    """How much further than `present` a cut is from the dense model's answers `wanted` for `inputs` `[n, ...]`."""
+    base = _distance(present, inputs, wanted)
+    return lambda structure: max(0.0, _distance(cut(structure), inputs, wanted) - base)
+
+
+def _losses(
+    now: Structure, root: str, ranking: Sequence[float], widths: Sequence[int], losing: Losing
+) -> tuple[float, ...]:
+    units = now.kept[root]
+    kept = ({**now.kept, root: most_important(units, ranking, width)} for width in widths)
+    return tuple(losing(Structure(each, now.dropped)) for each in kept)
+
+
+def _widths(width: int, floor: int) -> tuple[int, ...]:
+    """Falling widths to measure, without the present one and down to the floor."""
+    wanted = {max(floor, round(width * share)) for share in _SHARES} | {floor}
+    return tuple(sorted((each for each in wanted if each < width), reverse=True))
+
+
+def _curve(widths: Sequence[int], losses: Iterable[float]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Rising widths with losses that never rise: on so few inputs a narrower group may look better by chance."""
+    falling = np.maximum.accumulate(np.fromiter(losses, dtype=np.float64))
+    return tuple(widths[::-1]), tuple(float(loss) for loss in falling[::-1])
+
+
+def _cumulative(values: Sequence[float]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Widths from 1 to all, and the share of the group's importance that is gone at each: the least go first."""
+    total = max(sum(values), 1e-12)
+    lost = np.concatenate([[0.0], np.cumsum(sorted(values))])[: len(values)] / total
+    return tuple(range(1, len(values) + 1)), tuple(float(each) for each in lost[::-1])
+
+
+@torch.no_grad()
+def _distance(model: nn.Module, inputs: Floats, wanted: Floats) -> float:
+    """The recovery's own loss against the dense model's answers, averaged over the inputs."""
+    total = 0.0
+    with _batch_statistics(model):
+        for start in range(0, len(inputs), _BATCH):
+            outputs = first_output(model(torch.from_numpy(inputs[start : start + _BATCH])))
+            total += float(distance(outputs, torch.from_numpy(wanted[start : start + _BATCH]))) * len(outputs)
+    return total / len(inputs)
+
+
+@contextlib.contextmanager
+def _batch_statistics(model: nn.Module) -> Iterator[None]:
+    """BatchNorm normalises by the batch at hand, and its running figures stay as they are."""
+    norms = [each for each in model.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    model.eval()
+    for norm in norms:
+        norm.momentum = 0.0
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        model.eval()

@@ -1,0 +1,32 @@
+"""`python -m tests.bench NAME [--work FOLDER]`."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+_DOCS = _HERE.parents[1] / "docs" / "bench"
+
+
+def main() -> int:
+    names = sorted(each.parent.name for each in _HERE.glob("*/run.py"))
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("name", choices=names)
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path.home() / ".cache" / "hedgerow" / "bench",
+        help="keeps trained networks and finished parts: a run that was stopped goes on from there",
+    )
+    parser.add_argument("--fresh", action="store_true", help="forget the finished parts of earlier runs")
+    arguments = parser.parse_args()
+    run = importlib.import_module(f"tests.bench.{arguments.name}.run")
+    run.main(arguments.work / arguments.name, _DOCS, arguments.fresh)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

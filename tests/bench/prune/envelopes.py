@@ -1,0 +1,99 @@
+"""Random budgets against one-off prunes: what ships must measure inside, and use what it was given."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from controller.core.types import Caps, JobKind, JobState, Variant
+from controller.pruning.artifact.measure import Pace, measure
+from controller.pruning.cost.predict import Costs, binding
+from tests.bench.prune.lab import SEED, Lab
+
+_QUICK_EPOCHS = 0.05  # what a structure costs does not depend on how long it recovered
+_LEAST_SHARE = 0.25
+
+
+def drawn(dense: Variant, smallest: Costs, count: int, seed: int) -> list[Caps]:
+    """Caps on RAM, storage and latency together, each log-uniform between a little above the smallest and the dense."""
+    dice = np.random.default_rng(seed)
+    ends = (
+        (smallest.ram_bytes, dense.ram_bytes),
+        (smallest.storage_bytes, dense.size_bytes),
+        (smallest.latency_s, dense.latency_p95_s),
+    )
+    rows = []
+    for _ in range(count):
+        ram, storage, latency = (_between(dice, max(low * 1.15, high * _LEAST_SHARE), high) for low, high in ends)
+        rows.append(Caps(ram_bytes=int(ram), storage_bytes=int(storage), latency_s=latency))
+    return rows
+
+
+def _between(dice: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(dice.uniform(np.log(low), np.log(high))))
+
+
+def envelopes(lab: Lab, count: int) -> list[dict[str, Any]]:
+    """One-off prunes under drawn caps; each artifact is then measured once more, in other processes."""
+    dense = lab.bench.shelf.dense()
+    assert dense is not None
+    caps_drawn = drawn(dense.variant, smallest(lab), count, SEED)
+    quick = lab.spec_with(_QUICK_EPOCHS)
+    rows = []
+    for number, caps in enumerate(caps_drawn, 1):
+        lab.say(f"{lab.name}: envelope {number} of {count}: {caps.key}")
+        result, _ = lab.job(JobKind.PRUNE, caps=caps, spec=quick, shelf=lab.work / lab.name / "quick")
+        row: dict[str, Any] = {"caps": caps.key, "state": str(result.state), "detail": result.detail}
+        if result.state is JobState.DONE and result.variant is not None:
+            row |= _again(lab, result.variant, caps)
+        rows.append(row)
+    return rows
+
+
+def smallest(lab: Lab) -> Costs:
+    """What the narrowest structure was measured to cost, when the dense model was."""
+    points = lab.bench.shelf.points("fp32")
+    return min((each.costs for each in points), key=lambda costs: costs.storage_bytes)
+
+
+def _again(lab: Lab, variant: Variant, caps: Caps) -> dict[str, Any]:
+    """The shipped bytes, measured anew beside the dense ones."""
+    shelf = lab.work / lab.name / "quick"
+    path = shelf / f"{variant.sha256}.onnx"
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == variant.sha256
+    dense = dense_of(lab, shelf)
+    measured = measure(path, variant.sha256, SEED, 200, 5, Pace(shelf / f"{dense.sha256}.onnx", dense.latency_p50_s))
+    which, use = binding(measured.costs, caps)
+    own, own_use = binding(
+        Costs(ram_bytes=variant.ram_bytes, storage_bytes=variant.size_bytes, latency_s=variant.latency_p95_s), caps
+    )
+    return {
+        "precision": variant.precision,
+        "binding": str(own),
+        "use": own_use,
+        "binding_again": str(which),
+        "use_again": use,
+        "exceeded": use > 1,
+        "ram_bytes": measured.ram_bytes,
+        "bytes": measured.storage_bytes,
+        "latency_p95_s": measured.latency_p95_s,
+    }
+
+
+def dense_of(lab: Lab, shelf: Path) -> Variant:
+    """The dense variant on the shelf of the quick prunes."""
+    from controller.pruning.shelf import Shelf
+
+    dense = Shelf(shelf, _digest(lab)).dense()
+    assert dense is not None
+    return dense.variant
+
+
+def _digest(lab: Lab) -> str:
+    from controller.pruning.model.load import load_model
+    from controller.pruning.spec import load_spec
+
+    return load_model(load_spec(lab.spec_with(_QUICK_EPOCHS))).digest

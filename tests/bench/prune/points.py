@@ -1,0 +1,158 @@
+"""A network's ladder, and the peers at the same measured latencies with the same number of training epochs."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from torch import nn
+
+from controller.core.types import JobKind, Variant
+from controller.pruning.cost.predict import Known, Predictor
+from controller.pruning.stage import stage_of
+from controller.zoo.reference import find_reference
+from tests.bench.prune import peers
+from tests.bench.prune.lab import Lab
+from tests.bench.prune.peers import Remembered, UnreachableError
+
+RUNGS = 8
+SPEEDUPS = (3.0, 5.0)
+_KILLED_AFTER = 6  # variants: in the middle of a ladder
+
+
+def ladder(lab: Lab) -> dict[str, Any]:
+    """The whole ladder job, killed once in the middle and run again."""
+    lab.job(JobKind.DENSE)  # the controller has it by the time that a ladder is asked for
+    began = time.monotonic()
+    _, before = lab.job(JobKind.LADDER, rungs=RUNGS, kill_after=_KILLED_AFTER)
+    result, after = lab.job(JobKind.LADDER, rungs=RUNGS)
+    kept = {each.sha256 for each in before} <= {each.sha256 for each in after}
+    return {
+        "rungs": RUNGS,
+        "epochs_a_rung": lab.epochs,
+        "wall_s": time.monotonic() - began,
+        "killed_after_variants": len(before),
+        "resumed_with_all_of_them": kept,
+        "detail": result.detail,
+        "points": [point_of(lab, variant, result.variants[0]) for variant in result.variants],
+    }
+
+
+def point_of(lab: Lab, variant: Variant, dense: Variant) -> dict[str, Any]:
+    """One of our variants as a row."""
+    rung = int(variant.requested.split("rung=")[1].split()[0]) if "rung=" in variant.requested else 0
+    return {
+        "series": f"hedgerow {variant.precision}",
+        "setting": f"rung {rung}" if rung else "dense",
+        "sha256": variant.sha256,
+        "rung": rung,
+        "epochs": rung * lab.epochs,
+        "speedup": dense.latency_p50_s / variant.latency_p50_s,
+        "latency_s": variant.latency_p50_s,
+        "latency_p95_s": variant.latency_p95_s,
+        "ram_bytes": variant.ram_bytes,
+        "bytes": variant.size_bytes,
+        "bytes_saved": 1 - variant.size_bytes / dense.size_bytes,
+        "accuracy": variant.accuracy,
+        "accuracy_low": variant.accuracy_low,
+        "accuracy_high": variant.accuracy_high,
+        "drop": variant.drop,
+        "drop_low": variant.drop_low,
+        "drop_high": variant.drop_high,
+        "gate_samples": variant.gate_samples,
+    }
+
+
+def nearest(points: list[dict[str, Any]], speedup: float, precision: str = "fp32") -> dict[str, Any] | None:
+    """The mildest of our points that is at least so fast; else the fastest there is."""
+    ours = [each for each in points if each["series"] == f"hedgerow {precision}" and each["rung"]]
+    fast = [each for each in ours if each["speedup"] >= speedup]
+    if fast:
+        return min(fast, key=lambda each: each["rung"])
+    return max(ours, key=lambda each: each["speedup"], default=None)
+
+
+def rivals(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every peer at the latency of our point nearest each speed-up, trained for as many epochs as it took in all."""
+    data = lab.bench.model.data
+    assert data is not None
+    measure = Remembered(lab.measure, lab.work / lab.name / "peer-latencies.json", lab.name)
+    dense_s = next(each["latency_s"] for each in points if each["rung"] == 0)
+    rows = []
+    for wanted in SPEEDUPS:
+        ours = nearest(points, wanted)
+        if ours is None:
+            continue
+        for peer in peers.torch_pruning_peers(lab.bench.model.module, data.train):
+            lab.say(f"{lab.name}: {peer.name} at {ours['speedup']:.2f}x, {ours['epochs']:g} epochs")
+            try:
+                found = peer.make(ours["latency_s"], measure)
+            except UnreachableError as error:
+                rows.append({"series": peer.name, "beside": ours["rung"], "unreachable": str(error)})
+                continue
+            module = lab.recovered(found.module, ours["epochs"])
+            rows.append(_row(lab, peer.name, found.setting, module, found.latency_s, dense_s, ours))
+        rows.append(_scratch(lab, ours, dense_s))
+    return rows
+
+
+def _scratch(lab: Lab, ours: dict[str, Any], dense_s: float) -> dict[str, Any]:
+    """Our own widths, trained from nothing for as many epochs as ours took after the dense training."""
+    lab.say(f"{lab.name}: scratch at {ours['speedup']:.2f}x, {ours['epochs']:g} epochs")
+    data = lab.bench.model.data
+    assert data is not None
+    kin = lab.bench.shelf.kin((ours["sha256"],))[0]
+    module = stage_of(lab.bench, kin).module
+    samples = round(ours["epochs"] * len(data.train.inputs))
+    trained = peers.scratch(module, data.train, find_reference(lab.name).recipe, samples, lambda _: None)
+    return _row(lab, "scratch", "our widths", trained.eval(), ours["latency_s"], dense_s, ours)
+
+
+def _row(
+    lab: Lab, series: str, setting: str, module: nn.Module, latency_s: float, dense_s: float, ours: dict[str, Any]
+) -> dict[str, Any]:
+    accuracy, paired = lab.judged(lab.answers(module))
+    built = lab.bench.build(module, "fp32", 50, 1)
+    return {
+        "series": series,
+        "setting": setting,
+        "beside": ours["rung"],
+        "epochs": ours["epochs"],
+        "speedup": dense_s / latency_s,
+        "latency_s": latency_s,
+        "ram_bytes": built.measured.ram_bytes,
+        "bytes": len(built.artifact),
+        "accuracy": accuracy.share,
+        "accuracy_low": accuracy.low,
+        "accuracy_high": accuracy.high,
+        "drop": paired.drop,
+        "drop_low": paired.drop_low,
+        "drop_high": paired.drop_high,
+    }
+
+
+def tracked(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Predicted against measured for each point of the ladder: from the tables and the two ends of the ladder alone."""
+    rows = []
+    for point in points:
+        kin = lab.bench.shelf.kin((point["sha256"],))[0]
+        precision = kin.variant.precision
+        costs = lab.bench.costs(precision)  # type: ignore[arg-type]
+        ends = lab.bench.shelf.points("fp32")[:2] if precision == "fp32" else []
+        predictor = Predictor([Known(costs.price(each.widths, each.dropped), each.costs) for each in ends], precision)
+        predicted = predictor.costs(costs.price(kin.structure.widths, kin.structure.dropped))
+        rows.append(
+            {
+                "sha256": point["sha256"],
+                "precision": precision,
+                "latency": predicted.latency_s / point["latency_p95_s"],
+                "ram": predicted.ram_bytes / point["ram_bytes"],
+                "storage": predicted.storage_bytes / point["bytes"],
+            }
+        )
+    return rows
+
+
+def dense_int8(lab: Lab, points: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """The dense model quantised: rung 0 in int8."""
+    return next((each for each in points if each["series"] == "hedgerow int8" and each["rung"] == 0), None)

@@ -1,0 +1,85 @@
+"""The whole campaign, part by part. A finished part is kept, so that a run that was stopped goes on from there."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from tests.bench.prune import envelopes, points, profiles
+from tests.bench.prune.lab import Lab
+from tests.bench.prune.table import page
+from tests.bench.prune.targets import targets
+
+_EPOCHS = {"residual": 1.0, "wearable": 4.0, "mobile": 1.0}
+_ENVELOPES = {"residual": 10, "wearable": 10, "mobile": 10}
+_BESPOKE = {"residual": 10}
+
+
+def main(work: Path, docs: Path, fresh: bool) -> None:
+    if fresh and work.exists():
+        shutil.rmtree(work)
+    began = time.monotonic()
+
+    def say(text: str) -> None:
+        print(f"[{(time.monotonic() - began) / 60:5.1f} min] {text}", flush=True)
+
+    results: dict[str, Any] = {
+        "repeat": "make bench BENCH=prune",
+        "date": time.strftime("%Y-%m-%d"),
+        "host": _host(),
+        "networks": {name: _network(Lab(name, work, epochs, say)) for name, epochs in _EPOCHS.items()},
+    }
+    results["targets"] = targets(results)
+    docs.mkdir(parents=True, exist_ok=True)
+    (docs / "prune.json").write_text(json.dumps(results, indent=1) + "\n")
+    (docs / "prune.md").write_text(page(results))
+    for each in results["targets"]:
+        say(f"{'reached' if each['reached'] else 'MISSED '} {each['name']}: {each['measured']} ({each['target']})")
+
+
+def _network(lab: Lab) -> dict[str, Any]:
+    ladder = _part(lab, "ladder", lambda: points.ladder(lab))
+    network = {"ladder": ladder, "points": ladder["points"]}
+    network["peers"] = _part(lab, "peers", lambda: points.rivals(lab, ladder["points"]))
+    network["points"] = [*ladder["points"], *(each for each in network["peers"] if "accuracy" in each)]
+    network["predictions"] = _part(lab, "predictions", lambda: points.tracked(lab, ladder["points"]))
+    if lab.name in _ENVELOPES:
+        network["envelopes"] = _part(lab, "envelopes", lambda: envelopes.envelopes(lab, _ENVELOPES[lab.name]))
+    if lab.name in _BESPOKE:
+        network["profiles"] = _part(lab, "profiles", lambda: profiles.profiles(lab, _BESPOKE[lab.name]))
+    return network
+
+
+def _part(lab: Lab, name: str, make: Callable[[], Any]) -> Any:
+    path = lab.work / lab.name / f"part-{name}.json"
+    if path.is_file():
+        lab.say(f"{lab.name}: {name} is there already")
+        return json.loads(path.read_text())
+    lab.say(f"{lab.name}: {name}")
+    made = make()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(made, indent=1))
+    return made
+
+
+def _host() -> dict[str, Any]:
+    cpu = platform.processor()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            cpu = line.partition(":")[2].strip()
+            break
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "torch": version("torch"),
+        "onnxruntime": version("onnxruntime"),
+        "torch_pruning": version("torch-pruning"),
+    }

@@ -1,0 +1,64 @@
+"""The results as the page that the docs show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def page(results: Row) -> str:
+    return "\n".join(_lines(results)) + "\n"
+
+
+def _lines(results: Row) -> Iterator[str]:
+    host = results["host"]
+    yield "# Pruning, measured"
+    yield ""
+    yield f"Written by `{results['repeat']}` on {results['date']}: {host['cpu']}, {host['cores']} cores, "
+    yield f"torch {host['torch']}, onnxruntime {host['onnxruntime']}, torch-pruning {host['torch_pruning']}. "
+    yield "Latencies are CPU time of one inference on one thread, medians, each measured beside the dense artifact."
+    yield "Accuracy is on gate data that selected nothing; the drop against the dense model is paired, with its 95 %"
+    yield "interval. Peers had as many training epochs as our rung beside them took in all since the dense model."
+    yield ""
+    yield "## Targets"
+    yield ""
+    yield from _table(("target", "aimed for", "measured", "reached"), map(_target, results["targets"]))
+    for name, network in results["networks"].items():
+        yield ""
+        yield f"## {name}"
+        yield ""
+        yield f"Eight rungs in {network['ladder']['wall_s'] / 60:.1f} min with {network['ladder']['epochs_a_rung']:g} "
+        yield "epochs of recovery each, killed once on the way and resumed."
+        yield ""
+        rows = sorted([*network["ladder"]["points"], *network["peers"]], key=lambda row: row.get("speedup", 0))
+        heads = ("series", "setting", "epochs", "speed-up", "latency", "RAM", "bytes", "accuracy", "drop (95 %)")
+        yield from _table(heads, (_point(row) for row in rows))
+
+
+def _target(row: Row) -> tuple[str, ...]:
+    return row["name"], row["target"], row["measured"], "yes" if row["reached"] else "**no**"
+
+
+def _point(row: Row) -> tuple[str, ...]:
+    if "accuracy" not in row:
+        return (row["series"], "", "", "", "", "", "", "", row["unreachable"])
+    return (
+        row["series"],
+        row["setting"],
+        f"{row['epochs']:g}",
+        f"{row['speedup']:.2f}x",
+        f"{row['latency_s'] * 1e3:.3f} ms",
+        f"{row['ram_bytes'] / 2**20:.2f} MiB",
+        f"{row['bytes'] / 2**10:.0f} KiB",
+        f"{row['accuracy']:.2%}",
+        f"{row['drop'] * 100:.2f} pp ({row['drop_low'] * 100:.2f} to {row['drop_high'] * 100:.2f})",
+    )
+
+
+def _table(heads: tuple[str, ...], rows: Iterator[tuple[str, ...]] | map[tuple[str, ...]]) -> Iterator[str]:
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "---|" * len(heads)
+    for row in rows:
+        yield "| " + " | ".join(row) + " |"
