@@ -109,6 +109,25 @@ def test_every_command_of_the_readme_exists() -> None:
                 assert set(verbs) <= set(command.commands), said
 
 
+def test_every_command_is_in_the_readme() -> None:
+    controller: Any = typer.main.get_command(app)
+    rows = [line.replace("\\|", "|") for line in re.findall(r"^\| `(controller .*)` \|", README, re.MULTILINE)]
+    for name, command in controller.commands.items():
+        mine = [row for row in rows if f"controller {name}" in row]
+        assert mine, name
+        for verb in getattr(command, "commands", {}):
+            assert any(re.search(rf"\b{verb}\b", row) for row in mine), f"{name} {verb}"
+
+
+@pytest.mark.parametrize("command", ["prune", "model ladder"])
+def test_every_option_of_a_job_is_in_the_docs(command: str) -> None:
+    found: Any = typer.main.get_command(app)
+    for part in command.split():
+        found = found.commands[part]
+    options = [each.opts[0] for each in found.params if each.opts[0] not in ("--api", "--output", "model")]
+    assert [each for each in options if not re.search(rf"{each}\b", OPERATING)] == []
+
+
 def test_the_readmes_profile_can_be_met_and_its_agent_starts(tmp_path: Path) -> None:
     for name, text in blocks().items():
         (tmp_path / name).write_text(text)

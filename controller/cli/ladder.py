@@ -56,7 +56,7 @@ def ladder(
     else:
         words = [_in_words(row) for row in rows]
         show_rows(words, _RUNGS, output)
-        note(f"{len(rows)} of {known} variants; none of the others is better in anything that is measured")
+        note(f"{len(rows)} of {known} variants; the others are better in nothing that the measurements tell apart")
     if drawn is not None:
         drawn.draw(rows)
         note(f"drawn into {plot}")

@@ -136,7 +136,12 @@ def _costs(job: Row, variant: Row) -> list[Row]:
 
 
 def _cost(name: str, variant: Row, key: str, cap: float | None = None, use: float | None = None) -> Row:
-    return {"cost": name, "measured": cell(key, variant[key]), "cap": cell(key, cap), "use": cell("use_share", use)}
+    return {
+        "cost": name,
+        "measured": cell(key, variant[key]),
+        "cap": cell(key, cap),
+        "use": None if use is None else f"{use * 100:.0f} %",
+    }
 
 
 def _show_report(report: Row) -> None:

@@ -52,7 +52,7 @@ def test_the_rungs_as_a_table_and_as_json(run: Run, shop: StorePort) -> None:
     assert dense.split()[:3] == ["0", DENSE[:12], "fp32"]
     for words in ("int8", "94.2 % (92.9 to 95.3)", "0.4 (-0.2 to 1.0)", "3.00x", "3 MiB", "78.5 %"):
         assert words in rung
-    assert result.stderr == "2 of 3 variants; none of the others is better in anything that is measured\n"
+    assert result.stderr == "2 of 3 variants; the others are better in nothing that the measurements tell apart\n"
     rows = json.loads(run("model", "ladder", "fall@1", "-o", "json").stdout)
     assert [row["rung"] for row in rows] == [0, 1]
     assert shop.asked == [], "showing asks for nothing"
@@ -83,7 +83,7 @@ def test_a_build_that_failed_says_why_and_is_gone_on_with_when_asked_again(run: 
 def test_a_model_without_variants_has_no_rungs(run: Run, port: StorePort) -> None:
     port.submit(AddModel("/m/fall.yaml"))
     result = run("model", "ladder", "fall")
-    assert (result.exit_code, result.stderr[:18]) == (0, "0 of 0 variants; n")
+    assert (result.exit_code, result.stderr[:18]) == (0, "0 of 0 variants; t")
 
 
 def test_the_picture_is_a_png_with_and_without_peers(run: Run, shop: StorePort, tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_it_is_followed_on_stderr_and_the_variant_is_printed(run: Run, shop: Sto
     table = {line.split("  ")[0].strip(): line.split() for line in lines[-4:]}
     assert table["latency p95"][2:] == ["3.40", "ms", "4", "ms", "85", "%"]
     assert table["RAM"][1:] == ["3", "MiB", "6", "MiB", "50", "%"]
-    assert table["bytes"][-2:] == ["85.8", "%"]
+    assert table["bytes"][-2:] == ["86", "%"]
     assert table["latency p50"][-2:] == ["-", "-"]
 
 
