@@ -21,7 +21,7 @@ from controller.pruning.artifact.measure import Measured, Pace, measure
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.grain import grains
 from controller.pruning.cost.model import CostModel, describe_costs
-from controller.pruning.cost.predict import Costs
+from controller.pruning.cost.predict import Costs, Known, Predictor
 from controller.pruning.cost.tables import Tables
 from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.groups import find_groups
@@ -147,6 +147,12 @@ class Bench:
             widths = {group.root: group.channels for group in self.groups}
             self._grains[precision] = grains(self.costs(precision), widths)
         return self._grains[precision]
+
+    def predictor(self, precision: Precision, without: Structure | None = None) -> Predictor:
+        """From the kernel tables and every artifact that was measured, but for those of the structure `without`."""
+        costs, points = self.costs(precision), self.shelf.points(precision)
+        known = [each for each in points if without is None or not each.is_of(without)]
+        return Predictor([Known(costs.price(each.widths, each.dropped), each.costs) for each in known], precision)
 
     def inputs(self, count: int) -> Floats:
         """`count` inputs: of the select and gate splits, and random ones where these are too few."""

@@ -57,6 +57,9 @@ class Point(msgspec.Struct, frozen=True):
     precision: str
     costs: Costs
 
+    def is_of(self, structure: Structure) -> bool:
+        return (self.widths, self.dropped) == (structure.widths, structure.dropped)
+
 
 @dataclass(frozen=True, slots=True)
 class Shelf:

@@ -62,6 +62,18 @@ def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, V
     return variant, judged.verdict
 
 
+def _predicted(bench: Bench, origin: Origin) -> dict[str, float]:
+    """What the kernel tables and the other measured artifacts say of this one, to hold against its own measurement."""
+    structure = origin.structure
+    price = bench.costs(origin.precision).price(structure.widths, structure.dropped)
+    costs = bench.predictor(origin.precision, without=structure).costs(price)
+    return {
+        "ram_bytes": round(costs.ram_bytes),
+        "storage_bytes": round(costs.storage_bytes),
+        "latency_p95_s": costs.latency_s,
+    }
+
+
 def _lineage(bench: Bench, origin: Origin, parity: Parity, parameters: int, verdict: Verdict) -> dict[str, object]:
     recovered, whole = origin.recovered, full(bench.groups)
     widths = {root: f"{len(units)} of {len(whole.kept[root])}" for root, units in origin.structure.kept.items()}
@@ -78,5 +90,6 @@ def _lineage(bench: Bench, origin: Origin, parity: Parity, parameters: int, verd
         "parity_top1_agreement": parity.agreement,
         "parity_samples": parity.samples,
         "verdict": verdict.reason,
+        "predicted": _predicted(bench, origin),
         "latency_source": "thread CPU time",
     }

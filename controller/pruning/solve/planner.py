@@ -12,7 +12,6 @@ from controller.core.types import Caps
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets, Price
-from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.graph.structure import Structure, inside, renumbered
 from controller.pruning.model.data import Floats
 from controller.pruning.model.outputs import answers
@@ -77,12 +76,7 @@ class Planner:
 
     def plan(self, caps: Caps) -> Plan:
         """The structure of least loss whose costs, as predicted from all that was measured, are inside `caps`."""
-        costs = self.bench.costs(self.precision)
-        points = [
-            Known(costs.price(point.widths, point.dropped), point.costs)
-            for point in self.bench.shelf.points(self.precision)
-        ]
-        return self.within(Predictor(points, self.precision).budgets(caps))
+        return self.within(self.bench.predictor(self.precision).budgets(caps))
 
     def within(self, budgets: Budgets) -> Plan:
         """The same under budgets in the tables' own terms."""

@@ -70,7 +70,7 @@ def search(bench: Bench, stage: Stage, planner: Planner, caps: Caps) -> Found | 
 def _costs(bench: Bench, stage: Stage, planner: Planner, structure: Structure) -> Costs:
     """As measured, now or by an earlier job: so that the same request finds the same structure again."""
     for point in bench.shelf.points(planner.precision):
-        if (point.widths, point.dropped) == (structure.widths, structure.dropped):
+        if point.is_of(structure):
             return point.costs
     built = bench.build(stage.cut(bench, structure), planner.precision, _SAMPLES, _REPEATS)
     bench.note_point(structure, planner.precision, built.measured.costs)
