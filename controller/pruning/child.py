@@ -34,8 +34,12 @@ def main() -> int:
     def say(message: ProgressLine | VariantLine | ResultLine) -> None:
         out.write(msgspec.json.encode(message) + b"\n")
 
+    furthest = 0.0
+
     def progress(share: float, text: str) -> None:
-        say(ProgressLine(round(share, 3), text))
+        nonlocal furthest
+        furthest = max(furthest, round(share, 3))  # a step that is taken again goes no way back
+        say(ProgressLine(furthest, text))
 
     say(ResultLine(run_job(request, progress, lambda variant: say(VariantLine(variant)))))
     out.close()

@@ -7,8 +7,7 @@ taken from there, so a job that was killed goes on where it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from controller.core.types import JobState, Variant
 from controller.pruning.artifact.export import ExportError
@@ -16,6 +15,7 @@ from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.dense import dense_kin
+from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import Announce, JobResult
 from controller.pruning.recovery import recover_stage
 from controller.pruning.solve.planner import Planner, appraise
@@ -41,6 +41,9 @@ class _Ladder:
         self.variants.append(variant)
         self.announce(variant)
 
+    def keep_out(self, rung: int, precision: Precision, reason: str) -> None:
+        self.kept_out.append(f"rung {rung} in {precision} is kept out: {reason}")
+
     def told(self, rung: int, share: float, text: str) -> None:
         self.bench.progress((rung + share) / (self.rungs + 1), f"rung {rung} of {self.rungs}: {text}")
 
@@ -48,20 +51,20 @@ class _Ladder:
 def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     """Up to `rungs` rungs below the dense model. It ends early at the accuracy floor, or where nothing can be cut.
 
-    Raises what the steps raise; what is on the shelf by then is announced.
+    A rung whose budgets the one above keeps already is left out. Raises what the steps raise; what is on the shelf by
+    then is announced.
     """
     ladder = _Ladder(bench, rungs, announce)
-    ladder.add(dense_kin(bench).variant)
+    dense = dense_kin(bench).variant
+    ladder.add(dense)
     stage: Stage | None = dense_stage(bench)
-    assert stage is not None
-    _in_integers(ladder, 0, Origin(stage.module, stage.structure, "fp32", requested=""))
+    _in_integers(ladder, 0, Origin(bench.model.module, full(bench.groups), "fp32", request(0, rungs)), dense)
     for rung in range(1, rungs + 1):
-        stage = _rung(ladder, rung, stage)
-        if stage is None:
-            break
+        if stage is not None:
+            stage = _rung(ladder, rung, stage)
     return JobResult(
         state=JobState.DONE,
-        variant=ladder.variants[0],
+        variant=dense,
         variants=tuple(ladder.variants),
         detail="; ".join([f"{len(ladder.variants)} variants", *ladder.kept_out]),
         model_digest=bench.model.digest,
@@ -74,36 +77,33 @@ def request(rung: int, rungs: int) -> str:
 
 
 def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
-    """The stage of this rung, from the shelf or made; None where the ladder ends above it."""
+    """The stage of this rung, from the shelf or made; None where the ladder ends here or above."""
     bench, asked = ladder.bench, request(rung, ladder.rungs)
     kin = bench.shelf.made_for(asked, "fp32")
     if kin is not None:
-        ladder.add(kin.variant)
         stage = stage_of(bench, kin)
-        _in_integers(ladder, rung, Origin(stage.module, stage.structure, "fp32", asked, above.parent))
+        ladder.add(kin.variant)
+        _in_integers(ladder, rung, Origin(stage.module, stage.structure, "fp32", asked, above.parent), kin.variant)
         return stage
-    origin = _recovered(ladder, rung, above)
-    if origin is None:
-        ladder.kept_out.append(f"nothing is left to cut for rung {rung}")
-        return None
-    variant = _ship(ladder, rung, origin)
-    if variant is None:
-        return None
-    _in_integers(ladder, rung, origin)
-    return Stage(origin.module, origin.structure, variant.sha256)
-
-
-def _recovered(ladder: _Ladder, rung: int, above: Stage) -> Origin | None:
-    bench = ladder.bench
     ladder.told(rung, 0.0, "choosing a structure")
     plan = Planner(bench, above, appraise(bench, above), "fp32").within(_budgets(bench, rung))
     if plan.structure == above.structure:
+        return above if plan.fits else None
+    origin = _recovered(ladder, rung, above, plan.structure)
+    variant = _ship(ladder, rung, origin)
+    if variant is None:
         return None
-    module = above.cut(bench, plan.structure).eval()
+    _in_integers(ladder, rung, origin, variant)
+    return Stage(origin.module, origin.structure, variant.sha256) if plan.fits else None
+
+
+def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -> Origin:
+    bench = ladder.bench
+    module = above.cut(bench, structure).eval()
     begin, end = ((rung + share) / (ladder.rungs + 1) for share in (0.1, 0.8))
     recovered = recover_stage(bench, module, bench.model.spec.recovery, begin, end)
     module = module if recovered is None else recovered.module
-    return Origin(module, plan.structure, "fp32", request(rung, ladder.rungs), above.parent, recovered)
+    return Origin(module, structure, "fp32", request(rung, ladder.rungs), above.parent, recovered)
 
 
 def _budgets(bench: Bench, rung: int) -> Budgets:
@@ -115,39 +115,38 @@ def _budgets(bench: Bench, rung: int) -> Budgets:
     )
 
 
-def _ship(ladder: _Ladder, rung: int, origin: Origin) -> Variant | None:
-    """Build, judge and announce; None where it is kept out, with the reason noted."""
+def _ship(ladder: _Ladder, rung: int, origin: Origin, plain: Variant | None = None) -> Variant | None:
+    """Build, judge and announce; None where it is kept out, with the reason noted. `plain` is the same in fp32."""
     bench = ladder.bench
     ladder.told(rung, 0.8, f"exporting and measuring {origin.precision}")
     try:
         built = bench.build(origin.module, origin.precision, _SAMPLES, _REPEATS)
         variant, verdict = make_variant(bench, origin, built)
     except ExportError as error:
-        if origin.precision == "fp32":
+        if plain is None:
             raise
-        ladder.kept_out.append(f"rung {rung} in {origin.precision}: {error}")
+        ladder.keep_out(rung, origin.precision, str(error))
         return None
     bench.note_point(origin.structure, origin.precision, built.measured.costs)
-    if not verdict.passed:
-        ladder.kept_out.append(f"rung {rung} in {origin.precision}: {verdict.reason}")
+    useless = plain is not None and not _gains(variant, plain)
+    if useless or not verdict.passed:
+        reason = "neither faster nor smaller than in fp32" if useless else verdict.reason
+        ladder.keep_out(rung, origin.precision, reason)
         return None
     bench.shelf.put(built.artifact, variant, origin.structure, origin.module)
     ladder.add(variant)
     return variant
 
 
-def _in_integers(ladder: _Ladder, rung: int, origin: Origin) -> None:
+def _gains(variant: Variant, plain: Variant) -> bool:
+    return variant.size_bytes < plain.size_bytes or variant.latency_p50_s < plain.latency_p50_s
+
+
+def _in_integers(ladder: _Ladder, rung: int, origin: Origin, plain: Variant) -> None:
     """The same rung in the other precisions."""
-    for precision in _others(ladder.bench, origin.precision):
-        asked = request(rung, ladder.rungs)
-        kin = ladder.bench.shelf.made_for(asked, precision)
+    for precision in (each for each in ladder.bench.precisions if each != origin.precision):
+        kin = ladder.bench.shelf.made_for(origin.requested, precision)
         if kin is not None:
             ladder.add(kin.variant)
         else:
-            _ship(
-                ladder, rung, Origin(origin.module, origin.structure, precision, asked, origin.parent, origin.recovered)
-            )
-
-
-def _others(bench: Bench, precision: Precision) -> Iterator[Precision]:
-    return (each for each in bench.precisions if each != precision)
+            _ship(ladder, rung, replace(origin, precision=precision), plain)
