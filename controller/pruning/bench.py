@@ -121,7 +121,7 @@ class Bench:
         """The dense model's answers for the train and the select split."""
         assert self.model.data is not None
         module, data = self.model.module, self.model.data
-        return Teacher(answers(module, data.train.inputs), answers(module, data.select.inputs))
+        return Teacher(module, answers(module, data.train.inputs), answers(module, data.select.inputs))
 
     @cached_property
     def _costs(self) -> dict[Precision, CostModel]:

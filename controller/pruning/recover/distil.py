@@ -29,8 +29,9 @@ _PATIENCE_SHARE, _PATIENCE_CHECKS = 0.5, 3
 
 
 class Teacher(NamedTuple):
-    """The dense model's outputs for the train and the select split."""
+    """The dense model in eval mode, and its outputs for the train and the select split."""
 
+    module: nn.Module
     train: Floats
     select: Floats
 
@@ -58,6 +59,8 @@ def recover(
 ) -> Recovered:
     """Train `model` on the train split to answer as the dense model does, until the budget or the patience ends.
 
+    With `data.augment` every batch is varied and the dense model asked anew: a student that sees what its teacher sees
+    learns more of it (Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", CVPR 2022).
     Knowledge distillation (Hinton et al., 2015): KL at temperature 3, plus cross-entropy where there are labels; where
     the outputs are no classes, mean square error. The learning rate follows half a cosine over the budget.
     """
@@ -129,19 +132,27 @@ class _Course:
         for group in self._optimiser.param_groups:
             group["lr"] = _RATE * (0.5 + 0.5 * math.cos(math.pi * self.used))
         inputs, labels = _chosen(self._data.train, chosen)
+        target = torch.from_numpy(self._teacher.train)[chosen]
         with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
+            if self._data.augment is not None:
+                inputs = _laid_out(self._data.augment(inputs, self.dice))
+                with torch.no_grad():
+                    target = first_output(self._teacher.module(inputs)).float()
             output = first_output(self._model(inputs))
-        loss = _loss(output.float(), torch.from_numpy(self._teacher.train)[chosen], labels)
+        loss = _loss(output.float(), target, labels)
         self._optimiser.zero_grad()
         torch.autograd.backward(loss)
         self._optimiser.step()
 
 
 def _chosen(split: Split, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
-    inputs = torch.from_numpy(split.inputs)[chosen]
-    if inputs.ndim == 4:
-        inputs = inputs.contiguous(memory_format=torch.channels_last)  # the layout that the CPU's kernels are fast at
-    return inputs, None if split.labels is None else torch.from_numpy(split.labels)[chosen]
+    labels = None if split.labels is None else torch.from_numpy(split.labels)[chosen]
+    return _laid_out(torch.from_numpy(split.inputs)[chosen]), labels
+
+
+def _laid_out(batch: torch.Tensor) -> torch.Tensor:
+    """In the layout that the CPU's kernels are fast at."""
+    return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
 
 
 def distance(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
