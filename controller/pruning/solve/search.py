@@ -18,7 +18,7 @@ from controller.pruning.stage import Stage
 
 _SAMPLES, _REPEATS = 100, 2
 _GOOD_USE = 0.93
-_TARGETS = (0.985, 0.98, 0.975, 0.96, 0.94, 0.9, 0.85)
+_TARGETS = (0.985, 0.98, 0.975, 0.96, 0.94, 0.9, 0.85, 0.0)  # the last is for the smallest there is
 _ENOUGH_ROUNDS = 4
 
 
@@ -68,8 +68,11 @@ def search(bench: Bench, stage: Stage, planner: Planner, caps: Caps) -> Found | 
 
 
 def _costs(bench: Bench, stage: Stage, planner: Planner, structure: Structure) -> Costs:
-    """As measured, now or by an earlier job: so that the same request finds the same structure again."""
-    for point in bench.shelf.points(planner.precision):
+    """As measured last, now or by an earlier job: so that the same request finds the same structure again.
+
+    What ships is measured after its candidate; where it was above a cap, the candidate must not be found once more.
+    """
+    for point in reversed(bench.shelf.points(planner.precision)):
         if point.is_of(structure):
             return point.costs
     built = bench.build(stage.cut(bench, structure), planner.precision, _SAMPLES, _REPEATS)
