@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from controller.core.types import Constraint
-from controller.pruning.solve.budgets import Budgets
+from controller.pruning.cost.budgets import Budgets
 from controller.pruning.solve.choose import Choice, Chosen, Space, choose
 from controller.pruning.solve.options import MOST, offered
 

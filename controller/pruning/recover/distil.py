@@ -77,6 +77,7 @@ def recover(
         risen_at, checks = (course.used, 0) if score > best_score else (risen_at, checks + 1)
         if score >= best_score:
             best, best_score = copy.deepcopy(model), score
+    best.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's own stub leaves it out
     return Recovered(best.eval(), course.epochs, course.clock.cpu_s, best_score)
 
 
@@ -86,6 +87,8 @@ class _Course:
     def __init__(self, model: nn.Module, data: Data, teacher: Teacher, clock: Clock, dice: torch.Generator) -> None:
         self.clock, self.dice, self._done = clock, dice, 0
         self._model, self._data, self._teacher = model, data, teacher
+        if data.train.inputs.ndim == 4:
+            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         # Where the CPU multiplies bfloat16 itself; emulated, it would be slower than float32.
         self._half = torch.cpu._is_avx512_bf16_supported()
         self._optimiser = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=_DECAY)
