@@ -120,8 +120,7 @@ class Bench:
     def teacher(self) -> Teacher:
         """The dense model's answers for the train and the select split."""
         assert self.model.data is not None
-        module, data = self.model.module, self.model.data
-        return Teacher(module, answers(module, data.train.inputs), answers(module, data.select.inputs))
+        return Teacher.of(self.model.module, self.model.data)
 
     @cached_property
     def _costs(self) -> dict[Precision, CostModel]:

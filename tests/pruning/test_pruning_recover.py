@@ -41,7 +41,7 @@ def damaged(model: nn.Module) -> nn.Module:
 
 
 def taught(dense: nn.Module, data: Data) -> Teacher:
-    return Teacher(dense, answers(dense, data.train.inputs), answers(dense, data.select.inputs))
+    return Teacher.of(dense, data)
 
 
 def run(model: nn.Module, dense: nn.Module, data: Data, budget: Recovery, seed: int = 0) -> Recovered:

@@ -24,10 +24,31 @@ def first_output(output: Any) -> torch.Tensor:
     return output
 
 
-@torch.no_grad()
 def answers(model: nn.Module, inputs: Floats) -> Floats:
     """The model's first output for each of `inputs` `[n, ...]`, in eval mode: `[n, ...]`."""
     model.eval()
+    return _outputs(model, inputs)
+
+
+def quick_answers(model: nn.Module, inputs: Floats) -> Floats:
+    """The same to three digits in half the time, where the CPU computes in bfloat16: for choosing, not for judging."""
+    model.eval()
+    with quickly():
+        return _outputs(model, inputs)
+
+
+def quickly() -> torch.autocast:
+    """bfloat16 where the CPU multiplies it itself; emulated, it would be slower than float32."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())
+
+
+def laid_out(batch: torch.Tensor) -> torch.Tensor:
+    """Images in the layout that the CPU's kernels are fast at."""
+    return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
+
+
+@torch.no_grad()
+def _outputs(model: nn.Module, inputs: Floats) -> Floats:
     starts = range(0, len(inputs), _BATCH)
-    batches = (torch.from_numpy(inputs[start : start + _BATCH]) for start in starts)
-    return np.concatenate([first_output(model(batch)).numpy() for batch in batches])
+    batches = (laid_out(torch.from_numpy(inputs[start : start + _BATCH])) for start in starts)
+    return np.concatenate([first_output(model(batch)).float().numpy() for batch in batches])

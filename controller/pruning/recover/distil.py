@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.data import Data, Floats, Split
-from controller.pruning.model.outputs import answers, first_output
+from controller.pruning.model.outputs import first_output, laid_out, quick_answers, quickly
 from controller.pruning.recover.budget import Clock
 from controller.pruning.recover.recalibrate import batches, recalibrate
 from controller.pruning.spec import Recovery
@@ -29,11 +29,19 @@ _PATIENCE_SHARE, _PATIENCE_CHECKS = 0.5, 3
 
 
 class Teacher(NamedTuple):
-    """The dense model in eval mode, and its outputs for the train and the select split."""
+    """The dense model in eval mode, and its outputs for the train and the select split.
+
+    `train` is None where the inputs are varied, and each is answered when it comes.
+    """
 
     module: nn.Module
-    train: Floats
+    train: Floats | None
     select: Floats
+
+    @staticmethod
+    def of(module: nn.Module, data: Data) -> Teacher:
+        train = None if data.augment is not None else quick_answers(module, data.train.inputs)
+        return Teacher(module, train, quick_answers(module, data.select.inputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +97,6 @@ class _Course:
         self._model, self._data, self._teacher = model, data, teacher
         if data.train.inputs.ndim == 4:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        # Where the CPU multiplies bfloat16 itself; emulated, it would be slower than float32.
-        self._half = torch.cpu._is_avx512_bf16_supported()
         self._optimiser = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=_DECAY)
         self._steps = max(1, len(data.train.inputs) // _BATCH)
         self._batches = iter(batches(len(data.train.inputs), _BATCH, dice))
@@ -119,7 +125,7 @@ class _Course:
         self._model.eval()
 
     def score(self) -> float:
-        outputs, split = answers(self._model, self._data.select.inputs), self._data.select
+        outputs, split = quick_answers(self._model, self._data.select.inputs), self._data.select
         if split.labels is not None:
             return classify(outputs, split.labels).share
         return -float(distance(torch.from_numpy(outputs), torch.from_numpy(self._teacher.select)))
@@ -135,27 +141,27 @@ class _Course:
         for group in self._optimiser.param_groups:
             group["lr"] = _RATE * (0.5 + 0.5 * math.cos(math.pi * self.used))
         inputs, labels = _chosen(self._data.train, chosen)
-        target = torch.from_numpy(self._teacher.train)[chosen]
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
-            if self._data.augment is not None:
-                inputs = _laid_out(self._data.augment(inputs, self.dice))
-                with torch.no_grad():
-                    target = first_output(self._teacher.module(inputs)).float()
+        with quickly():
+            inputs, target = self._taught(inputs, chosen)
             output = first_output(self._model(inputs))
         loss = _loss(output.float(), target, labels)
         self._optimiser.zero_grad()
         torch.autograd.backward(loss)
         self._optimiser.step()
 
+    def _taught(self, inputs: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What the student sees, and what the dense model says of it."""
+        if self._teacher.train is not None:
+            return inputs, torch.from_numpy(self._teacher.train)[chosen]
+        assert self._data.augment is not None
+        varied = laid_out(self._data.augment(inputs, self.dice))
+        with torch.no_grad():
+            return varied, first_output(self._teacher.module(varied)).float()
+
 
 def _chosen(split: Split, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
     labels = None if split.labels is None else torch.from_numpy(split.labels)[chosen]
-    return _laid_out(torch.from_numpy(split.inputs)[chosen]), labels
-
-
-def _laid_out(batch: torch.Tensor) -> torch.Tensor:
-    """In the layout that the CPU's kernels are fast at."""
-    return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
+    return laid_out(torch.from_numpy(split.inputs)[chosen]), labels
 
 
 def distance(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

@@ -18,7 +18,7 @@ from torch import nn
 
 from controller.pruning.graph.structure import Structure
 from controller.pruning.model.data import Floats
-from controller.pruning.model.outputs import first_output
+from controller.pruning.model.outputs import first_output, laid_out, quickly
 from controller.pruning.recover.distil import distance
 from controller.pruning.solve.importance import Importance, most_important
 
@@ -113,9 +113,9 @@ def _cumulative(values: Sequence[float]) -> tuple[tuple[int, ...], tuple[float, 
 def _distance(model: nn.Module, inputs: Floats, wanted: Floats) -> float:
     """The recovery's own loss against the dense model's answers, averaged over the inputs."""
     total = 0.0
-    with _batch_statistics(model):
+    with _batch_statistics(model), quickly():
         for start in range(0, len(inputs), _BATCH):
-            outputs = first_output(model(torch.from_numpy(inputs[start : start + _BATCH])))
+            outputs = first_output(model(laid_out(torch.from_numpy(inputs[start : start + _BATCH])))).float()
             total += float(distance(outputs, torch.from_numpy(wanted[start : start + _BATCH]))) * len(outputs)
     return total / len(inputs)
 
