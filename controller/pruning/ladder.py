@@ -19,8 +19,8 @@ from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import Announce, JobResult
 from controller.pruning.recovery import recover_stage
 from controller.pruning.solve.planner import Planner, appraise
-from controller.pruning.stage import Stage, dense_stage, stage_of
-from controller.pruning.variant import Origin, make_variant
+from controller.pruning.stage import Stage, Trained, dense_stage, stage_of
+from controller.pruning.variant import Origin, make_variant, training_of
 
 RATIO = 0.8
 # Narrowing all layers alike cuts weights by about this power of the latency. Left free, the weights would stay: where
@@ -57,7 +57,7 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     ladder = _Ladder(bench, rungs, announce)
     dense = dense_kin(bench).variant
     ladder.add(dense)
-    stage: Stage | None = dense_stage(bench)
+    stage: Stage | None = dense_stage(bench, dense)
     _in_integers(ladder, 0, Origin(bench.model.module, full(bench.groups), "fp32", request(0, rungs)), dense)
     for rung in range(1, rungs + 1):
         if stage is not None:
@@ -81,9 +81,10 @@ def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
     bench, asked = ladder.bench, request(rung, ladder.rungs)
     kin = bench.shelf.made_for(asked, "fp32")
     if kin is not None:
-        stage = stage_of(bench, kin)
+        stage, trained = stage_of(bench, kin), training_of(kin.variant)
         ladder.add(kin.variant)
-        _in_integers(ladder, rung, Origin(stage.module, stage.structure, "fp32", asked, above.parent), kin.variant)
+        origin = Origin(stage.module, stage.structure, "fp32", asked, above.parent, trained)
+        _in_integers(ladder, rung, origin, kin.variant)
         return stage
     ladder.told(rung, 0.0, "choosing a structure")
     plan = Planner(bench, above, appraise(bench, above), "fp32").within(_budgets(bench, rung))
@@ -103,7 +104,7 @@ def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -
     begin, end = ((rung + share) / (ladder.rungs + 1) for share in (0.1, 0.8))
     recovered = recover_stage(bench, module, bench.model.spec.recovery, begin, end)
     module = module if recovered is None else recovered.module
-    return Origin(module, structure, "fp32", request(rung, ladder.rungs), above.parent, recovered)
+    return Origin(module, structure, "fp32", request(rung, ladder.rungs), above.parent, Trained().and_by(recovered))
 
 
 def _budgets(bench: Bench, rung: int) -> Budgets:

@@ -19,6 +19,7 @@ from controller.pruning.recover.distil import distance
 from controller.pruning.recovery import half, recover_stage
 from controller.pruning.solve.planner import Planner, appraise
 from controller.pruning.solve.search import Found, TooTight, search
+from controller.pruning.spec import Recovery
 from controller.pruning.stage import Stage, dense_stage, stage_of
 from controller.pruning.tell import against, told
 from controller.pruning.variant import Origin, make_variant
@@ -33,14 +34,12 @@ class _Refused:
 
     detail: str
     binding: Constraint
-    variant: Variant | None = None
 
 
 def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult:
     """A variant whose shipped bytes measure inside `caps`, or why there is none. Raises what the steps raise."""
     bench.progress(0.08, bench.told)
-    dense_kin(bench)
-    stage = _start(bench, caps, start_from)
+    stage = _start(bench, caps, start_from, dense_kin(bench).variant)
     appraisal = appraise(bench, stage)
     refusals = list[_Refused]()
     for planner in _preferred([Planner(bench, stage, appraisal, each) for each in bench.precisions], caps):
@@ -51,12 +50,12 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
     return _infeasible(bench, refusals, caps, start_from)
 
 
-def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> Stage:
+def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...], dense: Variant) -> Stage:
     """The smallest named fp32 variant that still exceeds every cap, else the dense model."""
     roots = {group.root for group in bench.groups}
     kin = [each for each in bench.shelf.kin(start_from) if each.variant.precision == "fp32" and each.above(caps)]
     kin = [each for each in kin if each.structure.kept.keys() == roots]
-    return stage_of(bench, min(kin, key=lambda each: each.variant.parameters)) if kin else dense_stage(bench)
+    return stage_of(bench, min(kin, key=lambda each: each.variant.parameters)) if kin else dense_stage(bench, dense)
 
 
 def _preferred(planners: list[Planner], caps: Caps) -> list[Planner]:
@@ -88,7 +87,7 @@ def _make(bench: Bench, stage: Stage, planner: Planner, caps: Caps) -> JobResult
             detail = f"the smallest structure of {bench.model.spec.ref} in {planner.precision} exceeds the caps: "
             return _Refused(detail + against(found.costs, caps), found.binding)
         begin = 0.4 + 0.13 * attempt
-        origin = _recovered(bench, stage, found, caps, begin)
+        origin = _recovered(bench, stage, found, caps, budget, begin)
         bench.progress(begin + 0.1, "exporting and measuring what ships")
         try:
             built = bench.build(origin.module, planner.precision, _SAMPLES, _REPEATS)
@@ -99,20 +98,22 @@ def _make(bench: Bench, stage: Stage, planner: Planner, caps: Caps) -> JobResult
             if planner.precision == "fp32":
                 raise
             return _Refused(str(error), found.binding)
-        stage, budget = Stage(origin.module, origin.structure, stage.parent), half(budget)
+        stage = Stage(origin.module, origin.structure, stage.parent, origin.trained)
+        budget = half(budget)
         planner = Planner(bench, stage, appraise(bench, stage), planner.precision)
     return _Refused(f"still above the caps: {against(built.measured.costs, caps)}", found.binding)
 
 
-def _recovered(bench: Bench, stage: Stage, found: Found, caps: Caps, begin: float) -> Origin:
+def _recovered(bench: Bench, stage: Stage, found: Found, caps: Caps, budget: Recovery, begin: float) -> Origin:
     reason = unsound(bench.model.module, bench.probes, bench.groups, found.structure)
     if reason is not None:
         raise StructureError(f"the chosen structure {reason}")
     module = stage.cut(bench, found.structure).eval()
     changed = found.structure != stage.structure
-    recovered = recover_stage(bench, module, bench.model.spec.recovery, begin, begin + 0.1) if changed else None
+    recovered = recover_stage(bench, module, budget, begin, begin + 0.1) if changed else None
     module = module if recovered is None else recovered.module
-    return Origin(module, found.structure, found.precision, caps.key, stage.parent, recovered)
+    trained = stage.trained.and_by(recovered)
+    return Origin(module, found.structure, found.precision, caps.key, stage.parent, trained)
 
 
 def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult | _Refused:
@@ -121,9 +122,7 @@ def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult |
     which, use = binding(built.measured.costs, caps)
     inside = f"uses {use:.0%} of the {which} cap ({against(built.measured.costs, caps)})" if use else "no cap is set"
     if not verdict.passed:
-        return _Refused(
-            f"the {variant.precision} variant inside the caps: {verdict.reason}; it {inside}", which, variant
-        )
+        return _Refused(f"the {variant.precision} variant inside the caps: {verdict.reason}; it {inside}", which)
     bench.shelf.put(built.artifact, variant, origin.structure, origin.module)
     return JobResult(
         state=JobState.DONE,

@@ -6,27 +6,44 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from controller.core.types import Variant
 from controller.pruning.bench import Bench
 from controller.pruning.graph.cut import cut
 from controller.pruning.graph.structure import Structure, full
+from controller.pruning.recover.distil import Recovered
 from controller.pruning.shelf import Kin
 
 
 @dataclass(frozen=True, slots=True)
+class Trained:
+    """What a recovery took."""
+
+    epochs: float = 0.0
+    cpu_s: float = 0.0
+
+    def and_by(self, recovered: Recovered | None) -> Trained:
+        if recovered is None:
+            return self
+        return Trained(self.epochs + recovered.epochs, self.cpu_s + recovered.cpu_s)
+
+
+@dataclass(frozen=True, slots=True)
 class Stage:
-    """`module` has the structure `structure`; `parent` is None for the dense model."""
+    """`module` has the structure `structure`; `trained` is since it was cut from the variant `parent`."""
 
     module: nn.Module
     structure: Structure
     parent: str | None = None
+    trained: Trained = Trained()
 
     def cut(self, bench: Bench, wanted: Structure) -> nn.Module:
         """A copy with only what is wanted. Raises `StructureError`."""
         return cut(self.module, bench.groups, self.structure, wanted)
 
 
-def dense_stage(bench: Bench) -> Stage:
-    return Stage(bench.model.module, full(bench.groups))
+def dense_stage(bench: Bench, variant: Variant | None = None) -> Stage:
+    """The dense model, which is `variant` where it is on the shelf."""
+    return Stage(bench.model.module, full(bench.groups), None if variant is None else variant.sha256)
 
 
 def stage_of(bench: Bench, kin: Kin) -> Stage:

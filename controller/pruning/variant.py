@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
 from torch import nn
 
@@ -12,21 +13,21 @@ from controller.pruning.artifact.parity import Parity, Precision, check_parity
 from controller.pruning.bench import Bench, Built
 from controller.pruning.graph.structure import Structure, full
 from controller.pruning.judge.gate import Verdict
-from controller.pruning.recover.distil import Recovered
+from controller.pruning.stage import Trained
 
 PARITY_SAMPLES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a variant was made from and for: a structure's `module`, recovered or not, cut from the variant `parent`."""
+    """What a variant was made from and for: a structure's `module`, `trained` since it was cut from `parent`."""
 
     module: nn.Module
     structure: Structure
     precision: Precision
     requested: str
     parent: str | None = None
-    recovered: Recovered | None = None
+    trained: Trained = field(default_factory=Trained)
 
 
 def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, Verdict]:
@@ -51,7 +52,7 @@ def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, V
         drop_low=None if paired is None else paired.drop_low,
         drop_high=None if paired is None else paired.drop_high,
         gate_samples=None if accuracy is None else accuracy.samples,
-        dense=origin.structure == whole and origin.recovered is None and origin.precision == "fp32",
+        dense=origin.structure == whole and not origin.trained.epochs and origin.precision == "fp32",
         requested=origin.requested,
         golden_seed=bench.seed,
         golden_outputs=built.measured.golden_outputs,
@@ -60,6 +61,12 @@ def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, V
         created_unix_s=time.time(),
     )
     return variant, judged.verdict
+
+
+def training_of(variant: Variant) -> Trained:
+    """What its lineage says that its recovery took."""
+    lineage = variant.lineage
+    return Trained(cast(float, lineage["recovery_epochs"]), cast(float, lineage["recovery_cpu_s"]))
 
 
 def _predicted(bench: Bench, origin: Origin) -> dict[str, float]:
@@ -75,7 +82,7 @@ def _predicted(bench: Bench, origin: Origin) -> dict[str, float]:
 
 
 def _lineage(bench: Bench, origin: Origin, parity: Parity, parameters: int, verdict: Verdict) -> dict[str, object]:
-    recovered, whole = origin.recovered, full(bench.groups)
+    whole = full(bench.groups)
     widths = {root: f"{len(units)} of {len(whole.kept[root])}" for root, units in origin.structure.kept.items()}
     return {
         **bench.provenance(),
@@ -84,8 +91,8 @@ def _lineage(bench: Bench, origin: Origin, parity: Parity, parameters: int, verd
         "dropped_blocks": list(origin.structure.dropped),
         "parameters_share": parameters / sum(parameter.numel() for parameter in bench.model.module.parameters()),
         "kept_dense": dict(bench.refused),
-        "recovery_epochs": 0 if recovered is None else round(recovered.epochs, 3),
-        "recovery_cpu_s": 0.0 if recovered is None else round(recovered.cpu_s, 2),
+        "recovery_epochs": round(origin.trained.epochs, 3),
+        "recovery_cpu_s": round(origin.trained.cpu_s, 2),
         "parity_max_error": parity.worst,
         "parity_top1_agreement": parity.agreement,
         "parity_samples": parity.samples,
