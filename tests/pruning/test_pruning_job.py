@@ -14,14 +14,12 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 import pytest
-import torch
-from torch import nn
 
-from controller.core.types import Caps, Constraint, JobState
+from controller.core.types import Caps, Constraint, JobKind, JobState
 from controller.pruning.artifact.measure import measure
 from controller.pruning.job import JobRequest, JobResult, JobRunner
-
-Run = Callable[[JobRequest], JobResult]
+from controller.pruning.shelf import Shelf
+from tests.pruning.conftest import Follow, Run
 
 
 def test_the_job_module_needs_no_torch() -> None:
@@ -68,46 +66,60 @@ def test_a_prune_measures_inside_every_cap_and_uses_the_binding_one(
 
 
 @pytest.mark.slow
+def test_where_only_bytes_are_short_int8_ships_and_is_compared_with_the_dense_model(
+    dense: JobResult, glyphs: Path, shelf_dir: Path, briefly: Follow
+) -> None:
+    assert dense.variant is not None
+    caps = Caps(storage_bytes=int(dense.variant.size_bytes * 0.28))
+    result = briefly(_request(glyphs / "model.yaml", shelf_dir, caps)).result
+    assert result.state is JobState.DONE, result.detail
+    assert result.variant is not None
+    variant = result.variant
+    assert variant.precision == "int8"
+    assert variant.size_bytes <= caps.storage_bytes  # type: ignore[operator]
+    assert variant.gate_samples == 400
+    assert variant.drop_low < variant.drop < variant.drop_high  # type: ignore[operator]
+    assert dense.variant.accuracy - variant.accuracy == pytest.approx(variant.drop)  # type: ignore[operator]
+    assert _gate_accuracy(shelf_dir / f"{variant.sha256}.onnx", glyphs) == variant.accuracy
+
+
+@pytest.mark.slow
 def test_caps_below_the_smallest_structure_are_refused_with_numbers(
-    dense: JobResult, glyphs: Path, shelf_dir: Path, run_job: Run
+    dense: JobResult, glyphs: Path, shelf_dir: Path, briefly: Follow
 ) -> None:
     assert dense.variant is not None
     caps = Caps(storage_bytes=2000)
-    result = run_job(_request(glyphs / "model.yaml", shelf_dir, caps, start_from=(dense.variant.sha256,)))
+    result = briefly(_request(glyphs / "model.yaml", shelf_dir, caps, start_from=(dense.variant.sha256,))).result
     assert (result.state, result.binding) == (JobState.INFEASIBLE, Constraint.STORAGE)
+    for precision in ("fp32", "int8"):
+        assert f"the smallest structure of glyphs@1 in {precision} exceeds the caps: storage" in result.detail
     assert "1.95 KiB" in result.detail
     assert result.variant is not None
     assert result.variant.sha256 == dense.variant.sha256
 
 
 @pytest.mark.slow
-def test_below_the_accuracy_floor_nothing_is_shipped(glyphs: Path, tmp_path: Path, run_job: Run) -> None:
-    result = run_job(_request(glyphs / "strict.yaml", tmp_path, Caps(storage_bytes=40_000)))
+def test_below_the_accuracy_floor_nothing_is_shipped(glyphs: Path, tmp_path: Path, briefly: Follow) -> None:
+    result = briefly(_request(glyphs / "strict.yaml", tmp_path, Caps(storage_bytes=40_000))).result
     assert (result.state, result.binding) == (JobState.INFEASIBLE, Constraint.STORAGE), result.detail
-    assert "floor is 100.0%" in result.detail
-    assert result.variant is not None
-    assert list(tmp_path.glob("*.onnx")) == []
+    assert "is below the floor of 100 %" in result.detail
+    assert result.variant is None  # not even the dense model is at the floor
+    (dense,) = tmp_path.glob("*.onnx")
+    (kin,) = Shelf(tmp_path, result.model_digest).kin()
+    assert (kin.artifact, kin.variant.dense) == (dense, True)
 
 
 @pytest.mark.slow
-def test_without_data_a_prune_ships_with_unverified_accuracy(tmp_path: Path, run_job: Run) -> None:
-    (tmp_path / "net.py").write_text(
-        "from torch import nn\n\n"
-        "def build():\n"
-        "    return nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, 3))\n"
-    )
-    layers = (nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, 3))
-    torch.save(nn.Sequential(*layers).state_dict(), tmp_path / "weights.pt")
-    (tmp_path / "model.yaml").write_text(
-        "name: plain\nversion: a\nfactory: net.py:build\nweights: weights.pt\ninput: {shape: [1, 20]}\n"
-        "accuracy: {floor: 90 %}\n"
-    )
-    result = run_job(_request(tmp_path / "model.yaml", tmp_path, Caps(storage_bytes=12_000)))
+def test_without_data_a_prune_ships_with_unverified_accuracy(untaught: Path, tmp_path: Path, briefly: Follow) -> None:
+    result = briefly(_request(untaught / "model.yaml", tmp_path, Caps(storage_bytes=12_000))).result
     assert result.state is JobState.DONE, result.detail
     assert result.variant is not None
-    assert result.variant.accuracy is None
-    assert result.variant.size_bytes <= 12_000
-    assert result.variant.lineage["recovery_epochs"] == 0
+    variant = result.variant
+    assert (variant.accuracy, variant.drop, variant.gate_samples) == (None, None, None)
+    assert variant.precision == "fp32"
+    assert variant.size_bytes <= 12_000
+    assert variant.lineage["recovery_epochs"] == 0
+    assert "unverified" in str(variant.lineage["verdict"])
 
 
 @pytest.mark.slow
@@ -140,7 +152,7 @@ def test_a_spec_that_is_not_there_fails_and_says_so(tmp_path: Path, run_job: Run
 
 def _request(spec: Path, shelf_dir: Path, caps: Caps, start_from: tuple[str, ...] = ()) -> JobRequest:
     return JobRequest(
-        kind="prune", spec_path=str(spec), caps=caps, artifact_dir=str(shelf_dir), seed=7, start_from=start_from
+        kind=JobKind.PRUNE, spec_path=str(spec), caps=caps, artifact_dir=str(shelf_dir), seed=7, start_from=start_from
     )
 
 
