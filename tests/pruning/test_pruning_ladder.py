@@ -96,7 +96,7 @@ def test_the_lineage_says_where_every_variant_comes_from(ladder: Ladder) -> None
     for rung, variant in enumerate(plain):
         lineage = variant.lineage
         assert lineage["parent"] == (plain[rung - 1].sha256 if rung else None)
-        assert lineage["recovery_epochs"] == (2.0 if rung else 0)
+        assert (lineage["recovery_epochs"] > 0) == (rung > 0)  # type: ignore[operator]
     for rung, variant in enumerate(ladder.of("int8")):
         assert variant.lineage["widths"] == plain[rung].lineage["widths"]
         assert variant.lineage["recovery_epochs"] == plain[rung].lineage["recovery_epochs"]
