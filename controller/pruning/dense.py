@@ -11,19 +11,23 @@ from controller.pruning.stage import dense_stage
 from controller.pruning.variant import Origin, make_variant
 
 _SAMPLES, _REPEATS = 200, 5
+_SHARE = 0.08  # of a job that only needs it to be there
 _QUICK_SAMPLES, _QUICK_REPEATS = 100, 2
 
 
-def make_dense(bench: Bench) -> JobResult:
-    """The dense fp32 variant, its artifact on the shelf. Raises `StructureError`, `ExportError`, `MeasureError`."""
-    bench.progress(0.1, bench.told)
-    bench.progress(0.2, "exporting and measuring")
+def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
+    """The dense fp32 variant, its artifact on the shelf. Raises `StructureError`, `ExportError`, `MeasureError`.
+
+    `end` is the share of the whole job that is done by then.
+    """
+    bench.progress(end * 0.1, bench.told)
+    bench.progress(end * 0.2, "exporting and measuring the dense model")
     structure = full(bench.groups)
     built = bench.build(bench.model.module, "fp32", _SAMPLES, _REPEATS)
     bench.note_point(structure, "fp32", built.measured.costs)
-    bench.progress(0.6, "measuring the narrowest structure")
+    bench.progress(end * 0.6, "measuring the narrowest structure")
     _know_narrowest(bench, structure)
-    bench.progress(0.8, "checking answers")
+    bench.progress(end * 0.8, "checking answers")
     origin = Origin(bench.model.module, structure, "fp32", requested="")
     variant, verdict = make_variant(bench, origin, built)
     bench.shelf.put(built.artifact, variant, structure, bench.model.module)
@@ -40,7 +44,7 @@ def dense_kin(bench: Bench) -> Kin:
     """The dense variant from the shelf, put there first where it is missing."""
     kin = bench.shelf.dense()
     if kin is None:
-        make_dense(bench)
+        make_dense(bench, _SHARE)
         kin = bench.shelf.dense()
     assert kin is not None
     return kin

@@ -1,6 +1,6 @@
 """The ladder job: rungs chained from the dense model down, each in every precision that passes the gate.
 
-Rung k is cut from rung k - 1 as recovered, for a latency of `ratio**k` of the dense model's by the kernel tables. The
+Rung k is cut from rung k - 1 as recovered, for 0.8**k of the dense model's time in kernels by the tables. The
 tables are the host's and fixed once measured, so the same seed makes the same bytes; and a rung that is on the shelf is
 taken from there, so a job that was killed goes on where it was.
 """
@@ -23,9 +23,9 @@ from controller.pruning.stage import Stage, Trained, dense_stage, stage_of
 from controller.pruning.variant import Origin, make_variant, training_of
 
 RATIO = 0.8
-# Narrowing all layers alike cuts weights by about this power of the latency. Left free, the weights would stay: where
-# the positions are few they cost little time, and a ladder by latency alone has nothing for a device short of bytes.
-_BYTES_POWER = 1.5
+# Narrowing all layers alike cuts weights by about this power of the kernels' time. Left free, the weights would stay:
+# where the positions are few they cost little time, and such a ladder has nothing for a device short of bytes.
+_BYTES_POWER = 1.25
 _SAMPLES, _REPEATS = 200, 5
 
 
@@ -58,7 +58,9 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     dense = dense_kin(bench).variant
     ladder.add(dense)
     stage: Stage | None = dense_stage(bench, dense)
-    _in_integers(ladder, 0, Origin(bench.model.module, full(bench.groups), "fp32", request(0, rungs)), dense)
+    _in_integers(
+        ladder, 0, Origin(bench.model.module, full(bench.groups), "fp32", request(0, rungs, bench.seed)), dense
+    )
     for rung in range(1, rungs + 1):
         if stage is not None:
             stage = _rung(ladder, rung, stage)
@@ -71,14 +73,15 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     )
 
 
-def request(rung: int, rungs: int) -> str:
+def request(rung: int, rungs: int, seed: int) -> str:
     """What a ladder's variants say that they were made for."""
-    return f"ladder rung={rung} of={rungs}"
+    return f"ladder rung={rung} of={rungs} seed={seed}"
 
 
 def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
     """The stage of this rung, from the shelf or made; None where the ladder ends here or above."""
-    bench, asked = ladder.bench, request(rung, ladder.rungs)
+    bench = ladder.bench
+    asked = request(rung, ladder.rungs, bench.seed)
     kin = bench.shelf.made_for(asked, "fp32")
     if kin is not None:
         stage, trained = stage_of(bench, kin), training_of(kin.variant)
@@ -104,14 +107,18 @@ def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -
     begin, end = ((rung + share) / (ladder.rungs + 1) for share in (0.1, 0.8))
     recovered = recover_stage(bench, module, bench.model.spec.recovery, begin, end)
     module = module if recovered is None else recovered.module
-    return Origin(module, structure, "fp32", request(rung, ladder.rungs), above.parent, Trained().and_by(recovered))
+    return Origin(
+        module, structure, "fp32", request(rung, ladder.rungs, bench.seed), above.parent, Trained().and_by(recovered)
+    )
 
 
 def _budgets(bench: Bench, rung: int) -> Budgets:
-    dense = bench.costs("fp32").price({group.root: group.channels for group in bench.groups})
+    """Of the kernels' time a share; what every run takes to start is not for pruning to save."""
+    costs = bench.costs("fp32")
+    dense = costs.price({group.root: group.channels for group in bench.groups})
     share = RATIO**rung
     return Budgets(
-        latency_s=dense.latency_s * share,
+        latency_s=costs.start_s + (dense.latency_s - costs.start_s) * share,
         weights_bytes=dense.weights_bytes * share**_BYTES_POWER,
     )
 
