@@ -64,7 +64,7 @@ def build() -> nn.Module:
 
 def data() -> Data:
     """Fashion-MNIST; raises `MissingDataError` where it is not installed."""
-    return load_fashion()._replace(augment=REFERENCE.recipe.augment)
+    return load_fashion()
 
 
 REFERENCE = Reference(

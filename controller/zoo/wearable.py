@@ -66,7 +66,7 @@ def build() -> nn.Module:
 
 def data() -> Data:
     """The smartwatch windows; raises `MissingDataError` where their package is not installed."""
-    return load_watch()._replace(augment=REFERENCE.recipe.augment)
+    return load_watch()
 
 
 REFERENCE = Reference(

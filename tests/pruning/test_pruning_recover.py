@@ -29,7 +29,7 @@ def unlabelled() -> Data:
 
 
 def labelled(dense: nn.Module) -> Data:
-    return Data(*(Split(split.inputs, answers(dense, split.inputs).argmax(1)) for split in unlabelled().splits))
+    return Data(*(Split(split.inputs, answers(dense, split.inputs).argmax(1)) for split in unlabelled()))
 
 
 def damaged(model: nn.Module) -> nn.Module:
@@ -118,26 +118,3 @@ def test_a_data_source_of_the_wrong_shape_names_the_split() -> None:
         check_data(Data(good, bad, good), (6,))
     with pytest.raises(DataError, match="gate labels have shape"):
         check_data(Data(good, good, Split(good.inputs, np.zeros(2, np.int64))), (6,))
-
-
-def test_augmented_batches_are_answered_by_the_dense_model_itself() -> None:
-    """Inputs turned into noise teach as well as the real ones where the teacher answers them anew."""
-    dense, plain = dense_model(), unlabelled()
-    shapes = set[tuple[int, ...]]()
-
-    def augment(batch: torch.Tensor, dice: torch.Generator) -> torch.Tensor:
-        shapes.add(tuple(batch.shape))
-        return torch.randn(batch.shape, generator=dice)
-
-    data = plain._replace(augment=augment)
-    wanted = answers(dense, data.gate.inputs)
-    before = np.abs(answers(damaged(dense), data.gate.inputs) - wanted).mean()
-    got = run(damaged(dense), dense, data, Recovery(epochs=6))
-    assert np.abs(answers(got.module, data.gate.inputs) - wanted).mean() < 0.8 * before
-    assert shapes == {(64, 6)}
-
-
-def test_an_augment_that_is_no_function_is_refused() -> None:
-    good = Split(np.zeros((3, 6), np.float32))
-    with pytest.raises(DataError, match="'augment' is a str"):
-        check_data(Data(good, good, good, "flip"), (6,))  # type: ignore[arg-type]

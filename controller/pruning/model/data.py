@@ -1,4 +1,4 @@
-"""What a model's data is: three splits by purpose, of which the gate selects nothing, and how to vary an input."""
+"""What a model's data is: three splits by purpose, of which the gate selects nothing."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import hashlib
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
-_SPLITS = ("train", "select", "gate")
 _EXPECTED = "an object with train, select and gate is expected, each a tuple (inputs, labels or None)"
 
 
@@ -26,17 +24,10 @@ class Split(NamedTuple):
     labels: Labels | None = None
 
 
-class Augment(Protocol):
-    """A batch `[n, ...]` to another of its shape with the same labels; all chance comes from `dice`."""
-
-    def __call__(self, batch: torch.Tensor, dice: torch.Generator) -> torch.Tensor: ...
-
-
 class DataSource(Protocol):
     """What a spec's `data` function returns, as attributes: each split an (inputs, labels) pair.
 
-    `train` recovers a pruned model, `select` chooses among its states, `gate` only judges the result. It may also have
-    `augment`, an `Augment`: what the dense model was trained with helps its descendants too.
+    `train` recovers a pruned model, `select` chooses among its states, `gate` only judges the result.
     """
 
     @property
@@ -53,29 +44,20 @@ class Data(NamedTuple):
     train: Split
     select: Split
     gate: Split
-    augment: Augment | None = None
-
-    @property
-    def splits(self) -> tuple[Split, Split, Split]:
-        return self.train, self.select, self.gate
 
 
 def check_data(source: DataSource, sample_shape: tuple[int, ...]) -> Data:
     """The source's splits as contiguous float32 and int64; raises `DataError` that says which one is wrong, and how."""
-    missing = [name for name in _SPLITS if not hasattr(source, name)]
+    missing = [name for name in Data._fields if not hasattr(source, name)]
     if missing:
         raise DataError(f"data: a {type(source).__name__} without {missing[0]!r}; {_EXPECTED}")
-    augment = getattr(source, "augment", None)
-    if augment is not None and not callable(augment):
-        raise DataError(f"data: 'augment' is a {type(augment).__name__}; a function of (batch, generator) is expected")
-    train, select, gate = (_check(name, getattr(source, name), sample_shape) for name in _SPLITS)
-    return Data(train, select, gate, augment)
+    return Data(*(_check(name, getattr(source, name), sample_shape) for name in Data._fields))
 
 
 def data_digest(data: Data) -> str:
     """sha256 over the bytes of all splits in order."""
     digest = hashlib.sha256()
-    for split in data.splits:
+    for split in data:
         digest.update(split.inputs.tobytes())
         digest.update(b"" if split.labels is None else split.labels.tobytes())
     return digest.hexdigest()

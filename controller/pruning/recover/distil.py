@@ -29,19 +29,14 @@ _PATIENCE_SHARE, _PATIENCE_CHECKS = 0.5, 3
 
 
 class Teacher(NamedTuple):
-    """The dense model in eval mode, and its outputs for the train and the select split.
+    """The dense model's outputs for the train and the select split."""
 
-    `train` is None where the inputs are varied, and each is answered when it comes.
-    """
-
-    module: nn.Module
-    train: Floats | None
+    train: Floats
     select: Floats
 
     @staticmethod
     def of(module: nn.Module, data: Data) -> Teacher:
-        train = None if data.augment is not None else quick_answers(module, data.train.inputs)
-        return Teacher(module, train, quick_answers(module, data.select.inputs))
+        return Teacher(quick_answers(module, data.train.inputs), quick_answers(module, data.select.inputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +62,6 @@ def recover(
 ) -> Recovered:
     """Train `model` on the train split to answer as the dense model does, until the budget or the patience ends.
 
-    With `data.augment` every batch is varied and the dense model asked anew: a student that sees what its teacher sees
-    learns more of it (Beyer et al., "Knowledge distillation: a good teacher is patient and consistent", CVPR 2022).
     Knowledge distillation (Hinton et al., 2015): KL at temperature 3, plus cross-entropy where there are labels; where
     the outputs are no classes, mean square error. The learning rate follows half a cosine over the budget.
     """
@@ -142,21 +135,11 @@ class _Course:
             group["lr"] = _RATE * (0.5 + 0.5 * math.cos(math.pi * self.used))
         inputs, labels = _chosen(self._data.train, chosen)
         with quickly():
-            inputs, target = self._taught(inputs, chosen)
             output = first_output(self._model(inputs))
-        loss = _loss(output.float(), target, labels)
+        loss = _loss(output.float(), torch.from_numpy(self._teacher.train)[chosen], labels)
         self._optimiser.zero_grad()
         torch.autograd.backward(loss)
         self._optimiser.step()
-
-    def _taught(self, inputs: torch.Tensor, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What the student sees, and what the dense model says of it."""
-        if self._teacher.train is not None:
-            return inputs, torch.from_numpy(self._teacher.train)[chosen]
-        assert self._data.augment is not None
-        varied = laid_out(self._data.augment(inputs, self.dice))
-        with torch.no_grad():
-            return varied, first_output(self._teacher.module(varied)).float()
 
 
 def _chosen(split: Split, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
