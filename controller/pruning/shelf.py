@@ -15,6 +15,7 @@ from controller.core.types import Caps, Variant
 from controller.pruning.artifact.export import write_artifact
 from controller.pruning.cost.predict import Costs
 from controller.pruning.graph.structure import Structure
+from controller.pruning.solve.worth import MeasuredWorth
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,19 @@ class Shelf:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._points.open("ab", buffering=0) as file:  # one unbuffered append: jobs may run side by side
             file.write(msgspec.json.encode(point) + b"\n")
+
+    def worth(self, seed: int) -> MeasuredWorth | None:
+        """What narrowing the dense model loses, as measured with this seed."""
+        try:
+            return msgspec.json.decode(self._worth(seed).read_bytes(), type=MeasuredWorth)
+        except FileNotFoundError:
+            return None
+
+    def put_worth(self, seed: int, worth: MeasuredWorth) -> None:
+        write_artifact(msgspec.json.encode(worth), self._worth(seed))
+
+    def _worth(self, seed: int) -> Path:
+        return self.folder / f"worth-{self.digest[:16]}-{seed}.json"
 
     def _read(self, weights: Path) -> Kin | None:
         try:

@@ -82,6 +82,14 @@ def recover(
     return Recovered(best.eval(), course.epochs, course.clock.cpu_s, best_score)
 
 
+def recover_briefly(model: nn.Module, data: Data, teacher: Teacher, steps: int, seed: int) -> None:
+    """`steps` batches of the same training, in place: enough to tell what a cut will cost from what only looks bad."""
+    torch.manual_seed(seed)
+    epochs = steps / max(1, len(data.train.inputs) // _BATCH)
+    course = _Course(model, data, teacher, Clock.start(Recovery(epochs=epochs)), torch.Generator().manual_seed(seed))
+    course.train_on(steps)
+
+
 class _Course:
     """One model's training: `train` goes on to the next check."""
 
@@ -113,6 +121,13 @@ class _Course:
         began = self._done
         self._model.train()
         while self.used < until and self._done - began < self._steps:
+            self._step(self._next())
+            self._done += 1
+        self._model.eval()
+
+    def train_on(self, steps: int) -> None:
+        self._model.train()
+        for _ in range(steps):
             self._step(self._next())
             self._done += 1
         self._model.eval()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from controller.core.types import Caps
@@ -13,15 +14,17 @@ from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets, Price
 from controller.pruning.graph.structure import Structure, inside, renumbered
-from controller.pruning.model.data import Floats
+from controller.pruning.model.data import Data, Floats
 from controller.pruning.model.outputs import answers
+from controller.pruning.recover.distil import recover_briefly
 from controller.pruning.solve.choose import Choice, Space, choose
 from controller.pruning.solve.importance import Importance, magnitude, most_important, taylor
 from controller.pruning.solve.worth import MeasuredWorth, declared_worth, losing, measure_worth
-from controller.pruning.stage import Stage
+from controller.pruning.stage import Stage, dense_stage
 
 _WORTH_FLOPS = 4e10  # of the inputs that each candidate loss is measured on: as many as this buys, within bounds
 _LEAST_INPUTS, _MOST_INPUTS = 128, 1024
+_BRIEF_FLOPS, _MOST_STEPS = 5e9, 60  # of a brief recovery, the first a sample of its batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +47,57 @@ class Appraisal:
 
 
 def appraise(bench: Bench, stage: Stage) -> Appraisal:
-    """Rank the stage's units and measure what narrowing and dropping lose. Without data the ranks are all there is."""
+    """Rank the stage's units; what narrowing and dropping lose is the dense model's, wherever the stage stands.
+
+    Measured from the stage, what was narrowed before and has recovered would seem to have cost nothing, and be narrowed
+    again and again. Without data magnitude is all there is.
+    """
     data, groups = bench.model.data, renumbered(bench.groups, stage.structure)
     groups = tuple(group for group in groups if group.touches)
     rankings = [magnitude(stage.module, groups)]
     if data is None:
-        return Appraisal(rankings[0], declared_worth(rankings[0]))
+        return Appraisal(rankings[0], declared_worth(magnitude(bench.model.module, bench.groups)))
     if data.train.labels is not None:
         rankings.append(taylor(stage.module, groups, data.train, bench.seed))
-    blocks = [block for block in bench.blocks if block not in stage.structure.dropped]
     inputs = _some(bench, data.train.inputs)
-    best, worth = measure_worth(
+    halves = {root: (width + 1) // 2 for root, width in stage.structure.widths.items()}
+    best, _ = measure_worth(
         stage.structure,
         rankings,
-        blocks,
-        bench.floors,
+        (),
+        halves,
         losing(lambda wanted: stage.cut(bench, wanted), stage.module, inputs, answers(bench.model.module, inputs)),
-        lambda share: bench.progress(0.1 + 0.04 * share, "measuring what each group is worth"),
+        lambda share: bench.progress(0.1 + 0.02 * share, "ranking units"),
     )
-    return Appraisal(best, worth)
+    return Appraisal(best, dense_worth(bench, data, inputs))
+
+
+def dense_worth(bench: Bench, data: Data, inputs: Floats) -> MeasuredWorth:
+    """From the shelf, or measured and put there: each cut of the dense model is recovered briefly before it is judged.
+
+    What a cut loses at once says more of how layers are scaled than of what they can do: the last layer's channels look
+    dearest and recover best. NetAdapt (Yang et al., ECCV 2018) fine-tunes each of its proposals for the same reason.
+    """
+    known = bench.shelf.worth(bench.seed)
+    if known is not None:
+        return known
+    dense, steps = dense_stage(bench), _brief_steps(bench)
+
+    def recovered(wanted: Structure) -> nn.Module:
+        module = dense.cut(bench, wanted)
+        recover_briefly(module, data, bench.teacher, steps, bench.seed)
+        return module
+
+    _, worth = measure_worth(
+        dense.structure,
+        (magnitude(dense.module, bench.groups),),
+        bench.blocks,
+        bench.floors,
+        losing(recovered, recovered(dense.structure), inputs, answers(dense.module, inputs)),
+        lambda share: bench.progress(0.12 + 0.02 * share, "measuring what each group is worth, once a model"),
+    )
+    bench.shelf.put_worth(bench.seed, worth)
+    return worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +133,18 @@ class Planner:
 
 def _some(bench: Bench, inputs: Floats) -> Floats:
     """As many inputs as their work allows, the same ones every time."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        bench.model.module(bench.sample)
-    count = int(np.clip(_WORTH_FLOPS / max(counter.get_total_flops(), 1), _LEAST_INPUTS, _MOST_INPUTS))
+    count = int(np.clip(_WORTH_FLOPS / _flops(bench), _LEAST_INPUTS, _MOST_INPUTS))
     chosen = np.random.default_rng(bench.seed).permutation(len(inputs))[:count]
     return inputs[np.sort(chosen)]
+
+
+def _brief_steps(bench: Bench) -> int:
+    """As many training steps as their work allows: none for a network that is slow to train."""
+    return int(min(_BRIEF_FLOPS / _flops(bench), _MOST_STEPS))
+
+
+def _flops(bench: Bench) -> int:
+    """Of one inference of the dense model."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        bench.model.module(bench.sample)
+    return max(int(counter.get_total_flops()), 1)
