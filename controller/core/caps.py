@@ -37,6 +37,11 @@ def use(caps: Caps, variant: Variant) -> float:
     return max((each.share for each in uses(caps, variant)), default=0.0)
 
 
+def exceeds_all(caps: Caps, variant: Variant) -> bool:
+    """Whether a variant under the caps can be cut from this one: it is above every one of them."""
+    return all(each.share > 1 for each in uses(caps, variant))
+
+
 def shippable(variants: Sequence[Variant], accuracy_floor: float | None) -> list[Variant]:
     """Those at or above the floor; one of unverified accuracy is not below it."""
     floor = accuracy_floor or 0.0

@@ -26,7 +26,7 @@ from controller.pruning.cost.tables import Tables
 from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.probe import sound_groups
-from controller.pruning.graph.structure import ChannelGroup, Structure
+from controller.pruning.graph.structure import ChannelGroup, Structure, full
 from controller.pruning.job import Progress
 from controller.pruning.judge.accuracy import Accuracy, classify
 from controller.pruning.judge.gate import Gate, Verdict, judge
@@ -143,8 +143,7 @@ class Bench:
     def grains(self, precision: Precision) -> Mapping[str, int]:
         """The steps in which the runtime here is fast at each group's widths."""
         if precision not in self._grains:
-            widths = {group.root: group.channels for group in self.groups}
-            self._grains[precision] = grains(self.costs(precision), widths)
+            self._grains[precision] = grains(self.costs(precision), full(self.groups).widths)
         return self._grains[precision]
 
     def predictor(self, precision: Precision, without: Structure | None = None) -> Predictor:

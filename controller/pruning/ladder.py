@@ -115,7 +115,7 @@ def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -
 def _budgets(bench: Bench, rung: int) -> Budgets:
     """Of the kernels' time a share; what every run takes to start is not for pruning to save."""
     costs = bench.costs("fp32")
-    dense = costs.price({group.root: group.channels for group in bench.groups})
+    dense = costs.price(full(bench.groups).widths)
     share = RATIO**rung
     return Budgets(
         latency_s=costs.start_s + (dense.latency_s - costs.start_s) * share,

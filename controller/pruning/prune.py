@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from controller.core.caps import closest, exceeds_all, shippable
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.export import ExportError, run_artifact
+from controller.pruning.artifact.int8 import quantise
 from controller.pruning.bench import Bench, Built
 from controller.pruning.cost.predict import binding
 from controller.pruning.dense import dense_kin
@@ -43,7 +45,7 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
     appraisal = appraise(bench, stage)
     refusals = list[_Refused]()
     for planner in _preferred([Planner(bench, stage, appraisal, each) for each in bench.precisions], caps):
-        made = _make(bench, stage, planner, caps)
+        made = _make(planner, caps)
         if isinstance(made, JobResult):
             return made
         refusals.append(made)
@@ -53,16 +55,19 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
 def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...], dense: Variant) -> Stage:
     """The smallest named fp32 variant that still exceeds every cap, else the dense model."""
     roots = {group.root for group in bench.groups}
-    kin = [each for each in bench.shelf.kin(start_from) if each.variant.precision == "fp32" and each.above(caps)]
-    kin = [each for each in kin if each.structure.kept.keys() == roots]
+    kin = [each for each in bench.shelf.kin(start_from) if each.variant.precision == "fp32"]
+    kin = [each for each in kin if each.structure.kept.keys() == roots and exceeds_all(caps, each.variant)]
     return stage_of(bench, min(kin, key=lambda each: each.variant.parameters)) if kin else dense_stage(bench, dense)
 
 
 def _preferred(planners: list[Planner], caps: Caps) -> list[Planner]:
     """Those predicted to fit with the least loss first; the rest in case that is wrong."""
-    plans = [(planner, planner.plan(caps)) for planner in planners]
-    lossy = {id(planner): plan.loss + rounding_loss(planner) for planner, plan in plans}
-    return [planner for planner, plan in sorted(plans, key=lambda each: (not each[1].fits, lossy[id(each[0])]))]
+
+    def rank(planner: Planner) -> tuple[bool, float]:
+        plan = planner.plan(caps)
+        return not plan.fits, plan.loss + rounding_loss(planner)
+
+    return sorted(planners, key=rank)
 
 
 def rounding_loss(planner: Planner) -> float:
@@ -72,17 +77,18 @@ def rounding_loss(planner: Planner) -> float:
         return 0.0
     inputs = bench.model.data.select.inputs[:256]
     try:
-        got = run_artifact(bench.export(bench.model.module, planner.precision), inputs)
+        got = run_artifact(quantise(dense_kin(bench).artifact.read_bytes(), bench.model.data.train.inputs), inputs)
     except ExportError:
         return np.inf
     return float(distance(torch.from_numpy(got), torch.from_numpy(bench.teacher.select[: len(got)])))
 
 
-def _make(bench: Bench, stage: Stage, planner: Planner, caps: Caps) -> JobResult | _Refused:
+def _make(planner: Planner, caps: Caps) -> JobResult | _Refused:
     """Search, recover, build; narrower again from the recovered weights where what ships measures above a cap."""
+    bench, stage = planner.bench, planner.stage
     budget = bench.model.spec.recovery
     for attempt in range(_ATTEMPTS):
-        found = search(bench, stage, planner, caps)
+        found = search(planner, caps)
         if isinstance(found, TooTight):
             detail = f"the smallest structure of {bench.model.spec.ref} in {planner.precision} exceeds the caps: "
             return _Refused(detail + against(found.costs, caps), found.binding)
@@ -135,10 +141,9 @@ def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult |
 
 
 def _infeasible(bench: Bench, refusals: list[_Refused], caps: Caps, start_from: tuple[str, ...]) -> JobResult:
-    closest = _closest(bench, caps, start_from)
     return JobResult(
         state=JobState.INFEASIBLE,
-        variant=closest,
+        variant=_closest(bench, caps, start_from),
         binding=refusals[0].binding,
         detail=told([refusal.detail for refusal in refusals]),
         model_digest=bench.model.digest,
@@ -147,6 +152,5 @@ def _infeasible(bench: Bench, refusals: list[_Refused], caps: Caps, start_from: 
 
 def _closest(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> Variant | None:
     """Of the known variants at or above the floor, the one least over the caps."""
-    floor = bench.model.spec.accuracy_floor or 0.0
-    good = [kin for kin in bench.shelf.kin(start_from) if (kin.variant.accuracy or 0.0) >= floor]
-    return min(good, key=lambda kin: kin.share(caps)).variant if good else None
+    known = [kin.variant for kin in bench.shelf.kin(start_from)]
+    return closest(caps, shippable(known, bench.model.spec.accuracy_floor))

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import nn
 
-from controller.core.types import Caps, Variant
+from controller.core.types import Variant
 from controller.pruning.artifact.export import write_artifact
 from controller.pruning.cost.predict import Costs
 from controller.pruning.graph.structure import Structure
@@ -32,22 +32,6 @@ class Kin:
 
     def state(self) -> dict[str, torch.Tensor]:
         return dict(load(self.weights.read_bytes()))
-
-    def share(self, caps: Caps) -> float:
-        """Its highest cost over cap."""
-        return max(self._costs.shares(caps).values(), default=0.0)
-
-    def above(self, caps: Caps) -> bool:
-        """True where it exceeds every cap, so that a variant under them can be cut from it."""
-        return all(share > 1 for share in self._costs.shares(caps).values())
-
-    @property
-    def _costs(self) -> Costs:
-        return Costs(
-            ram_bytes=self.variant.ram_bytes,
-            storage_bytes=self.variant.size_bytes,
-            latency_s=self.variant.latency_p95_s,
-        )
 
 
 class Point(msgspec.Struct, frozen=True):

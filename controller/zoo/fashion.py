@@ -15,17 +15,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.pruning.model.data import Data, DataError, Split
+from controller.zoo.augment import FlippedAndMoved
 from controller.zoo.missing import MissingDataError
+from controller.zoo.training import Recipe
 
 PIXELS = 28
 CLASSES = 10
 FOLDER_VARIABLE = "HEDGEROW_FASHION_MNIST"
 _PACKAGE_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 _MEAN, _DEVIATION = np.float32(0.2860), np.float32(0.3530)
-BLACK = float(-_MEAN / _DEVIATION)
+_BLACK = float(-_MEAN / _DEVIATION)
 _SPLIT_SEED = 0
 _SELECT_SHARE = 10  # one in ten
 _UNSIGNED_BYTES = 8  # the IDX format's code for the type
+
+RECIPE = Recipe(
+    epochs=10,
+    batch=128,
+    rate=4e-3,
+    decay=0.05,
+    smoothing=0.05,
+    augment=FlippedAndMoved(pixels=2, background=_BLACK),
+    seed=20240917,
+    bfloat16=True,
+)
+"""What both of the networks for these images are trained by."""
 
 
 def load_fashion() -> Data:

@@ -10,10 +10,8 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from controller.pruning.model.data import Data
-from controller.zoo.augment import FlippedAndMoved
-from controller.zoo.fashion import BLACK, CLASSES, PIXELS, load_fashion
+from controller.zoo.fashion import CLASSES, PIXELS, RECIPE, load_fashion
 from controller.zoo.reference import Reference
-from controller.zoo.training import Recipe
 
 _STEM = 32
 _STAGES = ((32, 1), (64, 2), (128, 2))  # each block's channels and stride
@@ -72,16 +70,7 @@ REFERENCE = Reference(
     build=build,
     data=data,
     sample_shape=(1, PIXELS, PIXELS),
-    recipe=Recipe(
-        epochs=10,
-        batch=128,
-        rate=4e-3,
-        decay=0.05,
-        smoothing=0.05,
-        augment=FlippedAndMoved(pixels=2, background=BLACK),
-        seed=20240917,
-        bfloat16=True,
-    ),
+    recipe=RECIPE,
     accuracy_floor="88 %",
 )
 train, write_spec, write_replay = REFERENCE.train, REFERENCE.write_spec, REFERENCE.write_replay

@@ -10,28 +10,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from controller.core.types import Constraint
 from controller.pruning.cost.budgets import Budgets
+from controller.pruning.cost.price import Change, Price
+from controller.pruning.cost.sizes import Floats
 from controller.pruning.solve.choose import Choice, Chosen, Space, choose
 from controller.pruning.solve.options import MOST, offered
-
-Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Cost:
-    latency_s: float
-    weights_bytes: float
-    live_bytes: Floats
-
-
-@dataclass(frozen=True)
-class Changes:
-    latency_s: Floats
-    weights_bytes: Floats
-    live_bytes: Floats
 
 
 @dataclass(frozen=True)
@@ -66,13 +51,13 @@ class Bilinear:
         live = 4 * kept * self.pixels * (made + read + self.residual * np.minimum(made, read))
         return latency.sum(1), 4 * (kept * made * read * self.kernel).sum(1), live
 
-    def price(self, widths: Mapping[str, int], dropped: Collection[str]) -> Cost:
+    def price(self, widths: Mapping[str, int], dropped: Collection[str]) -> Price:
         latency, weights, live = self.prices(np.array([[widths[root] for root in self.dense]], float), dropped)
-        return Cost(float(latency[0]), float(weights[0]), live[0])
+        return Price(float(latency[0]), float(weights[0]), live[0])
 
     def marginals(
         self, widths: Mapping[str, int], dropped: Collection[str], options: Mapping[str, Sequence[int]]
-    ) -> dict[str, Changes]:
+    ) -> dict[str, Change]:
         now = [float(widths[root]) for root in self.dense]
         rows = [(root, width) for root, each in options.items() for width in each]
         table = np.tile(np.array(now), (len(rows) + 1, 1))
@@ -80,7 +65,7 @@ class Bilinear:
             table[number, self.roots.index(root)] = width
         latency, weights, live = (each[:-1] - each[-1] for each in self.prices(table, dropped))
         at = {root: [number for number, row in enumerate(rows) if row[0] == root] for root in options}
-        return {root: Changes(latency[each], weights[each], live[each]) for root, each in at.items()}
+        return {root: Change(latency[each], weights[each], live[each]) for root, each in at.items()}
 
 
 @dataclass(frozen=True)
@@ -123,6 +108,7 @@ class Net:
         return choose(self.start, self.pricing, self.worth, budgets, self.space)
 
     def loss(self, chosen: Chosen) -> float:
+        """What `chosen.loss` must be."""
         gone = {root for block in chosen.dropped for root in self.space.inside[block]}
         kept = (self.worth.loss(root, width) for root, width in chosen.widths.items() if root not in gone)
         return sum(kept) + sum(self.worth.blocks[block] for block in chosen.dropped)
@@ -165,6 +151,7 @@ def test_no_budget_is_exceeded_unless_nothing_smaller_is_left(
     budgets = net.budgets(latency, weights, ram)
     chosen = net.choose(budgets)
     assert chosen.fits == (shares(net, chosen, budgets) <= 1)
+    assert chosen.loss == pytest.approx(net.loss(chosen))
     for root, width in chosen.widths.items():
         assert net.space.floor[root] <= width <= net.start.widths[root]
         assert width % net.space.grain[root] == 0
@@ -172,7 +159,6 @@ def test_no_budget_is_exceeded_unless_nothing_smaller_is_left(
         smallest = net.pricing.price(net.space.floor, tuple(net.worth.blocks))
         assert chosen.price.latency_s == pytest.approx(smallest.latency_s)
         assert budgets.use(smallest)[1] > 1
-        assert chosen.binding == budgets.use(smallest)[0]
 
 
 @settings(max_examples=8, deadline=None)
@@ -221,10 +207,10 @@ def test_the_same_question_has_the_same_answer() -> None:
 
 
 def test_no_budget_keeps_everything() -> None:
-    net = resnet(0)
-    chosen = net.choose(Budgets())
+    net, budgets = resnet(0), Budgets()
+    chosen = net.choose(budgets)
     assert (chosen.widths, chosen.dropped, chosen.fits) == (net.start.widths, (), True)
-    assert chosen.binding == Constraint.NONE
+    assert budgets.use(chosen.price) == (Constraint.NONE, 0.0)
 
 
 @pytest.mark.parametrize(("loss", "dropped"), [(1e-6, True), (1e3, False)])
@@ -263,9 +249,10 @@ def test_a_start_stays_the_upper_bound() -> None:
 )
 def test_what_cannot_fit_names_the_budget_in_the_way(caps: tuple[float, float, float], binding: Constraint) -> None:
     net = resnet(0)
-    chosen = net.choose(net.budgets(*caps))
+    budgets = net.budgets(*caps)
+    chosen = net.choose(budgets)
     assert not chosen.fits
-    assert chosen.binding == binding
+    assert budgets.use(chosen.price)[0] == binding
     assert chosen.widths == net.space.floor
     assert set(chosen.dropped) == set(net.worth.blocks)
 

@@ -15,7 +15,7 @@ from controller.pruning.graph.structure import Structure, full
 from controller.pruning.model.data import Split
 from controller.pruning.model.outputs import answers
 from controller.pruning.solve.importance import magnitude, most_important, taylor
-from controller.pruning.solve.worth import declared_worth, losing, measure_worth
+from controller.pruning.solve.worth import best_importance, declared_worth, losing, measure_worth
 
 
 def mlp() -> nn.Module:
@@ -75,8 +75,9 @@ def test_each_group_takes_the_ranking_by_which_it_loses_less() -> None:
     right = {"0": [float(each != 5) for each in range(32)], "3": list(range(20))}
     wrong = {"0": [float(each != 6) for each in range(32)], "3": list(range(20))}
     loses = losing(lambda wanted: cut(model, groups, whole, wanted), model, batch, answers(model, batch))
-    best, worth = measure_worth(whole, (wrong, right), (), {"0": 31, "3": 2}, loses, lambda _: None)
+    best = best_importance(whole, (wrong, right), {"0": 31, "3": 2}, loses, lambda _: None)
     assert best["0"] == right["0"]
+    worth = measure_worth(whole, best, (), {"0": 31, "3": 2}, loses, lambda _: None)
     assert worth.loss("0", 31) == pytest.approx(0.0, abs=1e-6)
 
 
@@ -85,7 +86,7 @@ def test_losses_rise_as_a_group_narrows_and_are_nothing_at_its_width() -> None:
     groups, _ = find_groups(model, torch.randn(1, 10))
     whole = full(groups)
     loses = losing(lambda wanted: cut(model, groups, whole, wanted), model, batch, answers(model, batch))
-    _, worth = measure_worth(whole, (magnitude(model, groups),), (), {"0": 4, "3": 4}, loses, lambda _: None)
+    worth = measure_worth(whole, magnitude(model, groups), (), {"0": 4, "3": 4}, loses, lambda _: None)
     for root, width in whole.widths.items():
         losses = [worth.loss(root, each) for each in range(4, width + 1)]
         assert losses == sorted(losses, reverse=True)
@@ -102,9 +103,7 @@ def test_a_dropped_block_is_priced_by_what_its_absence_changes() -> None:
         asked.append(structure)
         return {("a",): 0.5, ("b",): 2.0}.get(structure.dropped, 0.1)
 
-    _, worth = measure_worth(
-        Structure({"x": (0, 1)}), ({"x": [1.0, 2.0]},), ("a", "b"), {"x": 1}, loses, lambda _: None
-    )
+    worth = measure_worth(Structure({"x": (0, 1)}), {"x": [1.0, 2.0]}, ("a", "b"), {"x": 1}, loses, lambda _: None)
     assert worth.blocks == {"a": 0.5, "b": 2.0}
 
 

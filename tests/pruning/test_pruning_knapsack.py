@@ -8,11 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
+from controller.pruning.cost.sizes import Floats
 from controller.pruning.solve.knapsack import BINS, Item, closest, solve
-
-Floats = NDArray[np.float64]
 
 
 def drawn(seed: int, budgets: int, sorted_: bool) -> tuple[list[Item], Floats]:

@@ -20,7 +20,7 @@ from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.kernels import Kernel
 from controller.pruning.cost.tables import Tables
-from controller.pruning.graph.structure import Structure
+from controller.pruning.graph.structure import Structure, full
 from controller.pruning.ladder import RATIO
 from controller.pruning.model.data import Data, Floats, Split
 from controller.pruning.model.load import LoadedModel
@@ -100,7 +100,7 @@ def taught() -> Bench:
 
 def budgets(bench: Bench, latency: float | None, weights: float | None, ram: float | None) -> Budgets:
     """As shares of the dense model."""
-    price = bench.costs("fp32").price({group.root: group.channels for group in bench.groups})
+    price = bench.costs("fp32").price(full(bench.groups).widths)
     return Budgets(
         latency_s=None if latency is None else latency * price.latency_s,
         weights_bytes=None if weights is None else weights * price.weights_bytes,

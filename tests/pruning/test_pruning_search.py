@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 import numpy as np
 import pytest
@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from controller.core.types import Caps, Constraint
 from controller.pruning.artifact.measure import Measured
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.bench import Bench, Built
+from controller.pruning.bench import Built
 from controller.pruning.cost.predict import Costs, Known, Predictor, binding
 from controller.pruning.cost.price import Price
 from controller.pruning.graph.structure import Structure
 from controller.pruning.shelf import Point, Shelf
 from controller.pruning.solve.planner import Plan, Planner
 from controller.pruning.solve.search import Found, TooTight, search
-from controller.pruning.stage import Stage
 
 DENSE, NARROWEST = 64, 4
 Truth = Callable[[int], Costs]
@@ -67,6 +66,14 @@ class Yard:
         for width in widths:
             self.note_point(of_width(width), self.precision, self.truth(width))
 
+    @property
+    def bench(self) -> Self:
+        return self
+
+    @property
+    def stage(self) -> Self:
+        return self
+
     def cut(self, _bench: object, wanted: Structure) -> Structure:
         return wanted
 
@@ -89,7 +96,7 @@ class Yard:
         return Plan(of_width(width), price(width), bool(fitting), DENSE - width, width / DENSE)
 
     def search(self, caps: Caps) -> Found | TooTight:
-        return search(cast(Bench, self), cast(Stage, self), cast(Planner, self), caps)
+        return search(cast(Planner, self), caps)
 
 
 def yard(folder: Path, truth: Truth = straight) -> Yard:

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from controller.core.types import Constraint
-
-Floats = NDArray[np.float64]
-
-
-class Price(Protocol):
-    """What a structure costs; `live_bytes` `[rows]` is what is alive at each step of an inference."""
-
-    @property
-    def latency_s(self) -> float: ...
-    @property
-    def weights_bytes(self) -> float: ...
-    @property
-    def live_bytes(self) -> Floats: ...
+from controller.pruning.cost.price import Price
+from controller.pruning.cost.sizes import Floats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

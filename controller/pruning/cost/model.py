@@ -226,7 +226,7 @@ def from_models(
     lines = Lines(tuple(group.channels for group in groups))
     roots, start = tuple(group.root for group in groups), tables.start_seconds()
     costs = CostModel(roots, blocks, precision, start, lines, traces, tables)
-    costs.price({group.root: group.channels for group in groups})
+    costs.price(full(groups).widths)
     return costs
 
 

@@ -8,7 +8,7 @@ as in the *dense* model, so that structures of one model can be compared whateve
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -67,7 +67,7 @@ class Structure:
         return {root: len(units) for root, units in self.kept.items()}
 
 
-def full(groups: tuple[ChannelGroup, ...]) -> Structure:
+def full(groups: Sequence[ChannelGroup]) -> Structure:
     """The dense model's structure."""
     return Structure({group.root: tuple(range(group.channels)) for group in groups})
 

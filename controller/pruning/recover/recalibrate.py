@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
+from itertools import islice
 
 import torch
 from torch import nn
@@ -20,22 +22,32 @@ def recalibrate(model: nn.Module, inputs: Floats, dice: torch.Generator) -> None
 
     Leaves the model in eval mode. So does a model without BatchNorm, which is not run at all.
     """
+    with renorming(model, None) as norms:  # None is torch's word for the cumulative average, every batch alike
+        for norm in norms:
+            norm.reset_running_stats()
+        few = islice(batches(len(inputs), _BATCH, dice), -(-_SAMPLES // _BATCH) if norms else 0)
+        for chosen in few:
+            model(torch.from_numpy(inputs)[chosen])
+
+
+@contextlib.contextmanager
+def renorming(model: nn.Module, momentum: float | None) -> Iterator[list[nn.modules.batchnorm._BatchNorm]]:
+    """Every BatchNorm that keeps running statistics normalises by the batch at hand and updates them with `momentum`.
+
+    All else is in eval mode, and everything afterwards.
+    """
     norms = [layer for layer in model.modules() if isinstance(layer, _BATCH_NORM) and layer.track_running_stats]
-    model.eval()
-    if not norms:
-        return
     momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # torch's word for the cumulative average, every batch alike
-        norm.train()
-    for number, chosen in enumerate(batches(len(inputs), _BATCH, dice)):
-        if number * _BATCH >= _SAMPLES:
-            break
-        model(torch.from_numpy(inputs)[chosen])
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
     model.eval()
+    for norm in norms:
+        norm.momentum = momentum
+        norm.train()
+    try:
+        yield norms
+    finally:
+        for norm, before in zip(norms, momenta, strict=True):
+            norm.momentum = before
+        model.eval()
 
 
 def batches(count: int, batch: int, dice: torch.Generator) -> Iterator[torch.Tensor]:

@@ -14,8 +14,9 @@ from typing import Protocol
 
 import numpy as np
 
-from controller.core.types import Constraint
-from controller.pruning.cost.budgets import Budgets, Floats, Price
+from controller.pruning.cost.budgets import Budgets
+from controller.pruning.cost.price import Marginals, Price
+from controller.pruning.cost.sizes import Floats
 from controller.pruning.solve.knapsack import Item, closest, solve
 from controller.pruning.solve.options import offered
 
@@ -24,24 +25,13 @@ _STEPS, _MARGIN = 100, 0.002
 _ROUNDING = 1e-9
 
 
-class Change(Protocol):
-    """What each option of one group changes: `[options]`, `[options]` and `[options, rows]`."""
-
-    @property
-    def latency_s(self) -> Floats: ...
-    @property
-    def weights_bytes(self) -> Floats: ...
-    @property
-    def live_bytes(self) -> Floats: ...
-
-
 class Pricing(Protocol):
     """What structures cost: exactly, and what changes when one group alone takes another width."""
 
     def price(self, widths: Mapping[str, int], dropped: Collection[str]) -> Price: ...
     def marginals(
         self, widths: Mapping[str, int], dropped: Collection[str], options: Mapping[str, Sequence[int]]
-    ) -> Mapping[str, Change]: ...
+    ) -> Marginals: ...
 
 
 class Worth(Protocol):
@@ -71,19 +61,19 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """The choice with its exact price, and the budget that it uses most. Where it does not fit, nothing smaller is."""
+    """The choice with its exact price and its loss. Where it does not fit, nothing does."""
 
     widths: Mapping[str, int]
     dropped: tuple[str, ...]
     price: Price
     fits: bool
-    binding: Constraint
+    loss: float
 
 
 def choose(start: Choice, pricing: Pricing, worth: Worth, budgets: Budgets, space: Space) -> Chosen:
     """The choice of least loss found, at most `start`, whose exact price keeps every budget.
 
-    Where not even the floors without any block do, that smallest choice, with the budget that it exceeds most.
+    Where not even the floors without any block do, that smallest choice.
     """
     search = _Search(start, pricing, worth, budgets, space)
     best = search.smallest()
@@ -92,8 +82,7 @@ def choose(start: Choice, pricing: Pricing, worth: Worth, budgets: Budgets, spac
         settled = [search.settled(start, dropping=True), search.settled(start), best]
         best = min((each for each in settled if each is not None), key=search.loss)
         best = search.filled(search.toggled(best))
-    price = search.price(best)
-    return Chosen(best.widths, best.dropped, price, search.use(best) <= 1, budgets.use(price)[0])
+    return Chosen(best.widths, best.dropped, search.price(best), search.use(best) <= 1, search.loss(best))
 
 
 @dataclass(frozen=True, slots=True)

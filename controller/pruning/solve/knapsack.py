@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
+from controller.pruning.cost.sizes import Floats
+
 Picks = NDArray[np.intp]
 """`[items]`: the number of the chosen option of each item."""
 

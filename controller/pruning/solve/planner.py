@@ -12,19 +12,22 @@ from torch.utils.flop_counter import FlopCounterMode
 from controller.core.types import Caps
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench
-from controller.pruning.cost.budgets import Budgets, Price
-from controller.pruning.graph.structure import Structure, inside, renumbered
+from controller.pruning.cost.budgets import Budgets
+from controller.pruning.cost.price import Price
+from controller.pruning.graph.structure import Structure, full, inside, renumbered
 from controller.pruning.model.data import Data, Floats
 from controller.pruning.model.outputs import answers
 from controller.pruning.recover.distil import recover_briefly
 from controller.pruning.solve.choose import Choice, Space, choose
 from controller.pruning.solve.importance import Importance, magnitude, most_important, taylor
-from controller.pruning.solve.worth import MeasuredWorth, declared_worth, losing, measure_worth
+from controller.pruning.solve.worth import MeasuredWorth, best_importance, declared_worth, losing, measure_worth
 from controller.pruning.stage import Stage, dense_stage
 
 _WORTH_FLOPS = 4e10  # of the inputs that each candidate loss is measured on: as many as this buys, within bounds
 _LEAST_INPUTS, _MOST_INPUTS = 128, 1024
-_BRIEF_FLOPS, _MOST_STEPS = 5e9, 60  # of a brief recovery, the first a sample of its batches
+_BRIEF_FLOPS = 5e9  # of a brief recovery, per sample of its batches
+_MOST_STEPS, _STEPS_IN_ALL = 60, 1500  # of one brief recovery, of those of all cuts
+_CUTS = 4  # of a group, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,9 @@ def appraise(bench: Bench, stage: Stage) -> Appraisal:
         rankings.append(taylor(stage.module, groups, data.train, bench.seed))
     inputs = _some(bench, data.train.inputs)
     halves = {root: (width + 1) // 2 for root, width in stage.structure.widths.items()}
-    best, _ = measure_worth(
+    best = best_importance(
         stage.structure,
         rankings,
-        (),
         halves,
         losing(lambda wanted: stage.cut(bench, wanted), stage.module, inputs, answers(bench.model.module, inputs)),
         lambda share: bench.progress(0.1 + 0.02 * share, "ranking units"),
@@ -88,9 +90,9 @@ def dense_worth(bench: Bench, data: Data, inputs: Floats) -> MeasuredWorth:
         recover_briefly(module, data, bench.teacher, steps, bench.seed)
         return module
 
-    _, worth = measure_worth(
+    worth = measure_worth(
         dense.structure,
-        (magnitude(dense.module, bench.groups),),
+        magnitude(dense.module, bench.groups),
         bench.blocks,
         bench.floors,
         losing(recovered, recovered(dense.structure), inputs, answers(dense.module, inputs)),
@@ -124,11 +126,8 @@ class Planner:
             root: units if root in gone else most_important(units, self.appraisal.importance[root], chosen.widths[root])
             for root, units in structure.kept.items()
         }
-        loss = sum(worth.blocks[block] for block in chosen.dropped if block not in structure.dropped)
-        loss += sum(worth.loss(root, width) for root, width in chosen.widths.items() if root not in gone)
-        whole = costs.price({group.root: group.channels for group in bench.groups})
-        share = chosen.price.weights_bytes / whole.weights_bytes
-        return Plan(Structure(kept, chosen.dropped), chosen.price, chosen.fits, loss, share)
+        share = chosen.price.weights_bytes / costs.price(full(bench.groups).widths).weights_bytes
+        return Plan(Structure(kept, chosen.dropped), chosen.price, chosen.fits, chosen.loss, share)
 
 
 def _some(bench: Bench, inputs: Floats) -> Floats:
@@ -139,8 +138,9 @@ def _some(bench: Bench, inputs: Floats) -> Floats:
 
 
 def _brief_steps(bench: Bench) -> int:
-    """As many training steps as their work allows: none for a network that is slow to train."""
-    return int(min(_BRIEF_FLOPS / _flops(bench), _MOST_STEPS))
+    """As many training steps as their work and the number of cuts allow: none for a network that is slow to train."""
+    cuts = _CUTS * len(bench.groups) + len(bench.blocks)
+    return int(min(_BRIEF_FLOPS / _flops(bench), _STEPS_IN_ALL / max(cuts, 1), _MOST_STEPS))
 
 
 def _flops(bench: Bench) -> int:

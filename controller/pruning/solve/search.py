@@ -10,11 +10,9 @@ from dataclasses import dataclass, replace
 
 from controller.core.types import Caps, Constraint
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.bench import Bench
 from controller.pruning.cost.predict import Costs, binding
 from controller.pruning.graph.structure import Structure
 from controller.pruning.solve.planner import Planner
-from controller.pruning.stage import Stage
 
 _SAMPLES, _REPEATS = 100, 2
 _GOOD_USE = 0.93
@@ -24,7 +22,7 @@ _ENOUGH_ROUNDS = 4
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The structure to recover, its measured costs, the cap that it uses most, and the loss expected of it."""
+    """The structure to recover, its measured costs, and the cap that it uses most with the share of it."""
 
     structure: Structure
     precision: Precision
@@ -41,8 +39,9 @@ class TooTight:
     binding: Constraint
 
 
-def search(bench: Bench, stage: Stage, planner: Planner, caps: Caps) -> Found | TooTight:
-    """The best-used structure found under `caps`, cut from `stage` (not recovered yet)."""
+def search(planner: Planner, caps: Caps) -> Found | TooTight:
+    """The best-used structure found under `caps`, cut from the planner's stage (not recovered yet)."""
+    bench, stage = planner.bench, planner.stage
     best: Found | None = None
     tried = dict[tuple[object, ...], Costs]()
     for number, target in enumerate(_TARGETS):
@@ -53,7 +52,7 @@ def search(bench: Bench, stage: Stage, planner: Planner, caps: Caps) -> Found | 
         if key in tried:
             continue
         bench.progress(0.15 + 0.03 * number, f"measuring a candidate of {plan.weights_share:.0%} of the weights")
-        costs = tried[key] = _costs(bench, stage, planner, plan.structure)
+        costs = tried[key] = _costs(planner, plan.structure)
         which, use = binding(costs, caps)
         if use <= 1 and (best is None or use > best.use):
             best = Found(plan.structure, planner.precision, costs, which, use)
@@ -67,15 +66,16 @@ def search(bench: Bench, stage: Stage, planner: Planner, caps: Caps) -> Found | 
     return TooTight(costs, binding(costs, caps)[0])
 
 
-def _costs(bench: Bench, stage: Stage, planner: Planner, structure: Structure) -> Costs:
+def _costs(planner: Planner, structure: Structure) -> Costs:
     """As measured last, now or by an earlier job: so that the same request finds the same structure again.
 
     What ships is measured after its candidate; where it was above a cap, the candidate must not be found once more.
     """
+    bench = planner.bench
     for point in reversed(bench.shelf.points(planner.precision)):
         if point.is_of(structure):
             return point.costs
-    built = bench.build(stage.cut(bench, structure), planner.precision, _SAMPLES, _REPEATS)
+    built = bench.build(planner.stage.cut(bench, structure), planner.precision, _SAMPLES, _REPEATS)
     bench.note_point(structure, planner.precision, built.measured.costs)
     return built.measured.costs
 

@@ -8,8 +8,7 @@ BatchNorm statistics of the very batch, because those of the dense model make a 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,10 +19,11 @@ from controller.pruning.graph.structure import Structure
 from controller.pruning.model.data import Floats
 from controller.pruning.model.outputs import first_output, laid_out, quickly
 from controller.pruning.recover.distil import distance
+from controller.pruning.recover.recalibrate import renorming
 from controller.pruning.solve.importance import Importance, most_important
 
 Losing = Callable[[Structure], float]
-"""The loss of a structure cut from the present one, as it is before any recovery."""
+"""The loss of a structure cut from the present one, by the measure of whoever asks: at once, or once recovered."""
 
 _SHARES = (0.75, 0.5, 0.25)
 _BATCH = 128
@@ -44,31 +44,42 @@ class MeasuredWorth:
 
 def measure_worth(
     now: Structure,
-    rankings: Sequence[Importance],
+    importance: Importance,
     blocks: Sequence[str],
     floors: Mapping[str, int],
     losing: Losing,
     progress: Callable[[float], None],
-) -> tuple[Importance, MeasuredWorth]:
-    """The worth of everything that a model of structure `now` may still lose, and what ranks its units best.
-
-    No sign of importance is best in every network: of the `rankings`, each group takes the one by which it loses less
-    at the widths that are tried.
-    """
-    steps = len(rankings[0]) + len(blocks)
+) -> MeasuredWorth:
+    """The worth of everything that a model of structure `now` may still lose."""
+    steps = len(importance) + len(blocks)
     curves: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = {}
-    best: dict[str, Sequence[float]] = {}
-    for number, root in enumerate(rankings[0]):
+    for number, (root, ranking) in enumerate(importance.items()):
         progress(number / steps)
         widths = _widths(len(now.kept[root]), floors[root])
-        tried = [(_losses(now, root, ranking[root], widths, losing), ranking[root]) for ranking in rankings]
-        losses, best[root] = min(tried, key=lambda each: sum(each[0]))
+        losses = _losses(now, root, ranking, widths, losing)
         curves[root] = _curve((len(now.kept[root]), *widths), (0.0, *losses))
     dropping: dict[str, float] = {}
-    for number, block in enumerate(blocks, len(rankings[0])):
+    for number, block in enumerate(blocks, len(importance)):
         progress(number / steps)
         dropping[block] = losing(Structure(now.kept, tuple(sorted((*now.dropped, block)))))
-    return best, MeasuredWorth(curves, dropping)
+    return MeasuredWorth(curves, dropping)
+
+
+def best_importance(
+    now: Structure,
+    rankings: Sequence[Importance],
+    floors: Mapping[str, int],
+    losing: Losing,
+    progress: Callable[[float], None],
+) -> Importance:
+    """For each group the one of the `rankings` by which it loses less: none is best in every network."""
+    best: dict[str, Sequence[float]] = {}
+    for number, root in enumerate(rankings[0]):
+        progress(number / len(rankings[0]))
+        widths = _widths(len(now.kept[root]), floors[root])
+        tried = [(sum(_losses(now, root, each[root], widths, losing)), each[root]) for each in rankings]
+        _, best[root] = min(tried, key=lambda each: each[0])
+    return best
 
 
 def declared_worth(importance: Importance) -> MeasuredWorth:
@@ -113,25 +124,8 @@ def _cumulative(values: Sequence[float]) -> tuple[tuple[int, ...], tuple[float, 
 def _distance(model: nn.Module, inputs: Floats, wanted: Floats) -> float:
     """The recovery's own loss against the dense model's answers, averaged over the inputs."""
     total = 0.0
-    with _batch_statistics(model), quickly():
+    with renorming(model, 0.0), quickly():
         for start in range(0, len(inputs), _BATCH):
             outputs = first_output(model(laid_out(torch.from_numpy(inputs[start : start + _BATCH])))).float()
             total += float(distance(outputs, torch.from_numpy(wanted[start : start + _BATCH]))) * len(outputs)
     return total / len(inputs)
-
-
-@contextlib.contextmanager
-def _batch_statistics(model: nn.Module) -> Iterator[None]:
-    """BatchNorm normalises by the batch at hand, and its running figures stay as they are."""
-    norms = [each for each in model.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
-    model.eval()
-    for norm in norms:
-        norm.momentum = 0.0
-        norm.train()
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-        model.eval()

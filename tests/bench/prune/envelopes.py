@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from controller.core.caps import use, uses
 from controller.core.types import Caps, JobKind, JobState, Variant
 from controller.pruning.artifact.measure import Pace, measure
 from controller.pruning.cost.predict import Costs, binding
+from controller.pruning.shelf import Kin, Shelf
 from tests.bench.prune.lab import SEED, Lab
 
 _QUICK_EPOCHS = 0.05  # what a structure costs does not depend on how long it recovered
@@ -41,14 +42,16 @@ def envelopes(lab: Lab, count: int) -> list[dict[str, Any]]:
     dense = lab.bench.shelf.dense()
     assert dense is not None
     caps_drawn = drawn(dense.variant, smallest(lab), count, SEED)
-    quick = lab.spec_with(_QUICK_EPOCHS)
+    quick, shelf = lab.spec_with(_QUICK_EPOCHS), lab.work / lab.name / "quick"
     rows = []
     for number, caps in enumerate(caps_drawn, 1):
         lab.say(f"{lab.name}: envelope {number} of {count}: {caps.key}")
-        result, _ = lab.job(JobKind.PRUNE, caps=caps, spec=quick, shelf=lab.work / lab.name / "quick")
+        result, _ = lab.job(JobKind.PRUNE, caps=caps, spec=quick, shelf=shelf)
         row: dict[str, Any] = {"caps": caps.key, "state": str(result.state), "detail": result.detail}
         if result.state is JobState.DONE and result.variant is not None:
-            row |= _again(lab, result.variant, caps)
+            beside = Shelf(shelf, result.model_digest).dense()
+            assert beside is not None
+            row |= _again(beside, result.variant, caps)
         rows.append(row)
     return rows
 
@@ -59,41 +62,20 @@ def smallest(lab: Lab) -> Costs:
     return min((each.costs for each in points), key=lambda costs: costs.storage_bytes)
 
 
-def _again(lab: Lab, variant: Variant, caps: Caps) -> dict[str, Any]:
+def _again(dense: Kin, variant: Variant, caps: Caps) -> dict[str, Any]:
     """The shipped bytes, measured anew beside the dense ones."""
-    shelf = lab.work / lab.name / "quick"
-    path = shelf / f"{variant.sha256}.onnx"
+    path = dense.artifact.with_name(f"{variant.sha256}.onnx")
     assert hashlib.sha256(path.read_bytes()).hexdigest() == variant.sha256
-    dense = dense_of(lab, shelf)
-    measured = measure(path, variant.sha256, SEED, 200, 5, Pace(shelf / f"{dense.sha256}.onnx", dense.latency_p50_s))
-    which, use = binding(measured.costs, caps)
-    own, own_use = binding(
-        Costs(ram_bytes=variant.ram_bytes, storage_bytes=variant.size_bytes, latency_s=variant.latency_p95_s), caps
-    )
+    measured = measure(path, variant.sha256, SEED, 200, 5, Pace(dense.artifact, dense.variant.latency_p50_s))
+    which, use_again = binding(measured.costs, caps)
     return {
         "precision": variant.precision,
-        "binding": str(own),
-        "use": own_use,
+        "binding": str(max(uses(caps, variant), key=lambda each: each.share).binding),
+        "use": use(caps, variant),
         "binding_again": str(which),
-        "use_again": use,
-        "exceeded": use > 1,
+        "use_again": use_again,
+        "exceeded": use_again > 1,
         "ram_bytes": measured.ram_bytes,
         "bytes": measured.storage_bytes,
         "latency_p95_s": measured.latency_p95_s,
     }
-
-
-def dense_of(lab: Lab, shelf: Path) -> Variant:
-    """The dense variant on the shelf of the quick prunes."""
-    from controller.pruning.shelf import Shelf
-
-    dense = Shelf(shelf, _digest(lab)).dense()
-    assert dense is not None
-    return dense.variant
-
-
-def _digest(lab: Lab) -> str:
-    from controller.pruning.model.load import load_model
-    from controller.pruning.spec import load_spec
-
-    return load_model(load_spec(lab.spec_with(_QUICK_EPOCHS))).digest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import yaml
 from torch import nn
 
 from controller.core.types import Caps, JobKind, Variant
+from controller.pruning.artifact.export import run_artifact
 from controller.pruning.bench import Bench, open_bench
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.judge.accuracy import Accuracy, classify
@@ -23,6 +25,7 @@ from controller.pruning.model.outputs import answers
 from controller.pruning.recover.distil import recover
 from controller.pruning.spec import Recovery, load_spec
 from tests.bench.prune import nets
+from tests.bench.prune.hot import speedup
 
 THREADS = 2
 SEED = 1
@@ -73,6 +76,7 @@ class Lab:
         rungs: int = 0,
         spec: Path | None = None,
         shelf: Path | None = None,
+        start_from: tuple[str, ...] = (),
         kill_after: int | None = None,
     ) -> tuple[JobResult, tuple[Variant, ...]]:
         """Run one job in a process of its own; its result and what it announced. `kill_after` so many variants."""
@@ -95,6 +99,7 @@ class Lab:
             spec_path=str(spec or self.spec_path),
             artifact_dir=str(shelf or self.shelf),
             caps=caps,
+            start_from=start_from,
             rungs=rungs,
             seed=SEED,
             threads=THREADS,
@@ -102,9 +107,14 @@ class Lab:
         runner.start("bench", request, moved, lambda _job, result: results.put(result), announced)
         return results.get(timeout=_TIMEOUT_S), tuple(made)
 
-    def measure(self, module: nn.Module) -> float:
-        """The median latency of what `module` is exported to, in s, beside the dense artifact."""
-        return self.bench.build(module, "fp32", 100, 3).measured.latency_p50_s
+    def speedup(self, artifact: bytes) -> float:
+        """Over the dense artifact, back to back."""
+        dense = self.bench.shelf.dense()
+        assert dense is not None
+        with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
+            path = Path(folder) / "artifact.onnx"
+            path.write_bytes(artifact)
+            return speedup(path, dense.artifact)
 
     def recovered(self, module: nn.Module, epochs: float) -> nn.Module:
         """By the same distillation that our own variants get."""
@@ -118,6 +128,14 @@ class Lab:
         gate = self.gate
         assert gate.labels is not None
         return classify(outputs, gate.labels), pair(self.dense_answers, outputs, gate.labels)
+
+    def margin(self, sha256: str) -> float:
+        """The smallest that the gate would pass this artifact of the shelf with."""
+        return self.judged(run_artifact(self.artifact(sha256), self.gate.inputs))[1].smallest_margin
+
+    def artifact(self, sha256: str) -> bytes:
+        """Of the shelf."""
+        return (self.shelf / f"{sha256}.onnx").read_bytes()
 
     def answers(self, module: nn.Module) -> Floats:
         return answers(module, self.gate.inputs)

@@ -4,7 +4,8 @@
 - `global`: torch-pruning ranks all layers' channels together and prunes step by step.
 - `scratch`: the widths that a pruning found, trained from nothing: "Rethinking the Value of Network Pruning" (Z. Liu et
   al., 2019) finds that this often ties.
-- `dense_int8`: nothing pruned, only quantised.
+
+The dense model in INT8 is the ladder's own rung 0.
 
 A torch-pruning peer is a row of candidates from hardly to heavily pruned, and its best is the least pruned one whose
 *measured* latency meets the target. Latency is a staircase in the widths, so nothing is interpolated.
@@ -27,14 +28,12 @@ import torch_pruning as tp
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-from controller.pruning.artifact.export import export_onnx
-from controller.pruning.artifact.int8 import quantise
-from controller.pruning.model.data import Floats, Split
+from controller.pruning.model.data import Split
 from controller.zoo import training
 from controller.zoo.training import Recipe
 
 Measure = Callable[[nn.Module], float]
-"""The latency in seconds of what a module is exported to."""
+"""The latency of what a module is exported to, as a share of the dense one's."""
 
 _LAYERS = [nn.modules.conv._ConvNd, nn.Linear]
 _NORMS = [nn.modules.batchnorm._BatchNorm, nn.LayerNorm]
@@ -60,7 +59,7 @@ class Found:
 
     module: nn.Module
     setting: str
-    latency_s: float
+    latency: float
 
 
 class Peer:
@@ -74,22 +73,22 @@ class Peer:
     def candidates(self) -> Sequence[Candidate]:
         return self._make()
 
-    def make(self, target_latency_s: float, measure: Measure, tolerance: float = 0.03) -> Found:
+    def make(self, target: float, measure: Measure, tolerance: float = 0.03) -> Found:
         """The least pruned candidate found at or below the target, which it may exceed by the share `tolerance`.
 
         Raises `UnreachableError`.
         """
-        row, limit_s = self.candidates, target_latency_s * (1 + tolerance)
+        row, limit = self.candidates, target * (1 + tolerance)
         slow = -1
         for index in sorted({*range(0, len(row), max(1, len(row) // _FIRST_LOOK)), len(row) - 1}):
-            if measure(row[index].module) <= limit_s:
+            if measure(row[index].module) <= limit:
                 break
             slow = index
         else:
-            raise UnreachableError(f"{self.name}: no candidate takes {target_latency_s:g} s or less")
+            raise UnreachableError(f"{self.name}: no candidate is {1 / target:.2f} times as fast as the dense model")
         while index - slow > 1:
             middle = (index + slow) // 2
-            index, slow = (middle, slow) if measure(row[middle].module) <= limit_s else (index, middle)
+            index, slow = (middle, slow) if measure(row[middle].module) <= limit else (index, middle)
         return Found(row[index].module, row[index].setting, measure(row[index].module))
 
 
@@ -171,11 +170,6 @@ def forgetful(module: nn.Module) -> nn.Module:
         if callable(reset := getattr(layer, "reset_parameters", None)):
             reset()
     return fresh
-
-
-def dense_int8(dense: nn.Module, calibration: Floats) -> bytes:
-    """The artifact of the dense network in INT8; `calibration` `[n, ...]` sets the ranges of its activations."""
-    return quantise(export_onnx(dense, torch.from_numpy(calibration[:1])), calibration)
 
 
 # --- torch-pruning ---------------------------------------------------------------------------------------------------

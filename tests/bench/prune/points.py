@@ -47,7 +47,8 @@ def point_of(lab: Lab, variant: Variant, dense: Variant) -> dict[str, Any]:
         "sha256": variant.sha256,
         "rung": rung,
         "epochs": rung * lab.epochs,
-        "speedup": dense.latency_p50_s / variant.latency_p50_s,
+        "speedup": lab.speedup(lab.artifact(variant.sha256)),
+        "speedup_in_service": dense.latency_p50_s / variant.latency_p50_s,
         "latency_s": variant.latency_p50_s,
         "latency_p95_s": variant.latency_p95_s,
         "ram_bytes": variant.ram_bytes,
@@ -59,6 +60,7 @@ def point_of(lab: Lab, variant: Variant, dense: Variant) -> dict[str, Any]:
         "drop": variant.drop,
         "drop_low": variant.drop_low,
         "drop_high": variant.drop_high,
+        "margin": lab.margin(variant.sha256),
         "gate_samples": variant.gate_samples,
     }
 
@@ -73,11 +75,15 @@ def nearest(points: list[dict[str, Any]], speedup: float, precision: str = "fp32
 
 
 def rivals(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every peer at the latency of our point nearest each speed-up, trained for as many epochs as it took in all."""
+    """Every peer at the speed of our point nearest each speed-up, trained for as many epochs as it took in all."""
     data = lab.bench.model.data
     assert data is not None
-    measure = Remembered(lab.measure, lab.work / lab.name / "peer-latencies.json", lab.name)
     dense_s = next(each["latency_s"] for each in points if each["rung"] == 0)
+
+    def share(module: nn.Module) -> float:
+        return 1 / lab.speedup(lab.bench.export(module, "fp32"))
+
+    measure = Remembered(share, lab.work / lab.name / "peer-latencies.json", lab.name)
     rows = []
     for wanted in SPEEDUPS:
         ours = nearest(points, wanted)
@@ -86,12 +92,12 @@ def rivals(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
         for peer in peers.torch_pruning_peers(lab.bench.model.module, data.train):
             lab.say(f"{lab.name}: {peer.name} at {ours['speedup']:.2f}x, {ours['epochs']:g} epochs")
             try:
-                found = peer.make(ours["latency_s"], measure)
+                found = peer.make(1 / ours["speedup"], measure)
             except UnreachableError as error:
                 rows.append({"series": peer.name, "beside": ours["rung"], "unreachable": str(error)})
                 continue
             module = lab.recovered(found.module, ours["epochs"])
-            rows.append(_row(lab, peer.name, found.setting, module, found.latency_s, dense_s, ours))
+            rows.append(_row(lab, peer.name, found.setting, module, 1 / found.latency, dense_s, ours))
         rows.append(_scratch(lab, ours, dense_s))
     return rows
 
@@ -105,21 +111,23 @@ def _scratch(lab: Lab, ours: dict[str, Any], dense_s: float) -> dict[str, Any]:
     module = stage_of(lab.bench, kin).module
     samples = round(ours["epochs"] * len(data.train.inputs))
     trained = peers.scratch(module, data.train, find_reference(lab.name).recipe, samples, lambda _: None)
-    return _row(lab, "scratch", "our widths", trained.eval(), ours["latency_s"], dense_s, ours)
+    return _row(lab, "scratch", "our widths", trained.eval(), ours["speedup"], dense_s, ours)
 
 
 def _row(
-    lab: Lab, series: str, setting: str, module: nn.Module, latency_s: float, dense_s: float, ours: dict[str, Any]
+    lab: Lab, series: str, setting: str, module: nn.Module, speedup: float, dense_s: float, ours: dict[str, Any]
 ) -> dict[str, Any]:
     accuracy, paired = lab.judged(lab.answers(module))
-    built = lab.bench.build(module, "fp32", 50, 1)
+    built = lab.bench.build(module, "fp32", 200, 5)
     return {
         "series": series,
         "setting": setting,
         "beside": ours["rung"],
         "epochs": ours["epochs"],
-        "speedup": dense_s / latency_s,
-        "latency_s": latency_s,
+        "speedup": speedup,
+        "speedup_in_service": dense_s / built.measured.latency_p50_s,
+        "latency_s": built.measured.latency_p50_s,
+        "latency_p95_s": built.measured.latency_p95_s,
         "ram_bytes": built.measured.ram_bytes,
         "bytes": len(built.artifact),
         "accuracy": accuracy.share,
@@ -151,8 +159,3 @@ def tracked(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
             }
         )
     return rows
-
-
-def dense_int8(lab: Lab, points: list[dict[str, Any]]) -> dict[str, Any] | None:
-    """The dense model quantised: rung 0 in int8."""
-    return next((each for each in points if each["series"] == "hedgerow int8" and each["rung"] == 0), None)

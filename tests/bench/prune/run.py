@@ -17,7 +17,7 @@ from tests.bench.prune.lab import Lab
 from tests.bench.prune.table import page
 from tests.bench.prune.targets import targets
 
-_EPOCHS = {"residual": 1.0, "wearable": 4.0, "mobile": 1.0}
+_EPOCHS = {"residual": 1.75, "wearable": 4.0, "mobile": 1.0}
 _ENVELOPES = {"residual": 10, "wearable": 10, "mobile": 10}
 _BESPOKE = {"residual": 10}
 
@@ -46,8 +46,7 @@ def main(work: Path, docs: Path, fresh: bool) -> None:
 
 def _network(lab: Lab) -> dict[str, Any]:
     ladder = _part(lab, "ladder", lambda: points.ladder(lab))
-    network = {"ladder": ladder, "points": ladder["points"]}
-    network["peers"] = _part(lab, "peers", lambda: points.rivals(lab, ladder["points"]))
+    network = {"ladder": ladder, "peers": _part(lab, "peers", lambda: points.rivals(lab, ladder["points"]))}
     network["points"] = [*ladder["points"], *(each for each in network["peers"] if "accuracy" in each)]
     network["predictions"] = _part(lab, "predictions", lambda: points.tracked(lab, ladder["points"]))
     if lab.name in _ENVELOPES:

@@ -37,11 +37,10 @@ def _at_speedups(name: str, network: Row) -> Iterator[Row]:
 
 
 def _non_inferior(name: str, ours: Row, speedup: float, margin: float, bytes_saved: float | None) -> Row:
-    """By the one-sided 95 % bound, as the gate does: 1.645 of the two-sided interval's 1.96 standard errors."""
-    bound = ours["drop"] + (ours["drop_high"] - ours["drop"]) * 1.644854 / 1.959964
-    reached = ours["speedup"] >= speedup and bound <= margin
+    """As the gate judges: `margin` is the smallest that it would pass our point with."""
+    reached = ours["speedup"] >= speedup and ours["margin"] <= margin
     wanted = f"at {speedup:g}x non-inferior within {margin * 100:g} pp"
-    got = f"{ours['speedup']:.2f}x, drop {ours['drop'] * 100:.2f} pp, bound {bound * 100:.2f} pp"
+    got = f"{ours['speedup']:.2f}x, drop {ours['drop'] * 100:.2f} pp, passes from {ours['margin'] * 100:.2f} pp on"
     if bytes_saved is not None:
         wanted += f", at least {bytes_saved:.0%} fewer bytes"
         got += f", {ours['bytes_saved']:.1%} fewer bytes"
@@ -103,7 +102,8 @@ def _profiles(name: str, profiles: Row) -> Iterator[Row]:
     yield _target(
         f"{profiles['devices']} profiles of {name}",
         "at most 24 artifacts, mean regret at most 0.3 pp against bespoke prunes",
-        f"{profiles['artifacts']} artifacts, {profiles['served']} served, regret "
+        f"{profiles['artifacts']} artifacts, {profiles['of_the_ladder']} of them the ladder's, serve "
+        f"{profiles['served']}; regret "
         + ("unknown" if regret is None else f"{regret * 100:.2f} pp over {len(profiles['bespoke'])}"),
         regret is not None and profiles["artifacts"] <= 24 and regret <= 0.003,
     )
