@@ -52,7 +52,9 @@ _FLAGS = {
     "trusted-key": "file with the controller's public key (raw Ed25519 in base64)",
     "sysfs": "root of the sensors' files, /sys by default",
     "window": "length of a telemetry window, as in '30 s'",
-    "replay": ".npy of inputs that stand for the application's data",
+    "http": "loopback host:port for applications (Open Inference Protocol), as in 127.0.0.1:8520",
+    "socket": "Unix socket for applications, STATE/inference.sock by default",
+    "replay": ".npy of inputs to run on while no application asks; 'random' (the default) or 'none'",
     "slowdown": "emulate a device this many times slower; reported as emulated",
     "spool-limit": "telemetry windows kept while the controller cannot be reached",
 }

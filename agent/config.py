@@ -10,6 +10,7 @@ import binascii
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,15 @@ from agent.wire.units import Unit, parse_quantity
 SYSFS = Path("/sys")
 WINDOW_S = 30.0
 SPOOL_LIMIT = 10_000
+RANDOM, NONE = "random", "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """Everything that an agent is started with. `profile_text` travels to the controller as its owner wrote it."""
+    """Everything that an agent is started with. `profile_text` travels to the controller as its owner wrote it.
+
+    `replay` is what the model is run on while no application asks. `socket` None is one in the state directory.
+    """
 
     profile: Profile
     profile_text: str
@@ -37,12 +42,17 @@ class Config:
     trusted_key: Ed25519PublicKey
     sysfs: Path = SYSFS
     window_s: float = WINDOW_S
-    replay: Path | None = None
+    replay: Path | str = RANDOM
+    http: tuple[str, int] | None = None
+    socket: Path | None = None
     slowdown: float | None = None
     spool_limit: int = SPOOL_LIMIT
 
 
-KEYS = ("profile", "broker", "state", "trusted_key", "sysfs", "window", "replay", "slowdown", "spool_limit")
+KEYS = (
+    "profile", "broker", "state", "trusted_key", "http", "socket", "sysfs", "window", "replay", "slowdown",
+    "spool_limit",
+)  # fmt: skip
 """What may be configured; in the file `slowdown` stands under `emulate`, as a flag each has dashes."""
 
 
@@ -96,7 +106,9 @@ def _readers(base: Path) -> dict[str, Callable[[Any], Any]]:
         "trusted_key": lambda value: _key(path(value)),
         "sysfs": path,
         "window": lambda value: _above_zero(parse_quantity(value, Unit.SECONDS), value),
-        "replay": lambda value: _file(path(value)),
+        "http": _loopback,
+        "socket": path,
+        "replay": lambda value: str(value) if value in (RANDOM, NONE) else _file(path(value)),
         "slowdown": _slowdown,
         "spool_limit": _count,
     }
@@ -107,6 +119,17 @@ def _broker(value: Any) -> tuple[str, int]:
     if not host or not port.isdecimal() or not 0 < int(port) < 65536:
         raise WireError(f"{value!r}: write host:port, as in 127.0.0.1:1883")
     return host.strip("[]"), int(port)
+
+
+def _loopback(value: Any) -> tuple[str, int]:
+    host, port = _broker(value)
+    try:
+        safe = ip_address("127.0.0.1" if host == "localhost" else host).is_loopback
+    except ValueError:
+        safe = False
+    if not safe:
+        raise WireError(f"{value!r}: a loopback address is needed, as in 127.0.0.1:8520; who asks is not checked")
+    return host, port
 
 
 def _key(path: Path) -> Ed25519PublicKey:

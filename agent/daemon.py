@@ -22,6 +22,7 @@ import msgspec
 
 from agent import __version__, sensors
 from agent.config import SYSFS, Config
+from agent.doors import close_doors, open_doors
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link, LinkEvent, MqttLink
 from agent.perform import Hands, Performer, quoted
 from agent.sensed import Reading, summarise
@@ -66,7 +67,7 @@ class Daemon:
     """One device. `run` returns after `stop`; everything but the threads that enqueue happens on its thread."""
 
     def __init__(self, config: Config, link: Link | None = None) -> None:
-        """Take the state directory. Raises `AlreadyRunning`, `SlotsError` or `OSError`."""
+        """Take the state directory. Raises `AlreadyRunning`, `SlotsError` or `OSError` (`DoorError`)."""
         self._config = config
         config.state.mkdir(parents=True, exist_ok=True)
         self._lock = hold(config.state)
@@ -76,7 +77,9 @@ class Daemon:
         self._queue: queue.SimpleQueue[LinkEvent | WorkerNews | None] = queue.SimpleQueue()
         self._answers: deque[Event] = deque()
         self._link = link or mqtt_link(config, setup)
-        self._workers = Workers(self._queue.put)
+        self._door_path = config.socket or config.state / "inference.sock"
+        self._doors = open_doors(config.http, self._door_path)
+        self._workers = Workers(self._queue.put, self._doors)
         self._spool = open_spool(config.state / "spool.sqlite", config.spool_limit)
         hands = Hands(
             config=config,
@@ -109,6 +112,7 @@ class Daemon:
             self._link.stop()
             self._workers.close()
             self._spool.close()
+            close_doors(self._doors, self._door_path)
             self._lock.close()
 
     def _wait(self) -> None:

@@ -159,7 +159,7 @@ class Performer:
                 str(hands.slots.path(wanted.sha256)),
                 judged=effect.judged,
                 window_s=config.window_s,
-                replay=str(config.replay) if config.replay else None,
+                exercise=str(config.replay),
                 slowdown=config.slowdown,
             )
             hands.workers.start(effect.worker, spec)

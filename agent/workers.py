@@ -5,19 +5,20 @@ A worker ends when its stdin does, so none outlives the supervisor, however that
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from agent.wire.messages import Assignment
-from agent.wire.work import Go, TrialLine, WindowLine, WorkerSpec, read_line, to_line
+from agent.wire.work import Drain, Go, TrialLine, WindowLine, WorkerSpec, read_line, to_line
 
-GRACE_S = 3.0
+DRAIN_S, GRACE_S = 5.0, 3.0
 TRIAL_S = 15.0
 SAMPLES_MIN, SAMPLES_MAX = 40, 200
 STDERR_LINES = 5
@@ -48,7 +49,7 @@ def worker_spec(
     *,
     judged: bool,
     window_s: float,
-    replay: str | None,
+    exercise: str,
     slowdown: float | None,
 ) -> WorkerSpec:
     """What a worker is told. Not `judged`: the start of an accepted variant, short and not held to the latency cap."""
@@ -65,7 +66,8 @@ def worker_spec(
         samples=_samples(assignment.latency_p95_ms) if judged else 5,
         emulated_slowdown=slowdown,
         rate_hz=assignment.rate_hz,
-        replay=replay,
+        model=assignment.model,
+        exercise=exercise,
         window_s=window_s,
     )
 
@@ -78,10 +80,14 @@ def _samples(latency_p95_ms: float | None) -> int:
 
 
 class Workers:
-    """The worker processes by number. All methods are called from one thread; `tell` is called from many."""
+    """The worker processes by number. All methods are called from one thread; `tell` is called from many.
 
-    def __init__(self, tell: Callable[[WorkerNews], None]) -> None:
+    `doors` are the sockets that every worker inherits.
+    """
+
+    def __init__(self, tell: Callable[[WorkerNews], None], doors: Sequence[socket.socket] = ()) -> None:
         self._tell = tell
+        self._doors = [each.fileno() for each in doors]
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._ending: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
 
@@ -89,23 +95,26 @@ class Workers:
         """Raises `OSError` where the process cannot be started."""
         command = [sys.executable, "-m", "agent.worker"]
         pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0)
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, pass_fds=self._doors)
         self._running[worker] = process
         threading.Thread(target=self._read, args=(worker, process), name=f"worker-{worker}", daemon=True).start()
-        self._write(worker, spec)
+        self._write(process, msgspec.structs.replace(spec, listen=self._doors))
 
     def go(self, worker: int) -> None:
-        self._write(worker, Go())
+        process = self._running.get(worker)
+        if process is not None:
+            self._write(process, Go())
 
     def stop(self, worker: int, now_s: float, *, at_once: bool = False) -> None:
-        """End a worker: its stdin closes, and if it is still there after `GRACE_S` (`at_once`: now) it is killed."""
+        """End a worker, which first answers what it was asked (not so `at_once`). One that stays on is killed."""
         process = self._running.pop(worker, None)
         if process is None:
             return
-        _close_stdin(process)
         if at_once:
             process.kill()
-        self._ending[worker] = (process, now_s + GRACE_S)
+        else:
+            self._write(process, Drain(within_s=DRAIN_S))
+        self._ending[worker] = (process, now_s + DRAIN_S + GRACE_S)
 
     def forget(self, worker: int) -> None:
         """After `Ended`: nothing of the process is left but its pipes."""
@@ -122,21 +131,18 @@ class Workers:
                 process.kill()
 
     def close(self) -> None:
-        """End them all and wait until they are gone, at most `GRACE_S` each."""
-        processes = [*self._running.values(), *(process for process, _ in self._ending.values())]
-        for process in processes:
-            _close_stdin(process)
-        for process in processes:
+        """End them all and wait until they are gone, at most `DRAIN_S` and `GRACE_S` each."""
+        for process in self._running.values():
+            self._write(process, Drain(within_s=DRAIN_S))
+        for process in (*self._running.values(), *(process for process, _ in self._ending.values())):
             try:
-                process.wait(GRACE_S)
+                process.wait(DRAIN_S + GRACE_S)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
-    def _write(self, worker: int, message: msgspec.Struct) -> None:
-        process = self._running.get(worker)
-        if process is None or process.stdin is None:
-            return
+    def _write(self, process: subprocess.Popen[bytes], message: msgspec.Struct) -> None:
+        assert process.stdin is not None  # a pipe, see `start`
         try:
             process.stdin.write(to_line(message))
         except BrokenPipeError:
@@ -169,8 +175,3 @@ def _drain(process: subprocess.Popen[bytes], tail: deque[str]) -> None:
 
 def _exit(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit {code}"
-
-
-def _close_stdin(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        process.stdin.close()

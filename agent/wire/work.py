@@ -1,8 +1,9 @@
 """What is said over the pipes of an inference worker: `python -m agent.worker`, one JSON object a line.
 
 The parent writes one `WorkerSpec`; the worker loads the artifact, tries it, writes one `TrialLine` and waits. On `Go`
-it serves and writes a `WindowLine` an interval, until its stdin ends. The device and the controller's reference
-measurement use the same worker, so that both mean the same by a figure.
+it serves and writes a `WindowLine` an interval. On `Drain` it takes no new connection, answers what it has, and ends;
+when its stdin ends it does so at once. The device and the controller's reference measurement use the same worker, so
+that both mean the same by a figure.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One artifact and what it is held to. Caps left None are measured but not judged.
 
     `golden_outputs` empty: they are made rather than compared, and come back in the `TrialLine`.
-    `replay` is an `.npy` of inputs `[n, *input_shape]` that stands for the application's own data.
+    `model` is the name under which applications ask for it, `listen` are inherited descriptors of listening sockets.
+    For as long as no application asks, the model is run at `rate_hz` on `replay`, an `.npy` of inputs
+    `[n, *input_shape]`, or on random ones where `exercise` is "random"; not at all where it is "none".
     `emulated_slowdown` makes this host stand for a slower device: a latency is then the thread's CPU time times the
     factor, and the worker sleeps the difference.
     """
@@ -36,8 +39,10 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     warmup: int = 20
     samples: int = 200
     emulated_slowdown: float | None = None
+    model: str = "model@1"
+    listen: list[int] = []
     rate_hz: float = 1.0
-    replay: str | None = None
+    exercise: str = "random"
     window_s: float = 30.0
 
 
@@ -74,9 +79,17 @@ class Go(msgspec.Struct, frozen=True, kw_only=True, tag="go"):
     """The trial was accepted: serve."""
 
 
+class Drain(msgspec.Struct, frozen=True, kw_only=True, tag="drain"):
+    """Another worker has taken over: end as soon as everyone who is connected has had an answer, `within_s` at most."""
+
+    within_s: float
+
+
+Word = Go | Drain
 WorkerLine = TrialLine | WindowLine
 _ENCODER = msgspec.json.Encoder()
 _LINES = msgspec.json.Decoder(WorkerLine)
+_WORDS = msgspec.json.Decoder(Word)
 
 
 def to_line(message: msgspec.Struct) -> bytes:
@@ -85,4 +98,9 @@ def to_line(message: msgspec.Struct) -> bytes:
 
 def read_line(line: bytes) -> WorkerLine:
     decoded: WorkerLine = _LINES.decode(line)
+    return decoded
+
+
+def read_word(line: bytes) -> Word:
+    decoded: Word = _WORDS.decode(line)
     return decoded

@@ -1,14 +1,38 @@
-"""Entry point: read the spec, try the artifact, wait for the word, serve until stdin ends."""
+"""Entry point: read the spec, try the artifact, wait for the word, serve until told to end."""
 
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import msgspec
 
-from agent.wire.work import Go, WorkerSpec, to_line
+from agent.wire.work import Drain, Go, WorkerSpec, read_word, to_line
+
+
+@dataclass(frozen=True)
+class _Words:
+    """What the parent said; when its pipe ends, also in the middle of a trial, so does this process."""
+
+    go: threading.Event = field(default_factory=threading.Event)
+    ending: threading.Event = field(default_factory=threading.Event)
+    drain_s: list[float] = field(default_factory=list)
+
+    def listen(self) -> None:
+        for line in sys.stdin.buffer:
+            match read_word(line):
+                case Go():
+                    self.go.set()
+                case Drain(within_s=within_s):
+                    if not self.go.is_set():
+                        break  # nobody was served yet
+                    self.drain_s.append(within_s)
+                    self.ending.set()
+        os._exit(0)
 
 
 def main() -> int:
@@ -19,28 +43,33 @@ def main() -> int:
     if not line:
         return 0
     spec = msgspec.json.decode(line, type=WorkerSpec)
-    go = threading.Event()
-    threading.Thread(target=_listen, args=(go,), daemon=True).start()
-
-    # All that serving needs is loaded before the trial measures the base: it is the runtime's share, not the model's.
-    from agent.worker.serve import recorded_inputs, serve
-    from agent.worker.trial import run_trial
-
-    recorded = recorded_inputs(spec)
-    verdict, session = run_trial(spec)
-    out.write(to_line(verdict))
-    if session is not None:
-        go.wait()
-        serve(spec, session, recorded, lambda window: out.write(to_line(window)))
+    words = _Words()
+    threading.Thread(target=words.listen, daemon=True).start()
+    _work(spec, words, lambda message: out.write(to_line(message)))
     return 0
 
 
-def _listen(go: threading.Event) -> None:
-    """Hear the parent's word; when its pipe ends, also in the middle of a trial, so does this process."""
-    for line in sys.stdin.buffer:
-        if isinstance(msgspec.json.decode(line, type=Go), Go):
-            go.set()
-    os._exit(0)
+def _work(spec: WorkerSpec, words: _Words, say: Callable[[msgspec.Struct], object]) -> None:
+    # All that serving needs is loaded before the trial measures the base: it is the runtime's share, not the model's.
+    from agent.worker.api import Api
+    from agent.worker.http import HttpServer
+    from agent.worker.serve import serve
+    from agent.worker.service import Service, exercise_of, recorded_inputs
+    from agent.worker.trial import run_trial
+
+    sockets = [socket.socket(fileno=each) for each in spec.listen]
+    recorded = recorded_inputs(spec.exercise)
+    verdict, session = run_trial(spec)
+    say(verdict)
+    if session is None:
+        return
+    words.go.wait()
+    service = Service(spec, session)
+    api = Api(service, spec.model)
+    http = HttpServer(sockets, api.answer, api.most_bytes)
+    http.start()
+    serve(spec, service, exercise_of(spec, session, recorded), say, words.ending)
+    http.drain(words.drain_s[0])
 
 
 if __name__ == "__main__":

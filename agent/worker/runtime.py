@@ -9,15 +9,8 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-Tensors = dict[str, NDArray[Any]]
-_DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(double)": np.float64,
-    "tensor(float16)": np.float16,
-    "tensor(int64)": np.int64,
-    "tensor(int32)": np.int32,
-    "tensor(uint8)": np.uint8,
-}
+from agent.worker.tensors import ANY, Tensors, TensorSpec
+
 # Conv -> Relu -> GlobalAveragePool -> Flatten -> Gemm on [1, 1, 8] float32 (opset 17): wakes the runtime's usual
 # kernels, so that its base is measured with them in memory and not charged to the first real model.
 _TINY = base64.b64decode(
@@ -27,19 +20,37 @@ _TINY = base64.b64decode(
 )
 
 
+_DATATYPES = {
+    "tensor(bool)": "BOOL",
+    "tensor(int8)": "INT8",
+    "tensor(int16)": "INT16",
+    "tensor(int32)": "INT32",
+    "tensor(int64)": "INT64",
+    "tensor(uint8)": "UINT8",
+    "tensor(uint16)": "UINT16",
+    "tensor(uint32)": "UINT32",
+    "tensor(uint64)": "UINT64",
+    "tensor(float16)": "FP16",
+    "tensor(float)": "FP32",
+    "tensor(double)": "FP64",
+}
+
+
 class Session(Protocol):
-    def example(self, rng: np.random.Generator) -> Tensors:
-        """Random inputs of the declared shapes; a dynamic dimension is 1."""
+    """A loaded artifact. `platform` names its format as the Open Inference Protocol does."""
 
-    def run(self, inputs: Tensors) -> NDArray[Any]:
-        """The first output."""
+    platform: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
 
-    def bind(self, sample: NDArray[Any]) -> Tensors:
-        """`sample` (no batch axis) as the first input, batch 1."""
+    def run(self, inputs: Tensors) -> list[NDArray[Any]]:
+        """All outputs, in the order of `outputs`. Raises what the runtime raises."""
 
 
 class OnnxSession:
     """`source` is a path to a one-file ONNX model, or its bytes. Raises what onnxruntime raises."""
+
+    platform = "onnx_onnxv1"
 
     def __init__(self, source: str | bytes) -> None:
         options = ort.SessionOptions()
@@ -47,29 +58,30 @@ class OnnxSession:
         options.enable_mem_pattern = False  # costs no latency and saves a block
         options.log_severity_level = 4
         self._session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        self._inputs = self._session.get_inputs()
-        self._output = self._session.get_outputs()[0].name
+        self.inputs = tuple(map(_spec, self._session.get_inputs()))
+        self.outputs = tuple(map(_spec, self._session.get_outputs()))
 
-    def example(self, rng: np.random.Generator) -> Tensors:
-        return {each.name: _random(each, rng) for each in self._inputs}
+    def run(self, inputs: Tensors) -> list[NDArray[Any]]:
+        return [np.asarray(each) for each in self._session.run(None, inputs)]
 
-    def run(self, inputs: Tensors) -> NDArray[Any]:
-        return np.asarray(self._session.run([self._output], inputs)[0])
 
-    def bind(self, sample: NDArray[Any]) -> Tensors:
-        first = self._inputs[0]
-        return {first.name: np.ascontiguousarray(sample[np.newaxis], dtype=_DTYPES[first.type])}
+def example(session: Session, dice: np.random.Generator) -> Tensors:
+    """Random inputs of the declared shapes."""
+    return {each.name: each.example(dice) for each in session.inputs}
+
+
+def bind(session: Session, sample: NDArray[Any]) -> Tensors:
+    """`sample` (no batch axis) as the first input, batch 1."""
+    first = session.inputs[0]
+    return {first.name: np.ascontiguousarray(sample[np.newaxis], dtype=first.dtype)}
 
 
 def wake_runtime() -> None:
     """Load and run the smallest model, so that what follows measures the model and not the runtime."""
     session = OnnxSession(_TINY)
-    session.run(session.example(np.random.default_rng(0)))
+    session.run(example(session, np.random.default_rng(0)))
 
 
-def _random(tensor: Any, rng: np.random.Generator) -> NDArray[Any]:
-    shape = [size if isinstance(size, int) and size > 0 else 1 for size in tensor.shape]
-    dtype = _DTYPES[tensor.type]
-    if np.issubdtype(dtype, np.integer):
-        return rng.integers(0, 2, size=shape).astype(dtype)
-    return rng.standard_normal(size=shape).astype(dtype)
+def _spec(tensor: Any) -> TensorSpec:
+    shape = tuple(size if isinstance(size, int) and size > 0 else ANY for size in tensor.shape)
+    return TensorSpec(tensor.name, _DATATYPES[tensor.type], shape)

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
-from agent.worker.runtime import Session, Tensors
+from numpy.typing import NDArray
+
+from agent.worker.runtime import Session
+from agent.worker.tensors import Tensors
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +25,7 @@ class Timed:
         return self.wall_s if slowdown is None else self.cpu_s * slowdown
 
 
-def timed_run(session: Session, inputs: Tensors) -> Timed:
+def timed_run(session: Session, inputs: Tensors) -> tuple[list[NDArray[Any]], Timed]:
     wall, cpu = time.perf_counter(), time.thread_time()
-    session.run(inputs)
-    return Timed(time.perf_counter() - wall, time.thread_time() - cpu)
+    outputs = session.run(inputs)
+    return outputs, Timed(time.perf_counter() - wall, time.thread_time() - cpu)

@@ -11,7 +11,7 @@ from agent.wire.errors import Failure
 from agent.wire.messages import Trial
 from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, TrialLine, WorkerSpec
 from agent.worker import memory
-from agent.worker.runtime import OnnxSession, Session, wake_runtime
+from agent.worker.runtime import OnnxSession, Session, example, wake_runtime
 from agent.worker.timing import Timed, timed_run
 
 # Inferences come one by one with a pause, as in service: back to back they would run from a warm cache and flatter.
@@ -47,18 +47,18 @@ def peak_cap_bytes(spec: WorkerSpec, base_bytes: int) -> int | None:
 
 def golden_outputs(session: Session, seed: int) -> list[list[float]]:
     rng = np.random.default_rng(seed)
-    outputs = (session.run(session.example(rng)).ravel()[:GOLDEN_VALUES] for _ in range(GOLDEN_SAMPLES))
+    outputs = (session.run(example(session, rng))[0].ravel()[:GOLDEN_VALUES] for _ in range(GOLDEN_SAMPLES))
     return [[float(value) for value in output] for output in outputs]
 
 
 def measure(session: Session, spec: WorkerSpec) -> list[Timed]:
-    inputs = session.example(np.random.default_rng(spec.golden_seed))
+    inputs = example(session, np.random.default_rng(spec.golden_seed))
     for _ in range(spec.warmup):
         session.run(inputs)
     runs = []
     for _ in range(spec.samples):
         time.sleep(_GAP_S)
-        runs.append(timed_run(session, inputs))
+        runs.append(timed_run(session, inputs)[1])
     return runs
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from realagent import A, Agent, B, Controller
 from realbroker import RealBroker
 
 
@@ -13,3 +14,19 @@ def broker(tmp_path: Path) -> Iterator[RealBroker]:
     real.start()
     yield real
     real.stop()
+
+
+@pytest.fixture
+def agent(tmp_path: Path, broker: RealBroker) -> Iterator[Agent]:
+    made = Agent(tmp_path, broker.port)
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.process.kill()
+        made.process.wait()
+
+
+@pytest.fixture
+def controller(broker: RealBroker) -> Iterator[Controller]:
+    made = Controller(broker.port, A, B)
+    yield made
+    made.link.stop()

@@ -31,7 +31,8 @@ def test_defaults_and_paths_relative_to_the_file(home: Path) -> None:
     assert config.state == home / "state"
     assert config.profile.device == "a"
     assert config.profile_text == "device: a\nrate: 5 Hz\n"
-    assert (config.sysfs, config.window_s, config.slowdown, config.replay) == (Path("/sys"), 30.0, None, None)
+    assert (config.sysfs, config.window_s, config.slowdown, config.replay) == (Path("/sys"), 30.0, None, "random")
+    assert (config.http, config.socket) == (None, None)
     assert config.trusted_key.public_bytes_raw() == KEY.public_key().public_bytes_raw()
 
 
@@ -42,6 +43,8 @@ def test_every_key_and_flags_above_the_file(home: Path) -> None:
     assert (config.replay, config.spool_limit) == (home / "x.npy", 50)
     over = load(home, text, window="500 ms", slowdown="3", broker="[::1]:1884")
     assert (over.window_s, over.slowdown, over.host, over.port) == (0.5, 3.0, "::1", 1884)
+    served = load(home, BASE + "http: 127.0.0.1:8520\nsocket: a.sock\nreplay: none\n")
+    assert (served.http, served.socket, served.replay) == (("127.0.0.1", 8520), home / "a.sock", "none")
 
 
 def test_flags_alone_are_enough(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,6 +66,8 @@ def test_flags_alone_are_enough(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
         (BASE + "window: 0 s", r"agent.yaml:5: window: '0 s': must be above 0"),
         (BASE + "spool_limit: 1.5", r"spool_limit: 1.5: a whole number above 0"),
         (BASE + "replay: none.npy", r"agent.yaml:5: replay: .*none.npy: there is no such file"),
+        (BASE + "http: 0.0.0.0:80", r"agent.yaml:5: http: '0.0.0.0:80': a loopback address is needed"),
+        (BASE + "http: host:80", r"http: 'host:80': a loopback address is needed"),
         (BASE.replace(":1883", ""), r"agent.yaml:2: broker: '127.0.0.1': write host:port"),
         (
             BASE.replace("trusted_key: key", "trusted_key: profile.yaml"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given
@@ -40,6 +41,21 @@ def damaged(model: nn.Module, by: float) -> nn.Module:
         for parameter in other.parameters():
             parameter.add_(by * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
     return other
+
+
+class TwoHeads(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.kind, self.place = nn.Linear(4, 3), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.kind(x), self.place(x)
+
+
+def test_inputs_and_outputs_are_called_the_same_in_every_variant() -> None:
+    graph = onnx.load_from_string(export_onnx(TwoHeads(), torch.zeros(1, 4))).graph
+    assert [each.name for each in graph.input] == ["input"]
+    assert [each.name for each in graph.output] == ["output", "output_1"]
 
 
 def test_an_export_answers_as_the_model(model: nn.Module, artifact: bytes) -> None:

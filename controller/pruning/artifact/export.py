@@ -29,12 +29,28 @@ def export_onnx(model: nn.Module, sample: torch.Tensor) -> bytes:
     model.eval()
     try:
         with silence():
-            program = torch.onnx.export(model, (sample,), dynamo=True, external_data=False, verbose=False)
+            program = torch.onnx.export(
+                model,
+                (sample,),
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+                # Applications ask by these: the layer that makes the output would be another name in another variant.
+                input_names=["input"],
+                output_names=_output_names(model, sample),
+            )
             assert program is not None
             proto = program.model_proto
     except Exception as error:  # the exporter runs the operator's code and raises anything
         raise ExportError(f"the model cannot be exported to ONNX: {type(error).__name__}: {error}") from error
     return slim(proto)
+
+
+@torch.no_grad()
+def _output_names(model: nn.Module, sample: torch.Tensor) -> list[str]:
+    made = model(sample)
+    more = len(made) - 1 if isinstance(made, (tuple, list)) else 0
+    return ["output", *(f"output_{number + 1}" for number in range(more))]
 
 
 def write_artifact(data: bytes, path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.worker.runtime import OnnxSession
+from agent.worker.runtime import OnnxSession, example
 
 _PROCESSES, _WARMUP_S, _LASTS_S = 5, 0.2, 0.4
 
@@ -32,7 +32,7 @@ def _ask(artifact: Path) -> float:
 
 def _median_s(artifact: str) -> float:
     session = OnnxSession(artifact)
-    inputs = session.example(np.random.default_rng(0))
+    inputs = example(session, np.random.default_rng(0))
     times, began = list[float](), time.monotonic()
     while (elapsed_s := time.monotonic() - began) < _WARMUP_S + _LASTS_S:
         start = time.thread_time()

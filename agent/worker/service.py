@@ -1,0 +1,79 @@
+"""The model in use: one inference at a time, whoever asks, each counted in the window under way."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.wire.work import WindowLine, WorkerSpec
+from agent.worker.runtime import Session, bind, example
+from agent.worker.tensors import Tensors
+from agent.worker.timing import timed_run
+from agent.worker.window import Window
+
+_RANDOM_INPUTS = 16
+
+
+class Service:
+    """`asked` turns true with the first request of an application. Its methods may be called from any thread."""
+
+    def __init__(self, spec: WorkerSpec, session: Session) -> None:
+        self.session = session
+        self.asked = False
+        self._slowdown = spec.emulated_slowdown
+        self._lock = threading.Lock()
+        self._window = self._new_window()
+
+    def infer(self, inputs: Tensors) -> list[NDArray[Any]]:
+        """All outputs. Raises what the runtime raises; that is counted, and the worker lives on."""
+        with self._lock:
+            try:
+                outputs, timed = timed_run(self.session, inputs)
+            except Exception:
+                self._window.add_error()
+                raise
+            latency_s = timed.latency_s(self._slowdown)
+            self._window.add(latency_s)
+            if self._slowdown is not None:  # within the lock: the device that this stands for is busy
+                time.sleep(max(0.0, latency_s - timed.wall_s))
+        return outputs
+
+    def close_window(self) -> WindowLine:
+        with self._lock:
+            closed, self._window = self._window, self._new_window()
+        return closed.close()
+
+    def _new_window(self) -> Window:
+        return Window(emulated=self._slowdown is not None)
+
+
+Exercise = Iterator[Tensors] | None
+"""Inputs to run the model on while no application asks."""
+
+
+def recorded_inputs(exercise: str) -> NDArray[Any] | None:
+    """What `exercise` names as a file.
+
+    Read whole and early, so that it counts as the application's memory and not, page by page, as the model's. Raises
+    OSError or ValueError where the file is no such array.
+    """
+    if exercise in ("none", "random"):
+        return None
+    recorded: NDArray[Any] = np.load(Path(exercise), allow_pickle=False)
+    return recorded
+
+
+def exercise_of(spec: WorkerSpec, session: Session, recorded: NDArray[Any] | None) -> Exercise:
+    if spec.exercise == "none":
+        return None
+    if recorded is not None:
+        return (bind(session, recorded[index % len(recorded)]) for index in itertools.count())
+    dice = np.random.default_rng(spec.golden_seed)
+    return itertools.cycle([example(session, dice) for _ in range(_RANDOM_INPUTS)])
