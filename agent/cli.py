@@ -31,18 +31,25 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"agent {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     run = commands.add_parser("run", help="run the agent until SIGTERM")
-    run.add_argument("-c", "--config", type=Path, help="agent.yaml; flags override its keys")
-    for flag, about in _FLAGS.items():
-        run.add_argument(f"--{flag}", metavar="VALUE", help=about)
+    _configured(run)
     run.add_argument("-v", "--verbose", action="store_true", help="log debugging details too")
     run.set_defaults(call=_run)
     status = commands.add_parser("status", help="show what the agent on this machine is doing")
     status.add_argument("--state", type=Path, required=True, help="the agent's state directory")
     status.set_defaults(call=_status)
+    doctor = commands.add_parser("doctor", help="what the agent would find on this device, and how to mend the rest")
+    _configured(doctor)
+    doctor.set_defaults(call=_doctor)
     check = commands.add_parser("check", help="validate a profile and show what it means")
     check.add_argument("profile", type=Path, metavar="PROFILE")
     check.set_defaults(call=_check)
     return parser
+
+
+def _configured(command: argparse.ArgumentParser) -> None:
+    command.add_argument("-c", "--config", type=Path, help="agent.yaml; flags override its keys")
+    for flag, about in _FLAGS.items():
+        command.add_argument(f"--{flag}", metavar="VALUE", help=about)
 
 
 _FLAGS = {
@@ -101,6 +108,20 @@ def _status(options: argparse.Namespace) -> int:
     for key, value in fields.items():
         print(f"{key:14} {'-' if value is None else value}")
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from agent.config import KEYS, load_config
+    from agent.doctor import Device, Level, examine
+
+    config = load_config(options.config, {key: getattr(options, key) for key in KEYS})
+    broken = False
+    for each in examine(config, Device(sys=config.sysfs)):
+        broken = broken or each.level is Level.BROKEN
+        print(f"{each.level:8} {each.what:13} {each.text}")
+        if each.fix:
+            print(f"{'':22} -> {each.fix}")
+    return int(broken)
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -15,17 +15,19 @@ import queue
 import time
 import uuid
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, assert_never
 
 import msgspec
 
-from agent import __version__, sensors
+from agent import __version__
 from agent.config import SYSFS, Config
 from agent.doors import close_doors, open_doors
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link, LinkEvent, MqttLink
 from agent.perform import Hands, Performer, quoted
 from agent.sensed import Reading, summarise
+from agent.sensors import Sensors
 from agent.slots import Slots, replace_atomically
 from agent.spool import open_spool
 from agent.step import Event, Setup, State, events, step
@@ -71,7 +73,8 @@ class Daemon:
         self._config = config
         config.state.mkdir(parents=True, exist_ok=True)
         self._lock = hold(config.state)
-        setup = setup_of(config, boot=uuid.uuid4().hex)
+        self._sensors = Sensors(config.sysfs, time.monotonic)
+        setup = setup_of(config, boot=uuid.uuid4().hex, sensors=self._sensors.read().sources)
         slots = Slots(config.state, config.profile.storage_bytes)
         self.state = State(setup=setup, record=slots.load())
         self._queue: queue.SimpleQueue[LinkEvent | WorkerNews | None] = queue.SimpleQueue()
@@ -132,7 +135,7 @@ class Daemon:
         self._tick_s = now_s + TICK_S
         if now_s >= self._sample_s:
             self._sample_s = now_s + SAMPLE_S
-            self._readings.append(sensors.read(self._config.sysfs))
+            self._readings.append(self._sensors.read())
         self._workers.tick(now_s)
         self._performer.tick()
         self._feed(events.Tick(now_s=now_s))
@@ -172,7 +175,7 @@ class Daemon:
             self._feed(events.TrialDone(now_s=now_s, worker=worker, trial=line.trial))
             return
         self._busy_s += line.busy_s
-        self._readings.append(sensors.read(self._config.sysfs))
+        self._readings.append(self._sensors.read())
         sensed = summarise(self._readings)
         self._readings.clear()
         self._feed(events.WindowClosed(now_s=now_s, worker=worker, line=line, sensed=sensed, wall_unix_s=time.time()))
@@ -221,7 +224,7 @@ def hold(state: Path) -> IO[str]:
     return file
 
 
-def setup_of(config: Config, boot: str) -> Setup:
+def setup_of(config: Config, boot: str, sensors: Mapping[str, str]) -> Setup:
     power = config.profile.power
     return Setup(
         device=config.profile.device,
@@ -236,6 +239,7 @@ def setup_of(config: Config, boot: str) -> Setup:
         slowdown=config.slowdown,
         sensors_emulated=config.sysfs != SYSFS,
         window_s=config.window_s,
+        sensors=sensors,
     )
 
 

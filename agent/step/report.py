@@ -42,6 +42,7 @@ def info(state: State) -> Info:
         runtimes=list(setup.runtimes),
         profile=setup.profile,
         emulated=_emulated(state),
+        sensors=dict(setup.sensors),
     )
 
 

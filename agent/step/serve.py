@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 
 from agent.record import Outcome
+from agent.sensed import Sensed
 from agent.step.effects import Collect, Go, Note, SaveRecord, StartWorker, StopWorker
 from agent.step.events import TrialDone, WindowClosed, WorkerDied
 from agent.step.install import candidate_judged, settle
@@ -65,13 +67,26 @@ def window_closed(state: State, event: WindowClosed) -> Turn:
     if worker is None or slot is None or worker.id != event.worker or not worker.serving:
         return Turn(state)
     state = replace(state, active=replace(worker, seen_s=event.now_s))
-    noted = spool_window(state, event).then(_confirm)
+    noted = spool_window(state, event).then(_confirm).then(lambda left: _tell_troubles(left, event.sensed))
     cap = slot.assignment.ram_total_bytes
     if cap is None or event.line.rss_bytes <= cap:
         return noted
     detail = f"{event.line.rss_bytes} bytes resident, {cap} allowed"
     over = noted.do(StopWorker(worker.id, at_once=True)).then(lambda left: notify(left, "memory", detail))
     return over.then(lambda left: _lost(left, Failure.MEMORY, detail, event.now_s))
+
+
+def _tell_troubles(state: State, sensed: Sensed) -> Turn:
+    """Notices of what began in this window: each once, until it is over."""
+    found = {
+        "undervoltage": "the supply fell below what the board needs" if sensed.undervoltage else "",
+        "throttled": f"{sensed.throttled_share:.0%} of the time" if sensed.throttled_share else "",
+    }
+    troubles = frozenset(kind for kind, text in found.items() if text)
+    told = Turn(replace(state, troubles=troubles))
+    for kind in sorted(troubles - state.troubles):
+        told = told.then(partial(notify, kind=kind, message=found[kind]))
+    return told
 
 
 def watch_workers(state: State, now_s: float) -> Turn:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ class Setup:
     """What does not change during a boot.
 
     `slowdown` is the emulation of a slower device, None on a real one; `sensors_emulated` tells that what the sensors
-    say comes out of a simulation.
+    say comes out of a simulation; `sensors` names what they are.
     """
 
     device: str
@@ -34,6 +34,7 @@ class Setup:
     slowdown: float | None = None
     sensors_emulated: bool = False
     window_s: float = 30.0
+    sensors: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,7 @@ class State:
     """`active` runs the active slot; `candidate` tries the pending assignment beside it.
 
     `deaths` counts quick deaths of the active slot's workers in a row, `restart_at_s` is when the next one starts.
-    `unsent` are notices that wait for the link.
+    `unsent` are notices that wait for the link; `troubles` are those of the last window that are told already.
     """
 
     setup: Setup
@@ -90,6 +91,7 @@ class State:
     in_flight: InFlight | None = None
     unacked: int = 0
     unsent: tuple[Notice, ...] = ()
+    troubles: frozenset[str] = frozenset()
 
     @property
     def phase(self) -> Phase:

@@ -35,16 +35,20 @@ def window(state: State, event: WindowClosed) -> Window:
         latency_mean_ms=line.latency_mean_ms,
         latency_source=line.latency_source,
         busy_share=busy_share,
+        cpu_share=line.cpu_s / line.duration_s if line.duration_s > 0 else None,
         rss_bytes=line.rss_bytes,
         ram_peak_bytes=line.ram_peak_bytes,
         temperature_celsius=sensed.temperature_celsius,
         temperature_max_celsius=sensed.temperature_max_celsius,
+        temperature_mean_celsius=sensed.temperature_mean_celsius,
         power_watts=watts,
         power_source=source,
+        energy_per_inference_joules=watts * line.duration_s / line.count if watts is not None and line.count else None,
         battery_percent=sensed.battery_percent,
         battery_discharging=sensed.battery_discharging,
         frequency_hz=sensed.frequency_hz,
         throttled_share=sensed.throttled_share,
+        undervoltage=sensed.undervoltage,
     )
 
 

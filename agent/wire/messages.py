@@ -30,13 +30,15 @@ class Status(Message, frozen=True, kw_only=True):
 
 
 class Info(Message, frozen=True, kw_only=True):
-    """Retained: what the device declares about itself. `profile` is the profile's YAML text as the owner wrote it."""
+    """Retained: what the device declares about itself. `profile` is the profile's YAML text as the owner wrote it;
+    `sensors` names what its temperature, power, battery and undervoltage are read from, where there is anything."""
 
     agent_version: str
     architecture: str
     runtimes: list[str]
     profile: str
     emulated: str | None = None
+    sensors: dict[str, str] = {}
 
 
 class Assignment(Message, frozen=True, kw_only=True):
@@ -123,7 +125,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """One aggregated telemetry interval. `seq` counts up within a boot; (device, boot, seq) is its identity.
 
     `wall_unix_s` is the device's own clock at the end of the interval: a hint, never trusted for order.
-    `power_source` and `latency_source` say how a figure came about: measured | modelled | emulated.
+    `power_source` and `latency_source` say how a figure came about: measured | modelled | emulated. `cpu_share` is the
+    worker's, of one core. `energy_per_inference_joules` is all that the device drew, idle or not, for each inference.
     """
 
     seq: int
@@ -138,16 +141,20 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     latency_mean_ms: float | None = None
     latency_source: str = "measured"
     busy_share: float | None = None
+    cpu_share: float | None = None
     rss_bytes: int | None = None
     ram_peak_bytes: int | None = None
     temperature_celsius: float | None = None
     temperature_max_celsius: float | None = None
+    temperature_mean_celsius: float | None = None
     power_watts: float | None = None
     power_source: str | None = None
+    energy_per_inference_joules: float | None = None
     battery_percent: float | None = None
     battery_discharging: bool | None = None
     frequency_hz: float | None = None
     throttled_share: float | None = None
+    undervoltage: bool | None = None
 
 
 class Telemetry(Message, frozen=True, kw_only=True):

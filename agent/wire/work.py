@@ -66,6 +66,7 @@ class WindowLine(msgspec.Struct, frozen=True, kw_only=True, tag="window"):
     count: int
     errors: int
     busy_s: float
+    cpu_s: float = 0.0
     rss_bytes: int
     ram_peak_bytes: int
     latency_p50_ms: float | None = None

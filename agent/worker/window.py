@@ -16,6 +16,7 @@ class Window:
 
     emulated: bool
     began_s: float = field(default_factory=time.monotonic)
+    cpu_began_s: float = field(default_factory=time.process_time)
     count: int = 0
     errors: int = 0
     busy_s: float = 0.0
@@ -38,6 +39,7 @@ class Window:
             count=self.count,
             errors=self.errors,
             busy_s=self.busy_s,
+            cpu_s=time.process_time() - self.cpu_began_s,
             rss_bytes=memory.rss_bytes(),
             ram_peak_bytes=memory.peak_bytes(),
             latency_p50_ms=p50,

@@ -1,62 +1,162 @@
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
+import boards
 import pytest
+from boards import put, zone
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sensed import NOTHING, Reading, summarise
-from agent.sensors import read
+from agent.sensors import Sensors, trip_of
 
 
-def put(root: Path, **files: str) -> None:
-    for name, text in files.items():
-        path = root / name.replace("__", "/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n")
+def look(root: Path) -> Reading:
+    return Sensors(root, lambda: 0.0).read()
 
 
 def test_nothing_there_is_none_and_not_zero(tmp_path: Path) -> None:
-    assert read(tmp_path) == Reading()
+    assert look(tmp_path) == Reading()
 
 
-def test_the_hottest_zone_counts_and_hwmon_only_without_zones(tmp_path: Path) -> None:
-    put(tmp_path, class__hwmon__hwmon0__temp1_input="90000")
-    assert read(tmp_path).temperature_celsius == 90
-    put(tmp_path, class__thermal__thermal_zone0__temp="45000", class__thermal__thermal_zone1__temp="51250")
-    assert read(tmp_path).temperature_celsius == 51.25
+BOARDS = {
+    "pi-zero-2": (
+        boards.PI_ZERO_2,
+        Reading(
+            temperature_celsius=48.312, frequency_hz=6e8, frequency_ceiling_hz=1e9, frequency_max_hz=1e9,
+            undervoltage=False,
+            sources={"temperature": "thermal_zone0 (cpu-thermal)", "undervoltage": "hwmon0 (rpi_volt)"},
+        ),
+    ),
+    "pi-4 on a weak supply": (
+        boards.PI_4_ON_A_WEAK_SUPPLY,
+        Reading(
+            temperature_celsius=61.341, frequency_hz=6e8, frequency_ceiling_hz=1.8e9, frequency_max_hz=1.8e9,
+            capped=True, undervoltage=True,
+            sources={"temperature": "thermal_zone0 (cpu-thermal)", "undervoltage": "firmware"},
+        ),
+    ),
+    "pi-5": (
+        boards.PI_5,
+        Reading(
+            temperature_celsius=55.6, frequency_hz=1.5e9, frequency_ceiling_hz=2.4e9, frequency_max_hz=2.4e9,
+            undervoltage=False,
+            sources={"temperature": "thermal_zone0 (cpu-thermal)", "undervoltage": "hwmon2 (rpi_volt)"},
+        ),
+    ),
+    "jetson-orin-nano": (
+        boards.JETSON_ORIN_NANO,
+        Reading(
+            temperature_celsius=50.125, power_watts=5.064 * 0.904, frequency_hz=7.296e8, frequency_ceiling_hz=1.5104e9,
+            frequency_max_hz=1.5104e9,
+            sources={"temperature": "thermal_zone1 (gpu-thermal)", "power": "hwmon1 (ina3221)"},
+        ),
+    ),
+    "x86 gateway": (
+        boards.X86_GATEWAY,
+        Reading(
+            temperature_celsius=52.0, frequency_hz=8e8, frequency_ceiling_hz=2.3e9, frequency_max_hz=2.9e9,
+            sources={"temperature": "thermal_zone1 (x86_pkg_temp)"},
+        ),
+    ),
+    "wearable": (
+        boards.WEARABLE,
+        Reading(
+            temperature_celsius=38.0, power_watts=0.31 * 3.85, battery_percent=71, battery_discharging=True,
+            frequency_hz=1.2e9, frequency_ceiling_hz=1.2e9, frequency_max_hz=1.8e9,
+            sources={
+                "temperature": "thermal_zone0 (soc_thermal)", "power": "battery, discharging", "battery": "battery",
+            },
+        ),
+    ),
+    "two batteries": (
+        boards.TWO_BATTERIES,
+        Reading(
+            power_watts=6.0, battery_percent=87.5, battery_discharging=True,
+            sources={"power": "BAT0, BAT1, discharging", "battery": "BAT0, BAT1"},
+        ),
+    ),
+}  # fmt: skip
 
 
-def test_a_battery_that_discharges_is_a_power_meter(tmp_path: Path) -> None:
-    battery = "class__power_supply__BAT0__"
-    put(tmp_path, class__power_supply__AC__type="Mains")
-    put(tmp_path, **{battery + "type": "Battery", battery + "capacity": "81", battery + "status": "Discharging"})
-    put(tmp_path, **{battery + "current_now": "-500000", battery + "voltage_now": "4000000"})
-    reading = read(tmp_path)
-    assert (reading.battery_percent, reading.battery_discharging, reading.power_watts) == (81, True, 2.0)
-    put(tmp_path, **{battery + "power_now": "2500000"})
-    assert read(tmp_path).power_watts == 2.5
-    put(tmp_path, **{battery + "status": "Charging"})
-    assert (read(tmp_path).battery_discharging, read(tmp_path).power_watts) == (False, None)
-    put(tmp_path, class__hwmon__hwmon1__power1_input="3100000")
-    assert read(tmp_path).power_watts == pytest.approx(3.1)
+@pytest.mark.parametrize("board", BOARDS)
+def test_every_value_of_a_board_is_read_with_its_source(tmp_path: Path, board: str) -> None:
+    tree, expected = BOARDS[board]
+    put(tmp_path, tree)
+    got, wanted = dataclasses.asdict(look(tmp_path)), dataclasses.asdict(expected)
+    assert got.pop("sources") == wanted.pop("sources")
+    for name, value in wanted.items():
+        assert got[name] == (pytest.approx(value) if isinstance(value, float) else value), name
+
+
+@pytest.mark.parametrize(
+    ("tree", "celsius", "source"),
+    [
+        (boards.PI_5, 110.0, "thermal_zone0 (cpu-thermal), critical"),
+        (boards.JETSON_ORIN_NANO, 99.0, "thermal_zone0 (cpu-thermal), passive"),
+        (boards.X86_GATEWAY, 119.0, "thermal_zone0 (acpitz), critical"),
+        (boards.WEARABLE, 65.0, "thermal_zone0 (soc_thermal), passive"),
+    ],
+)
+def test_the_first_trip_point(tmp_path: Path, tree: boards.Tree, celsius: float, source: str) -> None:
+    put(tmp_path, tree)
+    trip = trip_of(tmp_path)
+    assert trip is not None
+    assert (trip.value, trip.source) == (celsius, source)
+
+
+def test_hwmon_temperatures_count_only_without_zones(tmp_path: Path) -> None:
+    put(tmp_path, {"class/hwmon/hwmon0/temp1_input": "90000"})
+    assert look(tmp_path).temperature_celsius == 90
+    put(tmp_path, zone(0, "soc", 45000))
+    assert look(tmp_path).temperature_celsius == 45
+
+
+def test_a_meter_of_the_board_goes_before_the_battery_and_a_charging_battery_is_no_meter(tmp_path: Path) -> None:
+    put(tmp_path, boards.WEARABLE | {"class/power_supply/battery/status": "Charging"})
+    reading = look(tmp_path)
+    assert (reading.battery_discharging, reading.power_watts) == (False, None)
+    put(tmp_path, {"class/hwmon/hwmon1/power1_input": "3100000"})
+    assert look(tmp_path).power_watts == pytest.approx(3.1)
+
+
+def test_the_package_counts_joules_and_its_counter_wraps(tmp_path: Path) -> None:
+    put(tmp_path, boards.X86_GATEWAY)
+    now = [0.0]
+    sensors = Sensors(tmp_path, lambda: now[0])
+    counter, now[0] = "class/powercap/intel-rapl:0/energy_uj", 0.0
+    assert sensors.read().power_watts is None
+    put(tmp_path, {counter: "8000000"})
+    now[0] = 2.0
+    reading = sensors.read()
+    assert reading.power_watts == pytest.approx(3.5)
+    assert reading.sources["power"] == "intel-rapl:0, the processor package alone"
+    put(tmp_path, {counter: "1671150"})
+    now[0] = 4.0
+    assert sensors.read().power_watts == pytest.approx((262143.328850 - 8 + 1.671150) / 2)
 
 
 def test_what_cannot_be_read_is_absent(tmp_path: Path) -> None:
-    put(tmp_path, class__thermal__thermal_zone0__temp="hot")
+    put(tmp_path, {"class/thermal/thermal_zone0/temp": "hot"})
     (tmp_path / "class/thermal/thermal_zone1/temp").mkdir(parents=True)
-    assert read(tmp_path).temperature_celsius is None
+    put(tmp_path, {"devices/platform/soc/soc:firmware/get_throttled": "?"})
+    assert look(tmp_path) == Reading()
 
 
 def test_a_lowered_ceiling_is_throttling_and_an_idle_clock_is_not(tmp_path: Path) -> None:
-    cpu = "devices__system__cpu__cpu0__cpufreq__"
-    put(tmp_path, **{cpu + "cpuinfo_max_freq": "1500000", cpu + "scaling_max_freq": "1500000"})
-    put(tmp_path, **{cpu + "scaling_cur_freq": "600000"})
-    assert summarise([read(tmp_path)]).throttled_share == 0.0
-    assert summarise([read(tmp_path)]).frequency_hz == 6e8
-    put(tmp_path, **{cpu + "scaling_max_freq": "900000"})
-    assert summarise([read(tmp_path), Reading()]).throttled_share == 1.0
+    put(tmp_path, boards.clock(600000, 1500000, 1500000))
+    assert summarise([look(tmp_path)]).throttled_share == 0.0
+    assert summarise([look(tmp_path)]).frequency_hz == 6e8
+    put(tmp_path, boards.clock(600000, 900000, 1500000))
+    assert summarise([look(tmp_path), Reading()]).throttled_share == 1.0
+
+
+def test_what_the_firmware_holds_down_is_throttling_at_any_ceiling(tmp_path: Path) -> None:
+    put(tmp_path, boards.PI_4_ON_A_WEAK_SUPPLY)
+    sensed = summarise([look(tmp_path), Reading(capped=False, undervoltage=False)])
+    assert (sensed.throttled_share, sensed.undervoltage) == (0.5, True)
 
 
 def test_an_interval_without_readings_says_nothing() -> None:
@@ -69,4 +169,5 @@ def test_the_maximum_is_the_maximum_and_absent_stays_absent(values: list[float |
     present = [each for each in values if each is not None]
     assert sensed.temperature_max_celsius == max(present, default=None)
     assert sensed.temperature_celsius == values[-1]
-    assert sensed.power_watts == (pytest.approx(sum(present) / len(present)) if present else None)
+    mean = pytest.approx(sum(present) / len(present)) if present else None
+    assert (sensed.power_watts, sensed.temperature_mean_celsius) == (mean, mean)

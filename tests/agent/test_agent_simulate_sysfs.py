@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent import sensors
+from agent.sensors import Sensors
 from agent.simulate import physics, sysfs
 from agent.simulate.physics import Body, Condition
 from agent.simulate.sysfs import Busy, DeviceSpec, Life
@@ -67,7 +67,7 @@ def test_duty_follows_the_busy_time_and_ends_with_it() -> None:
 def test_what_is_written_is_what_sensors_read(tmp_path: Path) -> None:
     life = Life(condition=physics.at_rest(SPEC.body, 31.5, 80), duty=0.5)
     sysfs.write(tmp_path, sysfs.tree(SPEC, life))
-    reading = sensors.read(tmp_path)
+    reading = Sensors(tmp_path, time.monotonic).read()
     assert reading.temperature_celsius == 31.5
     assert reading.power_watts == pytest.approx(2.0)
     assert (reading.battery_percent, reading.battery_discharging) == (80, True)
@@ -85,14 +85,14 @@ def test_one_process_serves_many_devices_and_surroundings_change(tmp_path: Path)
     process = subprocess.Popen([sys.executable, "-m", "agent.simulate.sysfs", "--spec", str(spec)])
     try:
         until_s = time.monotonic() + 10
-        while (sensors.read(tmp_path / "b").temperature_celsius or 0) < 67:
+        while (Sensors(tmp_path / "b", time.monotonic).read().temperature_celsius or 0) < 67:
             assert time.monotonic() < until_s
             time.sleep(0.1)
     finally:
         process.terminate()
         process.wait()
-    assert (sensors.read(tmp_path / "a").temperature_celsius or 99) < 34
-    assert sensors.read(tmp_path / "a").battery_percent is None
+    assert (Sensors(tmp_path / "a", time.monotonic).read().temperature_celsius or 99) < 34
+    assert Sensors(tmp_path / "a", time.monotonic).read().battery_percent is None
 
 
 def test_a_spec_that_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,164 @@
+"""`agent doctor`: what an agent would find on this device, what is missing, and the exact way to mend it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from agent import sysfs
+from agent.config import Config
+from agent.sensors import Sensors, trip_of
+
+_BROKER_S = 3.0
+_RAPL_S = 0.2  # between two looks at an energy counter
+_FREE_BYTES = 64 * 2**20
+_BUILT_UNIX_S = 1_767_225_600.0  # 2026-01-01: no clock of a device that runs this is earlier
+_EPHEMERAL = ("tmpfs", "ramfs", "overlay")
+
+
+class Level(StrEnum):
+    OK = "ok"
+    MISSING = "missing"  # works without, with less to tell
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`fix` is what to do, empty where all is well."""
+
+    level: Level
+    what: str
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where to look: the roots of the pseudo file systems, and the device's clock."""
+
+    sys: Path = Path("/sys")
+    proc: Path = Path("/proc")
+    run: Path = Path("/run")
+    wall_unix_s: Callable[[], float] = time.time
+
+
+def examine(config: Config, device: Device) -> Iterator[Finding]:
+    """Every finding, as it is made."""
+    yield from _runtime(config)
+    yield from _sensed(config, device)
+    yield _memory_cap(device)
+    yield _state(config, device)
+    yield _clock(device)
+    yield _broker(config)
+
+
+def _runtime(config: Config) -> Iterator[Finding]:
+    name = config.profile.runtime
+    if importlib.util.find_spec(name) is None:
+        yield Finding(Level.BROKEN, "runtime", f"{name} is not installed", "pip install 'hedgerow[worker]'")
+    else:
+        yield Finding(Level.OK, "runtime", f"{name} {importlib.metadata.version(name)}")
+
+
+def _sensed(config: Config, device: Device) -> Iterator[Finding]:
+    sensors = Sensors(device.sys, time.monotonic)
+    sensors.read()
+    time.sleep(_RAPL_S)
+    found = sensors.read()
+    trip = trip_of(device.sys)
+    shown = {
+        "temperature": (found.temperature_celsius, "{:.1f} C"),
+        "power": (found.power_watts, "{:.2f} W"),
+        "battery": (found.battery_percent, "{:.0f} %"),
+        "frequency": (None if found.frequency_hz is None else found.frequency_hz / 1e9, "{:.2f} GHz"),
+        "undervoltage": (found.undervoltage, "{}"),
+    }
+    for name, (value, form) in shown.items():
+        source = found.sources.get(name, "cpufreq" if name == "frequency" else "")
+        if value is not None:
+            yield Finding(Level.OK, name, f"{form.format(value)} from {source}")
+        else:
+            yield Finding(Level.MISSING, name, "no sensor", _without(name, config, device))
+    if trip is not None:
+        yield Finding(Level.OK, "trip point", f"{trip.value:.0f} C, {trip.source}")
+    if found.undervoltage:
+        yield Finding(Level.BROKEN, "supply", "the board is undersupplied", "a stronger power supply, a shorter cable")
+
+
+def _without(name: str, config: Config, device: Device) -> str:
+    """What follows from a missing sensor, or how to get it."""
+    if name != "power":
+        return f"telemetry has no {name}"
+    counter = device.sys / "class/powercap/intel-rapl:0/energy_uj"
+    if counter.exists() and not os.access(counter, os.R_OK):
+        return f"may not read {counter}: chgrp it to the agent's group and chmod g+r, by a udev rule"
+    if config.profile.power is not None:
+        return "it is modelled from the profile's idle and busy watts"
+    return "declare 'power: {idle, busy}' in the profile, and it is modelled"
+
+
+def _memory_cap(device: Device) -> Finding:
+    unified = sysfs.text(device.sys / "fs/cgroup/cgroup.controllers")
+    if unified is not None and "memory" in unified.split():
+        return Finding(Level.OK, "memory cap", "cgroup v2")
+    if unified is None:
+        text, fix = "no cgroup v2 at /sys/fs/cgroup", "boot with systemd.unified_cgroup_hierarchy=1"
+    else:
+        text = "the kernel's memory cgroup is switched off"
+        fix = "append 'cgroup_enable=memory' to the line in /boot/firmware/cmdline.txt (Raspberry Pi), and reboot"
+    return Finding(Level.MISSING, "memory cap", f"{text}: RLIMIT_DATA caps the worker instead", fix)
+
+
+def _state(config: Config, device: Device) -> Finding:
+    folder = config.state
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK):
+        return Finding(Level.BROKEN, "state", f"{folder} cannot be written", f"chown it to the agent's user: {folder}")
+    kind = _file_system(folder, device)
+    if kind in _EPHEMERAL:
+        return Finding(
+            Level.BROKEN, "state", f"{folder} is on {kind}: lost when power is", "set 'state' to a real disk"
+        )
+    disk = os.statvfs(folder)
+    free, needed = disk.f_bavail * disk.f_frsize, 2 * (config.profile.storage_bytes or 0) + _FREE_BYTES
+    text = f"{config.state} on {kind or 'an unknown file system'}, {free / 2**20:.0f} MiB free"
+    if free < needed:
+        fix = f"two artifacts and the spool need {needed / 2**20:.0f} MiB: free some, or lower 'storage' in the profile"
+        return Finding(Level.BROKEN, "state", text, fix)
+    return Finding(Level.OK, "state", text)
+
+
+def _file_system(folder: Path, device: Device) -> str | None:
+    """Of the longest mount point above `folder`."""
+    mounts = (line.split() for line in (sysfs.text(device.proc / "mounts") or "").splitlines())
+    above = [(len(point), kind) for _, point, kind, *_ in mounts if folder.resolve().is_relative_to(point)]
+    return max(above, default=(0, None))[1]
+
+
+def _clock(device: Device) -> Finding:
+    now = device.wall_unix_s()
+    told = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
+    if now < _BUILT_UNIX_S:
+        fix = "timedatectl set-ntp true, or once by hand: date -s"
+        return Finding(Level.BROKEN, "clock", f"{told} is before this software was made", fix)
+    if not (device.run / "systemd/timesync/synchronized").exists():
+        return Finding(Level.MISSING, "clock", f"{told}, not known to be synchronised", "timedatectl set-ntp true")
+    return Finding(Level.OK, "clock", f"{told}, synchronised")
+
+
+def _broker(config: Config) -> Finding:
+    where = f"{config.host}:{config.port}"
+    try:
+        socket.create_connection((config.host, config.port), _BROKER_S).close()
+    except OSError as error:
+        fix = f"check 'broker', the network and the firewall: nc -vz {config.host} {config.port}"
+        return Finding(Level.BROKEN, "broker", f"{where}: {error.strerror or error}", fix)
+    return Finding(Level.OK, "broker", f"{where} answers")

@@ -1,0 +1,109 @@
+"""What the doctor finds on made-up devices, each with the fix that it names."""
+
+from __future__ import annotations
+
+import base64
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import boards
+import pytest
+from boards import put
+from fleet import KEY
+
+from agent.cli import main
+from agent.config import Config, load_config
+from agent.doctor import Device, Finding, Level, examine
+
+NOW = 1_800_000_000.0
+ROOT_MOUNT = {"proc/mounts": "/dev/mmcblk0p2 / ext4 rw 0 0"}
+CGROUP = {"sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids"}
+SYNCHRONISED = {"run/systemd/timesync/synchronized": ""}
+
+
+@pytest.fixture
+def broker() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+def config(home: Path, port: int, profile: str = "device: a\n") -> Config:
+    (home / "profile.yaml").write_text(profile)
+    (home / "key").write_text(base64.b64encode(KEY.public_key().public_bytes_raw()).decode())
+    text = f"profile: profile.yaml\nbroker: 127.0.0.1:{port}\nstate: state\ntrusted_key: key\n"
+    (home / "agent.yaml").write_text(text)
+    return load_config(home / "agent.yaml", {})
+
+
+def device(home: Path, *trees: boards.Tree, now: float = NOW) -> Device:
+    for tree in trees:
+        put(home / "root", tree)
+    return Device(sys=home / "root/sys", proc=home / "root/proc", run=home / "root/run", wall_unix_s=lambda: now)
+
+
+def sys(tree: boards.Tree) -> boards.Tree:
+    return {f"sys/{name}": text for name, text in tree.items()}
+
+
+def findings(config: Config, device: Device) -> dict[str, Finding]:
+    return {each.what: each for each in examine(config, device)}
+
+
+def test_a_device_where_all_is_well(tmp_path: Path, broker: int) -> None:
+    trees = (ROOT_MOUNT, CGROUP, SYNCHRONISED, sys(boards.PI_5))
+    found = findings(config(tmp_path, broker), device(tmp_path, *trees))
+    assert [name for name, each in found.items() if each.level is Level.BROKEN] == []
+    assert found["temperature"].text == "55.6 C from thermal_zone0 (cpu-thermal)"
+    assert found["trip point"].text == "110 C, thermal_zone0 (cpu-thermal), critical"
+    assert found["memory cap"].text == "cgroup v2"
+    assert found["runtime"].text.startswith("onnxruntime 1.")
+    assert found["clock"].text == "2027-01-15 08:00 UTC, synchronised"
+    assert found["state"].text.startswith(f"{tmp_path}/state on ext4, ")
+    assert all(bool(each.fix) == (each.level is not Level.OK) for each in found.values())
+
+
+def test_a_pi_as_it_comes_has_no_memory_cgroup_and_a_weak_supply_is_seen(tmp_path: Path, broker: int) -> None:
+    cgroup = {"sys/fs/cgroup/cgroup.controllers": "cpuset cpu io pids"}
+    trees = (ROOT_MOUNT, cgroup, SYNCHRONISED, sys(boards.PI_4_ON_A_WEAK_SUPPLY))
+    found = findings(config(tmp_path, broker), device(tmp_path, *trees))
+    assert found["memory cap"].level is Level.MISSING
+    assert "cgroup_enable=memory" in found["memory cap"].fix
+    assert found["supply"].level is Level.BROKEN
+
+
+def test_what_is_missing_says_what_follows(tmp_path: Path, broker: int) -> None:
+    bare = device(tmp_path, ROOT_MOUNT)
+    found = findings(config(tmp_path, broker), bare)
+    assert found["power"].fix == "declare 'power: {idle, busy}' in the profile, and it is modelled"
+    assert found["battery"].fix == "telemetry has no battery"
+    assert found["memory cap"].text.startswith("no cgroup v2")
+    assert found["clock"].text.endswith("not known to be synchronised")
+    declared = findings(config(tmp_path, broker, "device: a\npower: {idle: 1 W, busy: 3 W}\n"), bare)
+    assert declared["power"].fix == "it is modelled from the profile's idle and busy watts"
+
+
+def test_what_is_broken_names_the_fix(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    mounts = {"proc/mounts": f"/dev/root / ext4 rw 0 0\ntmpfs {tmp_path} tmpfs rw 0 0"}
+    found = findings(config(tmp_path, port), device(tmp_path, mounts, now=0.0))
+    assert found["broker"].text == f"127.0.0.1:{port}: Connection refused"
+    assert found["state"].fix == "set 'state' to a real disk"
+    assert found["clock"].text == "1970-01-01 00:00 UTC is before this software was made"
+
+
+def test_too_little_room_for_two_artifacts(tmp_path: Path, broker: int) -> None:
+    found = findings(config(tmp_path, broker, "device: a\nstorage: 900000 GB\n"), device(tmp_path, ROOT_MOUNT))
+    assert found["state"].level is Level.BROKEN
+    assert "lower 'storage'" in found["state"].fix
+
+
+def test_the_command_prints_and_fails_where_something_is_broken(
+    tmp_path: Path, broker: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config(tmp_path, broker)
+    assert main(["doctor", "-c", str(tmp_path / "agent.yaml"), "--broker", "127.0.0.1:1"]) == 1
+    out = capsys.readouterr().out
+    assert "broken   broker        127.0.0.1:1: Connection refused" in out
+    assert "-> check 'broker'" in out
