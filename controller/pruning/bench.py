@@ -174,17 +174,16 @@ class Bench:
         return quantise(artifact, self.model.data.train.inputs)
 
     def build(self, module: nn.Module, precision: Precision, samples: int, repeats: int) -> Built:
-        """Export `module` and measure the bytes, beside the dense artifact where there is one.
+        """Export `module` and measure the bytes. Raises `ExportError`, `MeasureError`."""
+        return self.measured(self.export(module, precision), samples, repeats)
 
-        Raises `ExportError`, `MeasureError`.
-        """
-        artifact = self.export(module, precision)
+    def measured(self, artifact: bytes, samples: int, repeats: int) -> Built:
+        """Measure the bytes, beside the dense artifact where there is one. Raises `MeasureError`."""
         sha256 = hashlib.sha256(artifact).hexdigest()
         with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
             path = Path(folder) / f"{sha256}.onnx"
             write_artifact(artifact, path)
-            measured = measure(path, sha256, self.seed, samples, repeats, self._pace)
-        return Built(artifact, sha256, measured)
+            return Built(artifact, sha256, measure(path, sha256, self.seed, samples, repeats, self._pace))
 
     @property
     def _pace(self) -> Pace | None:

@@ -11,11 +11,12 @@ from controller.core.caps import closest, exceeds_all, shippable
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.export import ExportError, run_artifact
 from controller.pruning.artifact.int8 import quantise
+from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench, Built
 from controller.pruning.cost.predict import binding
 from controller.pruning.dense import dense_kin
 from controller.pruning.graph.probe import unsound
-from controller.pruning.graph.structure import StructureError
+from controller.pruning.graph.structure import StructureError, full
 from controller.pruning.job import JobResult
 from controller.pruning.recover.distil import distance
 from controller.pruning.recovery import half, recover_stage
@@ -27,6 +28,7 @@ from controller.pruning.tell import against, told
 from controller.pruning.variant import Origin, make_variant
 
 _SAMPLES, _REPEATS = 100, 5
+_QUICK_SAMPLES, _QUICK_REPEATS = 100, 2
 _ATTEMPTS = 4
 
 
@@ -64,22 +66,30 @@ def _preferred(planners: list[Planner], caps: Caps) -> list[Planner]:
     """Those predicted to fit with the least loss first; the rest in case that is wrong."""
 
     def rank(planner: Planner) -> tuple[bool, float]:
+        rounding = rounding_loss(planner.bench, planner.precision)  # first: the plan knows what this measures
         plan = planner.plan(caps)
-        return not plan.fits, plan.loss + rounding_loss(planner)
+        return not plan.fits, plan.loss + rounding
 
     return sorted(planners, key=rank)
 
 
-def rounding_loss(planner: Planner) -> float:
-    """What the precision itself loses: the quantised dense model's distance from the dense model."""
-    bench = planner.bench
-    if planner.precision == "fp32" or bench.model.data is None:
+def rounding_loss(bench: Bench, precision: Precision) -> float:
+    """What the precision itself loses: the quantised dense model's distance from the dense model.
+
+    What that costs is measured and noted, once a model: all predictions for the precision start from there.
+    """
+    data = bench.model.data
+    if precision == "fp32" or data is None:
         return 0.0
-    inputs = bench.model.data.select.inputs[:256]
+    inputs = data.select.inputs[:256]
     try:
-        got = run_artifact(quantise(dense_kin(bench).artifact.read_bytes(), bench.model.data.train.inputs), inputs)
+        artifact = quantise(dense_kin(bench).artifact.read_bytes(), data.train.inputs)
+        got = run_artifact(artifact, inputs)
     except ExportError:
         return np.inf
+    if not bench.shelf.points(precision):
+        built = bench.measured(artifact, _QUICK_SAMPLES, _QUICK_REPEATS)
+        bench.note_point(full(bench.groups), precision, built.measured.costs)
     return float(distance(torch.from_numpy(got), torch.from_numpy(bench.teacher.select[: len(got)])))
 
 

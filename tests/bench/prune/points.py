@@ -65,12 +65,14 @@ def point_of(lab: Lab, variant: Variant, dense: Variant) -> dict[str, Any]:
     }
 
 
-def nearest(points: list[dict[str, Any]], speedup: float, precision: str = "fp32") -> dict[str, Any] | None:
-    """The mildest of our points that is at least so fast; else the fastest there is."""
+def nearest(
+    points: list[dict[str, Any]], speedup: float, precision: str = "fp32", bytes_saved: float = 0.0
+) -> dict[str, Any] | None:
+    """The mildest of our points that is at least so fast and so much smaller; else the fastest there is."""
     ours = [each for each in points if each["series"] == f"hedgerow {precision}" and each["rung"]]
-    fast = [each for each in ours if each["speedup"] >= speedup]
-    if fast:
-        return min(fast, key=lambda each: each["rung"])
+    enough = [each for each in ours if each["speedup"] >= speedup and each["bytes_saved"] >= bytes_saved]
+    if enough:
+        return min(enough, key=lambda each: each["rung"])
     return max(ours, key=lambda each: each["speedup"], default=None)
 
 
@@ -140,13 +142,16 @@ def _row(
 
 
 def tracked(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Predicted against measured for each point of the ladder: from the tables and the two ends of the ladder alone."""
+    """Predicted against measured for each point of the ladder: from the tables and what a job measures first alone, the
+    dense model in each precision and the narrowest structure in fp32; these themselves are left out."""
     rows = []
     for point in points:
         kin = lab.bench.shelf.kin((point["sha256"],))[0]
         precision = kin.variant.precision
         costs = lab.bench.costs(precision)  # type: ignore[arg-type]
-        ends = lab.bench.shelf.points("fp32")[:2] if precision == "fp32" else []
+        ends = lab.bench.shelf.points(precision)[: 2 if precision == "fp32" else 1]
+        if any(each.is_of(kin.structure) for each in ends):
+            continue
         predictor = Predictor([Known(costs.price(each.widths, each.dropped), each.costs) for each in ends], precision)
         predicted = predictor.costs(costs.price(kin.structure.widths, kin.structure.dropped))
         rows.append(
