@@ -33,6 +33,7 @@ from agent.spool import open_spool
 from agent.step import Event, Setup, State, events, step
 from agent.step.heard import understand
 from agent.step.report import info, reported
+from agent.systemd import Systemd
 from agent.wire.errors import WireError
 from agent.wire.messages import Status, encode
 from agent.wire.profile import RUNTIMES
@@ -96,6 +97,7 @@ class Daemon:
         self._performer = Performer(hands)
         self._readings: deque[Reading] = deque(maxlen=KEPT_READINGS)
         self._stopping = False
+        self._systemd = Systemd(os.environ, os.getpid())
         self._began_s = self._tick_s = self._sample_s = time.monotonic()
         self._busy_s = 0.0
 
@@ -108,8 +110,10 @@ class Daemon:
         try:
             self._feed(events.Started(now_s=time.monotonic()))
             self._link.start(self._queue.put)
+            self._systemd.ready()
             while not self._stopping:
                 self._wait()
+            self._systemd.stopping()
             self._feed(events.Stopping(now_s=time.monotonic()))
         finally:
             self._link.stop()
@@ -140,6 +144,7 @@ class Daemon:
         self._performer.tick()
         self._feed(events.Tick(now_s=now_s))
         self._write_status(now_s)
+        self._systemd.alive(now_s, f"{self.state.phase}, {'connected' if self.state.link_up else 'not connected'}")
 
     def _translate(self, news: LinkEvent | WorkerNews) -> None:
         now_s = time.monotonic()
