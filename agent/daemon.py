@@ -22,6 +22,7 @@ from typing import IO, assert_never
 import msgspec
 
 from agent import __version__
+from agent.cgroup import open_cgroups
 from agent.config import SYSFS, Config
 from agent.doors import close_doors, open_doors
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link, LinkEvent, MqttLink
@@ -34,7 +35,7 @@ from agent.step import Event, Setup, State, events, step
 from agent.step.heard import understand
 from agent.step.report import info, reported
 from agent.systemd import Systemd
-from agent.wire.errors import WireError
+from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Status, encode
 from agent.wire.profile import RUNTIMES
 from agent.wire.topics import Leaf, topic
@@ -83,7 +84,7 @@ class Daemon:
         self._link = link or mqtt_link(config, setup)
         self._door_path = config.socket or config.state / "inference.sock"
         self._doors = open_doors(config.http, self._door_path)
-        self._workers = Workers(self._queue.put, self._doors)
+        self._workers = Workers(self._queue.put, self._doors, open_cgroups())
         self._spool = open_spool(config.state / "spool.sqlite", config.spool_limit)
         hands = Hands(
             config=config,
@@ -159,9 +160,10 @@ class Daemon:
                 pass
             case Said():
                 self._said(news, now_s)
-            case Ended(worker, detail):
+            case Ended(worker, detail, out_of_memory):
                 self._workers.forget(worker)
-                self._feed(events.WorkerDied(now_s=now_s, worker=worker, detail=detail))
+                failure = Failure.MEMORY if out_of_memory else Failure.CRASHED
+                self._feed(events.WorkerDied(now_s=now_s, worker=worker, detail=detail, failure=failure))
             case _:
                 assert_never(news)
 

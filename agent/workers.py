@@ -5,6 +5,7 @@ A worker ends when its stdin does, so none outlives the supervisor, however that
 
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from agent.cgroup import Cgroups
 from agent.wire.messages import Assignment
 from agent.wire.work import Drain, Go, TrialLine, WindowLine, WorkerSpec, read_line, to_line
 
@@ -22,6 +24,8 @@ DRAIN_S, GRACE_S = 5.0, 3.0
 TRIAL_S = 15.0
 SAMPLES_MIN, SAMPLES_MAX = 40, 200
 STDERR_LINES = 5
+
+_log = logging.getLogger("agent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class Ended:
 
     worker: int
     detail: str
+    out_of_memory: bool = False
 
 
 WorkerNews = Said | Ended
@@ -82,11 +87,14 @@ def _samples(latency_p95_ms: float | None) -> int:
 class Workers:
     """The worker processes by number. All methods are called from one thread; `tell` is called from many.
 
-    `doors` are the sockets that every worker inherits.
+    `doors` are the sockets that every worker inherits; `cgroups` caps their memory where there is any.
     """
 
-    def __init__(self, tell: Callable[[WorkerNews], None], doors: Sequence[socket.socket] = ()) -> None:
+    def __init__(
+        self, tell: Callable[[WorkerNews], None], doors: Sequence[socket.socket] = (), cgroups: Cgroups | None = None
+    ) -> None:
         self._tell = tell
+        self._cgroups = cgroups
         self._doors = [each.fileno() for each in doors]
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._ending: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
@@ -98,7 +106,16 @@ class Workers:
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, pass_fds=self._doors)
         self._running[worker] = process
         threading.Thread(target=self._read, args=(worker, process), name=f"worker-{worker}", daemon=True).start()
+        self._cap(worker, process, spec.ram_total_bytes)  # it holds nothing yet, as it waits for its spec
         self._write(process, msgspec.structs.replace(spec, listen=self._doors))
+
+    def _cap(self, worker: int, process: subprocess.Popen[bytes], most_bytes: int | None) -> None:
+        if self._cgroups is None or most_bytes is None:
+            return
+        try:
+            self._cgroups.cap(worker, process.pid, most_bytes)
+        except OSError as error:  # it still limits itself, and its high-water mark is judged
+            _log.warning("event=worker_not_capped worker=%s reason=%r", worker, str(error))
 
     def go(self, worker: int) -> None:
         process = self._running.get(worker)
@@ -164,7 +181,9 @@ class Workers:
                 break
         code = process.wait()
         errors.join(1.0)
-        self._tell(Ended(worker, f"{trouble}{_exit(code)}{': ' if tail else ''}{' | '.join(tail)}"))
+        detail = f"{trouble}{_exit(code)}{': ' if tail else ''}{' | '.join(tail)}"
+        out_of_memory = self._cgroups is not None and self._cgroups.ended(worker)
+        self._tell(Ended(worker, "ended at its memory cap" if out_of_memory else detail, out_of_memory))
 
 
 def _drain(process: subprocess.Popen[bytes], tail: deque[str]) -> None:
