@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from agent.wire.errors import Failure
 from agent.wire.messages import Trial
 from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, TrialLine, WorkerSpec
 from agent.worker import memory
+from agent.worker.contract import ContractError, check_onnx
 from agent.worker.runtime import OnnxSession, Session, example, wake_runtime
 from agent.worker.timing import Timed, timed_run
 
@@ -21,6 +23,10 @@ _OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate", "MemoryError")
 
 def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
     """The verdict, and the loaded model where it passed."""
+    try:
+        check_onnx(Path(spec.path))
+    except (ContractError, OSError) as error:
+        return _failed_to_run(spec, error, memory.rss_bytes()), None
     wake_runtime()
     percentiles([0.0, 1.0], (50, 95, 99))  # numpy loads this part of itself at first use
     memory.settle()
@@ -106,7 +112,7 @@ def judge(spec: WorkerSpec, base: int, peak: int, p95_ms: float, error: float | 
 
 
 def _failed_to_run(spec: WorkerSpec, error: Exception, base: int) -> TrialLine:
-    text = f"{type(error).__name__}: {error}"
+    text = str(error) if isinstance(error, ContractError) else f"{type(error).__name__}: {error}"
     failure = Failure.MEMORY if any(sign in text for sign in _OUT_OF_MEMORY) else Failure.BAD_MODEL
     trial = Trial(
         sha256=spec.sha256,
