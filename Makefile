@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench powercut swaps format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -42,6 +42,12 @@ check: $(READY)  ## ruff, mypy, import contracts, migrations
 
 bench: $(READY)  ## a benchmark, as BENCH=prune: hours; writes docs/bench/. What is finished of a stopped one is kept
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+powercut: $(READY)  ## 600 power cuts on a loop-mounted ext4, spread over every step of installs: minutes; needs root
+	@HEDGEROW_CUTS=600 $(BIN)/python -m pytest tests/agent/test_agent_powercut.py
+
+swaps: $(READY)  ## 100 swaps of the model under load: no request may be lost; minutes
+	@HEDGEROW_SWAPS=100 $(BIN)/python -m pytest tests/agent/test_agent_serving.py -k swap --timeout 1800
 
 format: $(READY)  ## ruff's formatting and safe fixes
 	@$(BIN)/ruff format .

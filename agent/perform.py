@@ -112,6 +112,8 @@ class Performer:
             whole = slots.is_whole(wanted.sha256)
             missing = frozenset() if whole else slots.missing(wanted)
             short = slots.shortage_bytes(wanted)
+            if missing and not short:
+                slots.reserve(wanted)
         except OSError as error:
             short, detail = 1, str(error)
         failure = Failure.NO_SPACE if short else None

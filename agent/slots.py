@@ -78,10 +78,18 @@ class Slots:
     def shortage_bytes(self, assignment: Assignment) -> int:
         """How many bytes of room an artifact lacks, on the medium or in what is declared; 0 where it fits."""
         declared = 0 if self._storage_bytes is None else assignment.size_bytes - self._storage_bytes
-        own = sum(path.stat().st_size for path in self._artifacts.glob(f"{assignment.sha256}.*"))
+        own = sum(path.stat().st_blocks * 512 for path in self._artifacts.glob(f"{assignment.sha256}.*"))
         needed = assignment.size_bytes - own
         medium = needed + RESERVE_BYTES - shutil.disk_usage(self._artifacts).free if needed > 0 else 0
         return max(0, medium, declared)
+
+    def reserve(self, assignment: Assignment) -> None:
+        """Take the room for an artifact before its first block comes. Raises `OSError` where there is none."""
+        descriptor = os.open(self._part(assignment.sha256), os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            os.posix_fallocate(descriptor, 0, assignment.size_bytes)
+        finally:
+            os.close(descriptor)
 
     def store(self, sha256: str, offset_bytes: int, data: bytes) -> None:
         """Write a block in place. Not synced: what a power cut takes is found missing. Raises `OSError`."""

@@ -10,6 +10,7 @@ from fleet import assignment, sha256
 from realagent import A, Agent, B, Controller, gone, rss_bytes
 from realbroker import RealBroker
 
+from agent.slots import Slots
 from agent.wire import blocks
 from agent.wire.errors import Failure
 from agent.wire.messages import Info, Need, Reported, Result, Status, Telemetry
@@ -66,8 +67,8 @@ def test_a_killed_agent_leaves_no_worker_and_resumes_with_the_blocks_it_has(
     controller.blocks_to_send = 3
     agent.start()
     controller.assign(assignment(A, 1))
-    part = agent.state / "artifacts" / f"{sha256(A)}.part"
-    controller.until(lambda: controller.blocks_to_send == 0 and part.exists() and part.stat().st_size >= 3 * 65536)
+    there = Slots(agent.state)
+    controller.until(lambda: controller.blocks_to_send == 0 and len(there.missing(assignment(A, 1))) == 2)
     agent.end(signal.SIGKILL)
     controller.blocks_to_send, controller.heard[:] = 10**9, []
     agent.start()
