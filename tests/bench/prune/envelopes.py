@@ -42,7 +42,7 @@ def envelopes(lab: Lab, count: int) -> list[dict[str, Any]]:
     dense = lab.bench.shelf.dense()
     assert dense is not None
     caps_drawn = drawn(dense.variant, smallest(lab), count, SEED)
-    quick, shelf = lab.spec_with(_QUICK_EPOCHS), lab.work / lab.name / "quick"
+    quick, shelf = lab.spec_with(_QUICK_EPOCHS), lab.copied_shelf("quick")
     rows = []
     for number, caps in enumerate(caps_drawn, 1):
         lab.say(f"{lab.name}: envelope {number} of {count}: {caps.key}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -50,6 +51,13 @@ class Lab:
     @property
     def shelf(self) -> Path:
         return self.work / self.name / "shelf"
+
+    def copied_shelf(self, name: str) -> Path:
+        """A copy of the shelf with what the ladder left on it, for jobs that are not to add to it."""
+        copy = self.work / self.name / name
+        if not copy.exists():
+            shutil.copytree(self.shelf, copy)
+        return copy
 
     def spec_with(self, epochs: float) -> Path:
         """The network's spec with a recovery budget of so many epochs, and no floor: what is bad is to be seen."""

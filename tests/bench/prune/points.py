@@ -1,4 +1,9 @@
-"""A network's ladder, and the peers at the same measured latencies with the same number of training epochs."""
+"""A network's ladder, and the peers at the same measured speeds with the same number of training epochs.
+
+A ladder of n rungs trains n times a rung's epochs for its n points. So a peer's point has as many epochs as one rung,
+and the eight points cost both the same. What a peer reaches with all the epochs of a rung's chain in one go stands
+beside our own structure recovered in one go.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +14,7 @@ from torch import nn
 
 from controller.core.types import JobKind, Variant
 from controller.pruning.cost.predict import Known, Predictor
-from controller.pruning.stage import stage_of
+from controller.pruning.stage import dense_stage, stage_of
 from controller.zoo.reference import find_reference
 from tests.bench.prune import peers
 from tests.bench.prune.lab import Lab
@@ -76,8 +81,8 @@ def nearest(
     return max(ours, key=lambda each: each["speedup"], default=None)
 
 
-def rivals(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every peer at the speed of our point nearest each speed-up, trained for as many epochs as it took in all."""
+def rivals(lab: Lab, points: list[dict[str, Any]], epochs: float | None = None) -> list[dict[str, Any]]:
+    """Every peer at the speed of our point nearest each speed-up, trained for `epochs`, or for as many as its chain."""
     data = lab.bench.model.data
     assert data is not None
     dense_s = next(each["latency_s"] for each in points if each["rung"] == 0)
@@ -91,6 +96,7 @@ def rivals(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
         ours = nearest(points, wanted)
         if ours is None:
             continue
+        ours = ours if epochs is None else {**ours, "epochs": epochs}
         for peer in peers.torch_pruning_peers(lab.bench.model.module, data.train):
             lab.say(f"{lab.name}: {peer.name} at {ours['speedup']:.2f}x, {ours['epochs']:g} epochs")
             try:
@@ -101,6 +107,23 @@ def rivals(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
             module = lab.recovered(found.module, ours["epochs"])
             rows.append(_row(lab, peer.name, found.setting, module, 1 / found.latency, dense_s, ours))
         rows.append(_scratch(lab, ours, dense_s))
+    return rows
+
+
+def in_one_go(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Our own structures nearest each speed-up, cut from the dense model at once and recovered for the whole chain's
+    epochs: what a one-off prune with such a budget gives."""
+    dense_s = next(each["latency_s"] for each in points if each["rung"] == 0)
+    rows = []
+    for wanted in SPEEDUPS:
+        ours = nearest(points, wanted)
+        if ours is not None:
+            lab.say(f"{lab.name}: ours in one go at {ours['speedup']:.2f}x, {ours['epochs']:g} epochs")
+            structure = lab.bench.shelf.kin((ours["sha256"],))[0].structure
+            module = lab.recovered(dense_stage(lab.bench).cut(lab.bench, structure), ours["epochs"])
+            rows.append(
+                _row(lab, "hedgerow in one go", f"as rung {ours['rung']}", module, ours["speedup"], dense_s, ours)
+            )
     return rows
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import astuple
 from typing import Any
 
@@ -23,9 +22,7 @@ def profiles(lab: Lab, bespoke: int) -> dict[str, Any]:
 
     A prune may go on from the ladder's recovered weights, as the controller's do.
     """
-    shelf = Shelf(lab.work / lab.name / "profiles", lab.bench.model.digest)
-    if not shelf.folder.exists():
-        shutil.copytree(lab.shelf, shelf.folder)
+    shelf = Shelf(lab.copied_shelf("profiles"), lab.bench.model.digest)
     dense, kin = shelf.dense(), shelf.kin()
     assert dense is not None
     ladder = [each.variant for each in kin if each.variant.dense or "ladder" in each.variant.requested]

@@ -20,6 +20,7 @@ from tests.bench.prune.targets import targets
 _EPOCHS = {"residual": 1.75, "wearable": 4.0, "mobile": 1.0}
 _ENVELOPES = {"residual": 10, "wearable": 10, "mobile": 10}
 _BESPOKE = {"residual": 10}
+_ONE_GO = ("residual",)  # peers with the epochs of a whole chain: hours for all
 
 
 def main(work: Path, docs: Path, fresh: bool) -> None:
@@ -46,9 +47,16 @@ def main(work: Path, docs: Path, fresh: bool) -> None:
 
 def _network(lab: Lab) -> dict[str, Any]:
     ladder = _part(lab, "ladder", lambda: points.ladder(lab))
-    network = {"ladder": ladder, "peers": _part(lab, "peers", lambda: points.rivals(lab, ladder["points"]))}
-    network["points"] = [*ladder["points"], *(each for each in network["peers"] if "accuracy" in each)]
-    network["predictions"] = _part(lab, "predictions", lambda: points.tracked(lab, ladder["points"]))
+    ours = ladder["points"]
+    network = {
+        "ladder": ladder,
+        "peers": _part(lab, "peers-rung", lambda: points.rivals(lab, ours, lab.epochs)),
+        "in_one_go": _part(lab, "one-go", lambda: points.in_one_go(lab, ours)),
+        "peers_in_one_go": _part(lab, "peers", lambda: points.rivals(lab, ours)) if lab.name in _ONE_GO else [],
+    }
+    beside = [*network["peers"], *network["in_one_go"], *network["peers_in_one_go"]]
+    network["points"] = [*ours, *(each for each in beside if "accuracy" in each)]
+    network["predictions"] = _part(lab, "predictions", lambda: points.tracked(lab, ours))
     if lab.name in _ENVELOPES:
         network["envelopes"] = _part(lab, "envelopes", lambda: envelopes.envelopes(lab, _ENVELOPES[lab.name]))
     if lab.name in _BESPOKE:
