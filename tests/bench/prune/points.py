@@ -121,9 +121,8 @@ def in_one_go(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
             lab.say(f"{lab.name}: ours in one go at {ours['speedup']:.2f}x, {ours['epochs']:g} epochs")
             structure = lab.bench.shelf.kin((ours["sha256"],))[0].structure
             module = lab.recovered(dense_stage(lab.bench).cut(lab.bench, structure), ours["epochs"])
-            rows.append(
-                _row(lab, "hedgerow in one go", f"as rung {ours['rung']}", module, ours["speedup"], dense_s, ours)
-            )
+            setting = f"as rung {ours['rung']}"
+            rows.append(_row(lab, "hedgerow in one go", setting, module, ours["speedup"], dense_s, ours))
     return rows
 
 
@@ -158,6 +157,7 @@ def _row(
         "accuracy": accuracy.share,
         "accuracy_low": accuracy.low,
         "accuracy_high": accuracy.high,
+        "margin": paired.smallest_margin,
         "drop": paired.drop,
         "drop_low": paired.drop_low,
         "drop_high": paired.drop_high,
