@@ -14,8 +14,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from agent.wire.errors import WireError
 from agent.wire.profile import Profile, parse_profile
 from agent.wire.section import Section, load_yaml
@@ -25,6 +23,7 @@ SYSFS = Path("/sys")
 WINDOW_S = 30.0
 SPOOL_LIMIT = 10_000
 RANDOM, NONE = "random", "none"
+KEY_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +31,7 @@ class Config:
     """Everything that an agent is started with. `profile_text` travels to the controller as its owner wrote it.
 
     `replay` is what the model is run on while no application asks. `socket` None is one in the state directory.
+    `trusted_key` is a raw Ed25519 public key.
     """
 
     profile: Profile
@@ -39,7 +39,7 @@ class Config:
     host: str
     port: int
     state: Path
-    trusted_key: Ed25519PublicKey
+    trusted_key: bytes
     sysfs: Path = SYSFS
     window_s: float = WINDOW_S
     replay: Path | str = RANDOM
@@ -132,12 +132,15 @@ def _loopback(value: Any) -> tuple[str, int]:
     return host, port
 
 
-def _key(path: Path) -> Ed25519PublicKey:
+def _key(path: Path) -> bytes:
     text = read_text(path).strip()
     try:
-        return Ed25519PublicKey.from_public_bytes(base64.b64decode(text, validate=True))
+        key = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise WireError(f"{path}: not a raw Ed25519 public key in base64 (44 characters)") from None
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise WireError(f"{path}: not a raw Ed25519 public key in base64 (44 characters)")
+    return key
 
 
 def _slowdown(value: Any) -> float:

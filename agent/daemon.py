@@ -32,9 +32,10 @@ from agent.sensors import Sensors
 from agent.slots import Slots, replace_atomically
 from agent.spool import open_spool
 from agent.step import Event, Setup, State, events, step
-from agent.step.heard import understand
+from agent.step.heard import Envelope, understand
 from agent.step.report import info, reported
 from agent.systemd import Systemd
+from agent.verifier import Refused, Verdict, Verified, Verifier
 from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Status, encode
 from agent.wire.profile import RUNTIMES
@@ -79,12 +80,13 @@ class Daemon:
         setup = setup_of(config, boot=uuid.uuid4().hex, sensors=self._sensors.read().sources)
         slots = Slots(config.state, config.profile.storage_bytes)
         self.state = State(setup=setup, record=slots.load())
-        self._queue: queue.SimpleQueue[LinkEvent | WorkerNews | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[LinkEvent | WorkerNews | Verdict | None] = queue.SimpleQueue()
         self._answers: deque[Event] = deque()
         self._link = link or mqtt_link(config, setup)
         self._door_path = config.socket or config.state / "inference.sock"
         self._doors = open_doors(config.http, self._door_path)
         self._workers = Workers(self._queue.put, self._doors, open_cgroups())
+        self._verifier = Verifier(config.trusted_key, self._queue.put)
         self._spool = open_spool(config.state / "spool.sqlite", config.spool_limit)
         hands = Hands(
             config=config,
@@ -118,6 +120,7 @@ class Daemon:
             self._feed(events.Stopping(now_s=time.monotonic()))
         finally:
             self._link.stop()
+            self._verifier.close()
             self._workers.close()
             self._spool.close()
             close_doors(self._doors, self._door_path)
@@ -147,7 +150,7 @@ class Daemon:
         self._write_status(now_s)
         self._systemd.alive(now_s, f"{self.state.phase}, {'connected' if self.state.link_up else 'not connected'}")
 
-    def _translate(self, news: LinkEvent | WorkerNews) -> None:
+    def _translate(self, news: LinkEvent | WorkerNews | Verdict) -> None:
         now_s = time.monotonic()
         match news:
             case Connected():
@@ -158,6 +161,10 @@ class Daemon:
                 self._arrived(where, payload, now_s)
             case Delivered():
                 pass
+            case Verified(assignment):
+                self._feed(events.DesiredArrived(now_s=now_s, assignment=assignment, wall_unix_s=time.time()))
+            case Refused(reason):
+                self._feed(events.DesiredRefused(now_s=now_s, reason=reason))
             case Said():
                 self._said(news, now_s)
             case Ended(worker, detail, out_of_memory):
@@ -169,12 +176,14 @@ class Daemon:
 
     def _arrived(self, where: str, payload: bytes, now_s: float) -> None:
         try:
-            event = understand(self._config.profile.device, where, payload, now_s, time.time())
+            heard = understand(self._config.profile.device, where, payload, now_s)
         except WireError as error:
             _log.warning("event=not_understood reason=%s", quoted(error))
             return
-        if event is not None:
-            self._feed(event)
+        if isinstance(heard, Envelope):
+            self._verifier.check(heard.payload)
+        elif heard is not None:
+            self._feed(heard)
 
     def _said(self, news: Said, now_s: float) -> None:
         line, worker = news.line, news.worker
@@ -236,7 +245,6 @@ def setup_of(config: Config, boot: str, sensors: Mapping[str, str]) -> Setup:
     return Setup(
         device=config.profile.device,
         boot=boot,
-        trusted_key=config.trusted_key,
         agent_version=__version__,
         architecture=platform.machine(),
         runtimes=tuple(each for each in RUNTIMES if importlib.util.find_spec(each) is not None),

@@ -1,6 +1,6 @@
 """The sockets on which applications ask for inferences: loopback TCP and a Unix socket, the supervisor's all along.
 
-Workers inherit them. They are bound here, and the first worker that serves listens: until then clients are refused.
+Workers inherit them. They are bound here and listen from the first worker that serves: until then clients are refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Loading the supervisor without what it never uses: it may take 35 MB, and libraries load more than they need.
+"""Loading the supervisor without what it never uses: it may take 30 MB, and libraries load more than they need.
 
 paho imports TLS, proxies and HTTP at its top (with them email and all archive formats), and hashlib prefers the digests
-of OpenSSL: together 6 MB, more than half of them a second OpenSSL beside the one that is built into cryptography.
+of OpenSSL: together 6 MB, more than half of them OpenSSL. Signatures are checked in a process of their own (`verify`).
 Python's own SHA-256 is several times slower than that, and still reads an artifact faster than most media do.
 """
 

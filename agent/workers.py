@@ -24,6 +24,7 @@ DRAIN_S, GRACE_S = 5.0, 3.0
 TRIAL_S = 15.0
 SAMPLES_MIN, SAMPLES_MAX = 40, 200
 STDERR_LINES = 5
+_BACKLOG = 128
 
 _log = logging.getLogger("agent")
 
@@ -95,19 +96,19 @@ class Workers:
     ) -> None:
         self._tell = tell
         self._cgroups = cgroups
-        self._doors = [each.fileno() for each in doors]
+        self._doors = doors
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._ending: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
 
     def start(self, worker: int, spec: WorkerSpec) -> None:
         """Raises `OSError` where the process cannot be started."""
         command = [sys.executable, "-m", "agent.worker"]
-        pipe = subprocess.PIPE
-        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, pass_fds=self._doors)
+        pipe, doors = subprocess.PIPE, [each.fileno() for each in self._doors]
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, pass_fds=doors)
         self._running[worker] = process
         threading.Thread(target=self._read, args=(worker, process), name=f"worker-{worker}", daemon=True).start()
         self._cap(worker, process, spec.ram_total_bytes)  # it holds nothing yet, as it waits for its spec
-        self._write(process, msgspec.structs.replace(spec, listen=self._doors))
+        self._write(process, msgspec.structs.replace(spec, listen=doors))
 
     def _cap(self, worker: int, process: subprocess.Popen[bytes], most_bytes: int | None) -> None:
         if self._cgroups is None or most_bytes is None:
@@ -118,6 +119,9 @@ class Workers:
             _log.warning("event=worker_not_capped worker=%s reason=%r", worker, str(error))
 
     def go(self, worker: int) -> None:
+        """Let a worker serve. From the first one on the doors are open: who comes while none accepts waits."""
+        for door in self._doors:
+            door.listen(_BACKLOG)
         process = self._running.get(worker)
         if process is not None:
             self._write(process, Go())

@@ -17,10 +17,11 @@ from agent.sensed import Reading, summarise
 from agent.simulate import physics, runtime
 from agent.simulate.durable import Durable
 from agent.step import Event, Setup, State, effects, events, step
-from agent.step.heard import understand
+from agent.step.heard import Envelope, understand
 from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Status, Telemetry, encode
 from agent.wire.profile import Profile, parse_profile
+from agent.wire.signing import verify
 from agent.wire.topics import RETAINED, Leaf, topic
 
 BATCH_WINDOWS = 50
@@ -169,7 +170,6 @@ class SimDevice:
         return Setup(
             device=self.id,
             boot=boot,
-            trusted_key=self._key,
             agent_version=__version__,
             architecture="simulated",
             runtimes=self._runtimes,
@@ -248,12 +248,22 @@ class SimDevice:
 
     def _arrived(self, where: str, payload: bytes) -> None:
         try:
-            heard = understand(self.id, where, payload, self._now_s, self._now_s + self.wall_offset_s)
+            heard = understand(self.id, where, payload, self._now_s)
         except WireError as error:
             self.log.append((self._now_s, effects.Note("not_understood", {"topic": where, "reason": str(error)})))
             return
-        if heard is not None:
+        if isinstance(heard, Envelope):
+            self._feed(self._verified(heard.payload))
+        elif heard is not None:
             self._feed(heard)
+
+    def _verified(self, payload: bytes) -> Event:
+        try:
+            assignment = verify(payload, self._key)
+        except WireError as error:
+            return events.DesiredRefused(now_s=self._now_s, reason=str(error))
+        wall_unix_s = self._now_s + self.wall_offset_s
+        return events.DesiredArrived(now_s=self._now_s, assignment=assignment, wall_unix_s=wall_unix_s)
 
     def _feed(self, event: Event) -> None:
         self._answers.append(event)

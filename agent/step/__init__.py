@@ -12,13 +12,14 @@ from typing import assert_never
 
 import msgspec
 
-from agent.step.accept import desired
+from agent.step.accept import desired, unsigned
 from agent.step.effects import Effect, Note, SaveRecord, StopWorker
 from agent.step.events import (
     AckArrived,
     BatchSent,
     BlockArrived,
     DesiredArrived,
+    DesiredRefused,
     Downloaded,
     Event,
     LinkDown,
@@ -55,6 +56,8 @@ def step(state: State, event: Event) -> Turn:  # noqa: PLR0911, PLR0912 - one li
             return _link_down(state, event)
         case DesiredArrived():
             return desired(state, event)
+        case DesiredRefused():
+            return unsigned(state, event)
         case AckArrived():
             return ack_arrived(state, event)
         case Prepared():

@@ -9,27 +9,21 @@ import msgspec
 
 from agent.record import without_blocks
 from agent.step.effects import Note
-from agent.step.events import DesiredArrived
+from agent.step.events import DesiredArrived, DesiredRefused
 from agent.step.install import abandon, adopt, can_adopt, prepare
 from agent.step.report import decline, notify, report
 from agent.step.state import State, Turn
 from agent.wire import blocks
-from agent.wire.errors import Failure, WireError
+from agent.wire.errors import Failure
 from agent.wire.messages import MAX_BYTES, Assignment
-from agent.wire.signing import verify
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 RUNTIME = "onnxruntime"
 
 
 def desired(state: State, event: DesiredArrived) -> Turn:
-    """A desired message arrived; the broker repeats it on every subscription and anyone may have put it there."""
-    if not event.payload:
-        return Turn(state)
-    try:
-        assignment = verify(event.payload, state.setup.trusted_key)
-    except WireError as error:
-        return _refuse(state, Failure.BAD_SIGNATURE, str(error))
+    """An assignment with a right signature; the broker repeats it on every subscription."""
+    assignment = event.assignment
     if assignment.device != state.setup.device:
         return _refuse(state, Failure.WRONG_DEVICE, f"it is for {assignment.device}")
     if _is_repeat(state, assignment):
@@ -37,6 +31,11 @@ def desired(state: State, event: DesiredArrived) -> Turn:
     if (assignment.epoch, assignment.seq) <= state.record.mark:
         return _refuse(state, Failure.STALE, f"{_place(assignment)} is not above {state.record.mark}").then(report)
     return _new(state, assignment, event)
+
+
+def unsigned(state: State, event: DesiredRefused) -> Turn:
+    """Anyone may have put it there."""
+    return _refuse(state, Failure.BAD_SIGNATURE, event.reason)
 
 
 def _new(state: State, assignment: Assignment, event: DesiredArrived) -> Turn:

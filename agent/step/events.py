@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from agent.sensed import NOTHING, Sensed
 from agent.wire.errors import Failure
-from agent.wire.messages import Trial
+from agent.wire.messages import Assignment, Trial
 from agent.wire.work import WindowLine
 
 
@@ -45,10 +45,17 @@ class LinkDown(_Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredArrived(_Event):
-    """`payload` is the signed envelope, unread; empty where the controller withdrew the assignment."""
+    """The trusted key signed `assignment`; whether it is for this device, and new, is not looked at yet."""
 
-    payload: bytes
+    assignment: Assignment
     wall_unix_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredRefused(_Event):
+    """What was desired is not signed by the trusted key, or no envelope at all."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +130,7 @@ Event = (
     | LinkUp
     | LinkDown
     | DesiredArrived
+    | DesiredRefused
     | AckArrived
     | Prepared
     | BlockArrived

@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from agent.record import Record
 from agent.step.effects import Effect
 from agent.wire.messages import Event as Notice
@@ -24,7 +22,6 @@ class Setup:
 
     device: str
     boot: str
-    trusted_key: Ed25519PublicKey
     agent_version: str
     architecture: str
     runtimes: tuple[str, ...]

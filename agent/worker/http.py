@@ -22,13 +22,12 @@ Answering = Callable[[str, str, Headers, bytes], Answer]
 
 CONNECTIONS = 32
 STACK_BYTES = 512 * 1024  # of a connection's thread; the usual 8 MiB would count against the worker's memory cap
-_BACKLOG = 128
 _IDLE_S = 120.0  # of a connection on which nothing comes
 _LINGER_S = 2.0
 
 
 class HttpServer:
-    """Serves `answering` on all `sockets`, bound and not blocking; `most_bytes` is the largest body that is read."""
+    """Serves `answering` on `sockets` that listen and do not block; `most_bytes` is the largest body that is read."""
 
     def __init__(self, sockets: Sequence[socket.socket], answering: Answering, most_bytes: int) -> None:
         self.answering, self.most_bytes = answering, most_bytes
@@ -40,8 +39,6 @@ class HttpServer:
 
     def start(self) -> None:
         threading.stack_size(STACK_BYTES)
-        for each in self._sockets:
-            each.listen(_BACKLOG)
         self._thread.start()
 
     def drain(self, within_s: float) -> None:

@@ -18,8 +18,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fleet import KEY
-
 from agent.config import Config
 from agent.perform import Hands, Performer
 from agent.slots import Slots
@@ -28,7 +26,6 @@ from agent.step import Effect, Event, Setup, State, events, step
 from agent.wire import blocks
 from agent.wire.messages import Assignment, Trial
 from agent.wire.profile import parse_profile
-from agent.wire.signing import sign
 from agent.wire.work import WindowLine, WorkerSpec
 
 IMAGE_MIB = 8
@@ -78,14 +75,14 @@ class Device:
         profile = "device: dev-1\n"
         config = Config(
             profile=parse_profile(profile), profile_text=profile, host="", port=1, state=state,
-            trusted_key=KEY.public_key(),
+            trusted_key=b"",
         )  # fmt: skip
         self._answers: deque[Event] = deque()
         self.slots = Slots(state)
         self.workers = Workers(self._answers.append)
         self.spool = open_spool(state / "spool.sqlite", 1000)
         setup = Setup(
-            device="dev-1", boot=boot, trusted_key=KEY.public_key(), agent_version="0", architecture="x",
+            device="dev-1", boot=boot, agent_version="0", architecture="x",
             runtimes=("onnxruntime",), profile=profile,
         )  # fmt: skip
         self.state = State(setup=setup, record=self.slots.load())
@@ -107,7 +104,7 @@ class Device:
 
     def install(self, wanted: Assignment, data: bytes) -> None:
         """The whole way of an assignment, blocks in an order of their own, and a window of service."""
-        self.feed(events.DesiredArrived(now_s=0.0, payload=sign(wanted, KEY), wall_unix_s=0.0))
+        self.feed(events.DesiredArrived(now_s=0.0, assignment=wanted, wall_unix_s=0.0))
         for index, block in reversed(list(enumerate(blocks.cut(data)))):
             self.feed(events.BlockArrived(now_s=0.0, sha256=wanted.sha256, block=index, data=block))
         self.serve_a_window()

@@ -33,7 +33,7 @@ def test_defaults_and_paths_relative_to_the_file(home: Path) -> None:
     assert config.profile_text == "device: a\nrate: 5 Hz\n"
     assert (config.sysfs, config.window_s, config.slowdown, config.replay) == (Path("/sys"), 30.0, None, "random")
     assert (config.http, config.socket) == (None, None)
-    assert config.trusted_key.public_bytes_raw() == KEY.public_key().public_bytes_raw()
+    assert config.trusted_key == KEY.public_key().public_bytes_raw()
 
 
 def test_every_key_and_flags_above_the_file(home: Path) -> None:

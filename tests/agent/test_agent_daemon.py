@@ -39,7 +39,7 @@ def test_install_swap_telemetry_and_a_clean_end(agent: Agent, controller: Contro
     assert agent.status()["sha256"] == sha256(B)
     assert agent.status()["emulated"] == "slowdown x2, sensors"
     assert float(str(agent.status()["busy_s_total"])) > 0
-    assert rss_bytes(agent.pid) < 35e6
+    assert rss_bytes(agent.pid) < 30e6
     workers = agent.workers()
     assert workers
     assert agent.end(signal.SIGTERM) == 0

@@ -7,16 +7,15 @@ from typing import TypeVar
 
 import msgspec
 import pytest
-from fleet import KEY, artifact, assignment, sha256
+from fleet import artifact, assignment, sha256
 
 from agent.record import Outcome, Record, Slot, without_blocks
 from agent.sensed import Sensed
 from agent.step import Effect, Setup, State, effects, events, step
-from agent.step.heard import understand
+from agent.step.heard import Envelope, understand
 from agent.step.state import Turn
 from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Ack, Assignment, Event, Phase, Reported, Result, Trial, encode
-from agent.wire.signing import sign
 from agent.wire.topics import BlobTopic, Leaf, topic
 from agent.wire.work import WindowLine
 
@@ -24,7 +23,6 @@ A, B = artifact(1), artifact(2)
 SETUP = Setup(
     device="dev-1",
     boot="b1",
-    trusted_key=KEY.public_key(),
     agent_version="0",
     architecture="x",
     runtimes=("onnxruntime",),
@@ -64,7 +62,7 @@ def reports(turn: Turn) -> list[Reported]:
 
 
 def desired(state: State, wanted: Assignment, wall_unix_s: float = 0.0) -> Turn:
-    return step(state, events.DesiredArrived(now_s=1.0, payload=sign(wanted, KEY), wall_unix_s=wall_unix_s))
+    return step(state, events.DesiredArrived(now_s=1.0, assignment=wanted, wall_unix_s=wall_unix_s))
 
 
 def window(state: State, rss_bytes: int = 1000, sensed: Sensed | None = None, now_s: float = 5.0) -> Turn:
@@ -336,7 +334,7 @@ def test_a_window_beyond_the_ram_cap_is_told_and_ends_the_worker() -> None:
 def test_notices_wait_for_the_link_and_are_bounded() -> None:
     state = booted(Record())
     for _ in range(40):
-        state = step(state, events.DesiredArrived(now_s=0.0, payload=b"junk", wall_unix_s=0.0)).state
+        state = step(state, events.DesiredRefused(now_s=0.0, reason="junk")).state
     assert len(state.unsent) == 32
     up = step(state, events.LinkUp(now_s=1.0))
     leaves = [each.leaf for each in only(effects.Publish, up.effects)]
@@ -352,19 +350,16 @@ def test_info_says_what_is_emulated() -> None:
     assert info["profile"] == "device: dev-1"
 
 
-def test_a_withdrawn_assignment_changes_nothing() -> None:
-    state = serving(record(slot(A, 1)))
-    assert step(state, events.DesiredArrived(now_s=1.0, payload=b"", wall_unix_s=0.0)) == (state, ())
-
-
 def test_what_the_broker_says_is_understood_or_refused() -> None:
     def heard(where: str, payload: bytes) -> object:
-        return understand("dev-1", where, payload, 1.0, 2.0)
+        return understand("dev-1", where, payload, 1.0)
 
     ack = Ack(device="dev-1", boot="b", seq=3)
     assert heard(topic("dev-1", Leaf.ACK), encode(ack)) == events.AckArrived(now_s=1.0, boot="b", seq=3)
     assert heard(topic("dev-2", Leaf.ACK), encode(ack)) is None
     assert heard(topic("dev-1", Leaf.STATUS), b"") is None
+    assert heard(topic("dev-1", Leaf.DESIRED), b"signed?") == Envelope(b"signed?")
+    assert heard(topic("dev-1", Leaf.DESIRED), b"") is None  # withdrawn: what runs goes on running
     block = BlobTopic(sha256(A), 4)
     assert heard(str(block), b"x") == events.BlockArrived(now_s=1.0, sha256=sha256(A), block=4, data=b"x")
     with pytest.raises(WireError):

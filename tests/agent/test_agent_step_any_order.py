@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fleet import KEY, artifact, assignment, sha256
+from fleet import artifact, assignment, sha256
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -15,7 +15,6 @@ from agent.step import Event, Setup, State, effects, events, step
 from agent.wire import blocks
 from agent.wire.errors import Failure
 from agent.wire.messages import Reported, Trial
-from agent.wire.signing import sign
 from agent.wire.topics import Leaf
 from agent.wire.work import WindowLine
 
@@ -44,7 +43,6 @@ class AnyOrder(RuleBasedStateMachine):
         setup = Setup(
             device="dev-1",
             boot=f"b{self.now_s}",
-            trusted_key=KEY.public_key(),
             agent_version="0",
             architecture="x",
             runtimes=("onnxruntime",),
@@ -135,9 +133,11 @@ class AnyOrder(RuleBasedStateMachine):
             blocks=blocks.digests(data, BLOCK),
             ram_total_bytes=cap_mib and cap_mib * MIB,
         )
-        envelope = sign(wanted, KEY if honest else STRANGER)
         before = self.state.record
-        self.feed(events.DesiredArrived(now_s=self.now_s, payload=envelope, wall_unix_s=0.0), die_after=die_after)
+        if honest:
+            self.feed(events.DesiredArrived(now_s=self.now_s, assignment=wanted, wall_unix_s=0.0), die_after=die_after)
+        else:
+            self.feed(events.DesiredRefused(now_s=self.now_s, reason="by a stranger"), die_after=die_after)
         if not honest and die_after is None:
             assert self.state.record == before
 

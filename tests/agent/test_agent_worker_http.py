@@ -30,6 +30,8 @@ def echo(method: str, path: str, _headers: Headers, body: bytes) -> Answer:
 @pytest.fixture
 def doors(tmp_path: Path) -> Iterator[tuple[socket.socket, ...]]:
     opened = open_doors(PORT, tmp_path / "i.sock")
+    for each in opened:
+        each.listen()
     yield opened
     close_doors(opened, tmp_path / "i.sock")
 
