@@ -30,12 +30,13 @@ def _at_speedups(name: str, network: Row) -> Iterator[Row]:
         for precision, bytes_saved in (("fp32", 0.8 if speedup == 3.0 else 0.0), ("int8", 0.93)):
             ours = nearest(points, speedup, precision, bytes_saved)
             if ours is not None:
-                yield _non_inferior(name, ours, speedup, margin, bytes_saved)
+                yield _non_inferior(f"{name} {precision}", ours, speedup, margin, bytes_saved)
         ours = nearest(points, speedup)
         if ours is not None:
             yield from _against_peers(f"{name} {speedup:g}x", ours, network["peers"])
         for once in network["in_one_go"]:
             if ours is not None and once["beside"] == ours["rung"]:
+                yield _non_inferior(f"{name} in one go", once, speedup, margin, 0.0)
                 yield from _against_peers(f"{name} {speedup:g}x in one go", once, network["peers_in_one_go"])
 
 
@@ -48,7 +49,7 @@ def _non_inferior(name: str, ours: Row, speedup: float, margin: float, bytes_sav
         wanted += f", at least {bytes_saved:.0%} fewer bytes"
         got += f", {ours['bytes_saved']:.1%} fewer bytes"
         reached = reached and ours["bytes_saved"] >= bytes_saved
-    return _target(f"{name} {ours['series'].split()[1]} {speedup:g}x", wanted, got, reached)
+    return _target(f"{name} {speedup:g}x", wanted, got, reached)
 
 
 def _against_peers(name: str, ours: Row, peers: list[Row]) -> Iterator[Row]:
