@@ -109,8 +109,8 @@ class Agent:
         (directory / "profile.yaml").write_text(PROFILE)
         (directory / "key").write_text(base64.b64encode(KEY.public_key().public_bytes_raw()).decode() + "\n")
         (directory / "sys").mkdir()
-        self._config = directory / "agent.yaml"
-        self._config.write_text(
+        self.config = directory / "agent.yaml"
+        self.config.write_text(
             f"profile: profile.yaml\nbroker: 127.0.0.1:{port}\nstate: state\ntrusted_key: key\nsysfs: sys\n"
             "window: 0.5 s\nemulate: {slowdown: 2}\n" + more
         )
@@ -119,7 +119,7 @@ class Agent:
 
     def start(self) -> None:
         with self._log.open("ab") as log:
-            command = [sys.executable, "-m", "agent.cli", "run", "-c", str(self._config)]
+            command = [sys.executable, "-m", "agent.cli", "run", "-c", str(self.config)]
             self.process = subprocess.Popen(command, stderr=log)
 
     @property
