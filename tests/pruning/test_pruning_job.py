@@ -49,7 +49,7 @@ def test_a_prune_measures_inside_every_cap_and_uses_the_binding_one(
     dense: JobResult, glyphs: Path, shelf_dir: Path, run_job: Run
 ) -> None:
     assert dense.variant is not None
-    caps = Caps(ram_bytes=int(dense.variant.ram_bytes * 0.8), storage_bytes=int(dense.variant.size_bytes * 0.4))
+    caps = Caps(ram_bytes=dense.variant.ram_bytes, storage_bytes=int(dense.variant.size_bytes * 0.16))
     result = run_job(_request(glyphs / "model.yaml", shelf_dir, caps, start_from=(dense.variant.sha256,)))
     assert result.state is JobState.DONE, result.detail
     assert result.variant is not None
@@ -57,7 +57,7 @@ def test_a_prune_measures_inside_every_cap_and_uses_the_binding_one(
     assert variant.ram_bytes <= caps.ram_bytes  # type: ignore[operator]
     assert 0.75 * caps.storage_bytes < variant.size_bytes <= caps.storage_bytes  # type: ignore[operator]
     assert result.binding is Constraint.STORAGE
-    assert variant.parameters < 0.5 * dense.variant.parameters
+    assert variant.parameters < 0.6 * dense.variant.parameters  # it ships in int8, a byte a parameter
     assert variant.lineage["parent"] == dense.variant.sha256
     again = measure(path, variant.sha256, variant.golden_seed, samples=50, repeats=1)
     assert again.storage_bytes == variant.size_bytes
