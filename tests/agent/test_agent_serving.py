@@ -33,19 +33,23 @@ def free_port() -> int:
     return port
 
 
-PORT = free_port()
+PORT = 0
 
 
 @pytest.fixture
 def serving(tmp_path: Path, broker: RealBroker, controller: Controller) -> Iterator[Agent]:
     """An agent that serves A."""
+    global PORT  # noqa: PLW0603 - one agent at a time; a port found earlier may be a client's by now
+    PORT = free_port()
     made = Agent(tmp_path, broker.port, f"http: 127.0.0.1:{PORT}\n")
     made.start()
-    controller.assign(assignment(A, 1, rate_hz=20.0))
-    controller.until(controller.reported(1))
-    yield made
-    made.process.kill()  # type: ignore[union-attr]
-    made.process.wait()  # type: ignore[union-attr]
+    try:
+        controller.assign(assignment(A, 1, rate_hz=20.0))
+        controller.until(controller.reported(1), 40)
+        yield made
+    finally:
+        made.process.kill()  # type: ignore[union-attr]
+        made.process.wait()  # type: ignore[union-attr]
 
 
 def infer_body(value: float = 1.0) -> bytes:
