@@ -25,7 +25,8 @@ from agent import __version__
 from agent.cgroup import open_cgroups
 from agent.config import SYSFS, Config
 from agent.doors import close_doors, open_doors
-from agent.link import Arrived, Connected, Delivered, Disconnected, Link, LinkEvent, MqttLink
+from agent.link import Arrived, Connected, Delivered, Disconnected, Link, LinkEvent
+from agent.mqtt import MqttLink
 from agent.perform import Hands, Performer, quoted
 from agent.sensed import Reading, summarise
 from agent.sensors import Sensors

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
-from agent.link import MqttLink
+from agent.mqtt import MqttLink
 from controller.broker import broker_from
 from controller.config import Settings, settings
 from controller.core.decide import placement_of

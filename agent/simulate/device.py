@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol, assert_never, runtime_checkable
+from typing import assert_never
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -30,11 +30,6 @@ FREQUENCY_HZ = 1.5e9
 
 Connect = Callable[[str, tuple[str, bytes]], Link]
 """(client id, last will) -> a link that is not started yet, as `MemoryBroker.link` and `MqttLink` make it."""
-
-
-@runtime_checkable
-class Droppable(Protocol):
-    def drop(self) -> None: ...
 
 
 class SimDevice:
@@ -135,10 +130,7 @@ class SimDevice:
         if not self.alive:
             return
         self.alive = False
-        if isinstance(self._link, Droppable):
-            self._link.drop()
-        else:
-            self._link.stop()
+        self._link.drop()
 
     def worker_dies(self, detail: str = "killed by the story") -> None:
         """The serving worker is gone, as after a crash or the kernel's out-of-memory killer."""

@@ -19,7 +19,8 @@ import onnx
 from fleet import KEY, sha256
 from onnx import TensorProto, helper, numpy_helper
 
-from agent.link import Arrived, Connected, LinkEvent, MqttLink
+from agent.link import Arrived, Connected, LinkEvent
+from agent.mqtt import MqttLink
 from agent.wire import blocks
 from agent.wire.messages import Ack, Assignment, Message, Need, Reported, Result, Telemetry, decode, encode
 from agent.wire.signing import sign

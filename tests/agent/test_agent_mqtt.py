@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from realbroker import RealBroker
 
-from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent, MqttLink, backoff_s
+from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent
+from agent.mqtt import MqttLink, backoff_s
 
 pytestmark = pytest.mark.e2e
 
