@@ -40,6 +40,22 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what the agent would find on this device, and how to mend the rest")
     _configured(doctor)
     doctor.set_defaults(call=_doctor)
+    simulate = commands.add_parser("simulate", help="many devices of physics in one process, over real connections")
+    simulate.add_argument("-n", "--count", type=int, default=100, help="how many; 100 by default")
+    simulate.add_argument(
+        "--profile",
+        action="append",
+        required=True,
+        type=Path,
+        help="a profile (YAML); repeated, they are taken in turn",
+    )
+    for flag in ("broker", "trusted-key"):
+        simulate.add_argument(f"--{flag}", metavar="VALUE", required=True, help=_FLAGS[flag])
+    simulate.add_argument("--window", metavar="VALUE", default="30 s", help=_FLAGS["window"])
+    for flag, about in _SIMULATED.items():
+        simulate.add_argument(f"--{flag}", metavar="VALUE", help=about)
+    simulate.add_argument("--physics", metavar="NAME=RANGE", action="append", default=[], help=_PHYSICS)
+    simulate.set_defaults(call=_simulate)
     check = commands.add_parser("check", help="validate a profile and show what it means")
     check.add_argument("profile", type=Path, metavar="PROFILE")
     check.set_defaults(call=_check)
@@ -65,6 +81,18 @@ _FLAGS = {
     "slowdown": "emulate a device this many times slower; reported as emulated",
     "spool-limit": "telemetry windows kept while the controller cannot be reached",
 }
+
+
+_SIMULATED = {
+    "prefix": "ids are PREFIX-00000 and so on; sim by default",
+    "loss": "share of the messages that are lost, each way, as in 2%%",
+    "cut": "a device's connection breaks so often, on average, as in '10 min'",
+    "seed": "the same seed draws the same devices; 0 by default",
+}
+_PHYSICS = (
+    "ambient, throttle (C), battery (%% charged) or slowness (a factor on the profile's), one figure or LOW..HIGH, as "
+    "in ambient=20C..45C; repeatable"
+)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -122,6 +150,19 @@ def _doctor(options: argparse.Namespace) -> int:
         if each.fix:
             print(f"{'':22} -> {each.fix}")
     return int(broken)
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    import signal
+
+    from agent.simulate.command import plan_of, run
+
+    plan = plan_of(vars(options))
+    ended: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _frame: ended.append(number))
+    run(plan, lambda: not ended, print)
+    return 0
 
 
 def _check(options: argparse.Namespace) -> int:

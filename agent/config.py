@@ -61,7 +61,7 @@ def load_config(path: Path | None, flags: Mapping[str, str | None]) -> Config:
     values = _from_file(path) if path is not None else {}
     for key, text in flags.items():
         if text is not None:
-            values[key] = _from_flag(key, text)
+            values[key] = from_flag(key, text)
     for key in ("profile", "broker", "state", "trusted_key"):
         if key not in values:
             where = f"{path}: " if path is not None else ""
@@ -86,7 +86,8 @@ def _from_file(path: Path) -> dict[str, Any]:
     return {key: value for key, value in values.items() if value is not None}
 
 
-def _from_flag(key: str, text: str) -> Any:
+def from_flag(key: str, text: str) -> Any:
+    """The value of one of `KEYS` as `Config` holds it. Raises `WireError` naming the flag."""
     try:
         return _readers(Path())[key](text)
     except WireError as error:

@@ -106,6 +106,10 @@ class MqttLink:
     def drop(self) -> None:
         self._end(self._vanish)
 
+    def cut(self) -> None:
+        """Break the connection, as a bad network does; the link connects again."""
+        self._pump.soon(self._hang_up)
+
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
         with self._lock:
             if not self._up or len(self._outbox) >= OUTBOX:

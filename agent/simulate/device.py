@@ -1,6 +1,6 @@
 """A device of physics instead of hardware: the real `agent.step` over a modelled runtime, under a virtual clock.
 
-One process can run thousands. Nothing happens but in `advance(now_s)`; the same calls give the same messages.
+One process can run thousands. Nothing happens but in `advance` and `hear`; the same calls give the same messages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from agent import __version__
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link, LinkEvent
 from agent.sensed import Reading, summarise
 from agent.simulate import physics, runtime
-from agent.simulate.durable import Durable
+from agent.simulate.durable import Durable, Pool
 from agent.step import Event, Setup, State, effects, events, step
 from agent.step.heard import Envelope, understand
 from agent.wire.errors import Failure, WireError
@@ -36,8 +36,9 @@ class SimDevice:
     """A simulated device; it boots on construction and answers from the first `advance` on.
 
     `cost` is the artifact's cost on the reference host, on which this device is `slowness` times as slow. `body` is
-    what the device is really made of; without one it is what the profile declares. The public attributes in the first
-    block may be changed at any time: that is how a story warms the surroundings or starves a device.
+    what the device is really made of; without one it is what the profile declares. Devices may share a `pool`. The
+    public attributes in the first block may be changed at any time: that is how a story warms the surroundings or
+    starves a device.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class SimDevice:
         trial_s: float = 3.0,
         spool_limit: int = 1000,
         runtimes: tuple[str, ...] = ("onnxruntime",),
+        pool: Pool | None = None,
         wall_offset_s: float = 0.0,
         now_s: float = 0.0,
     ) -> None:
@@ -71,7 +73,7 @@ class SimDevice:
         self.id = declared.device
         self.body = body or body_of(declared)
         self.condition = physics.at_rest(self.body, self.ambient_celsius, battery_percent)
-        self.durable = Durable(storage_bytes=declared.storage_bytes, spool_limit=spool_limit)
+        self.durable = Durable(storage_bytes=declared.storage_bytes, spool_limit=spool_limit, pool=pool or Pool())
         self.log: deque[tuple[float, effects.Note]] = deque(maxlen=1000)
         self._profile, self._declared, self._runtimes = profile, declared, runtimes
         self._key, self._connect, self._ram_base_bytes = verify_key, connect, ram_base_bytes
@@ -93,11 +95,14 @@ class SimDevice:
         return limit is not None and self.condition.temperature_celsius >= limit
 
     def load(self, sha256: str) -> runtime.Load | None:
-        """What `sha256` costs here and now; None where it does not load."""
+        """What `sha256` costs here and now; None where it does not load, or where that is not known yet."""
         try:
-            ram_bytes, latency_s = self.cost(sha256)
+            cost = self.cost(sha256)
         except KeyError:
             return None
+        if cost is None:
+            return None
+        ram_bytes, latency_s = cost
         slow = self.slowness / (THROTTLED_SPEED if self.throttled else 1.0)
         return runtime.Load(
             ram_base_bytes=self._ram_base_bytes,
@@ -132,6 +137,13 @@ class SimDevice:
         self.alive = False
         self._link.drop()
 
+    def stop(self) -> None:
+        """End as an agent that is told to: its status says so, and the link ends with a goodbye."""
+        if self.alive:
+            self._feed(events.Stopping(now_s=self._now_s))
+            self.alive = False
+            self._link.stop()
+
     def worker_dies(self, detail: str = "killed by the story") -> None:
         """The serving worker is gone, as after a crash or the kernel's out-of-memory killer."""
         if self.state.active is not None:
@@ -151,9 +163,13 @@ class SimDevice:
             self.kill()
             return
         self._work()
-        while self._inbox:
-            self._hear(self._inbox.popleft())
+        self.hear()
         self._feed(events.Tick(now_s=now_s))
+
+    def hear(self) -> None:
+        """Take in what the link brought since, without letting time pass."""
+        while self.alive and self._inbox:
+            self._hear(self._inbox.popleft())
 
     # --- inside ----------------------------------------------------------------------------------------------------
 
@@ -206,9 +222,18 @@ class SimDevice:
                     break
 
     def _judge(self, worker: runtime.SimWorker) -> None:
+        if self._is_measuring(worker.assignment.sha256):
+            worker.due_s = self._now_s + self._trial_s
+            return
         worker.due_s = float("inf")
         verdict = runtime.trial(worker.assignment, self.load(worker.assignment.sha256), judged=worker.judged)
         self._feed(events.TrialDone(now_s=self._now_s, worker=worker.id, trial=verdict))
+
+    def _is_measuring(self, sha256: str) -> bool:
+        try:
+            return self.cost(sha256) is None
+        except KeyError:
+            return False
 
     def _close_window(self, worker: runtime.SimWorker) -> None:
         ended_s, worker.due_s = worker.due_s, worker.due_s + self._window_s

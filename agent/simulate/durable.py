@@ -11,20 +11,40 @@ from agent.wire.messages import Assignment, Window
 
 
 @dataclass(slots=True)
+class Pool:
+    """The bytes of artifacts by sha256, once for all devices of a process: `blocks` by offset, and `whole` ones."""
+
+    blocks: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    whole: dict[str, bytes] = field(default_factory=dict)
+
+    def join(self, sha256: str) -> bool:
+        """Put the blocks together; False, and all of them forgotten, where that does not make the artifact."""
+        if sha256 not in self.whole:
+            blocks = self.blocks.pop(sha256, {})
+            joined = b"".join(blocks[offset] for offset in sorted(blocks))
+            if hashlib.sha256(joined).hexdigest() != sha256:
+                return False
+            self.whole[sha256] = joined
+        return True
+
+
+@dataclass(slots=True)
 class Durable:
-    """The stand-in for slots and spool. `parts` holds blocks by their offset; a whole artifact is but name and size."""
+    """The stand-in for slots and spool. `parts` are the offsets of the blocks that arrived, whose bytes are in `pool`;
+    a whole artifact is but name and size."""
 
     storage_bytes: int | None = None
     spool_limit: int = 1000
     record: Record = field(default_factory=Record)
     artifacts: dict[str, int] = field(default_factory=dict)
-    parts: dict[str, dict[int, bytes]] = field(default_factory=dict)
+    parts: dict[str, set[int]] = field(default_factory=dict)
     windows: deque[tuple[str, Window]] = field(default_factory=deque)
     dropped: dict[str, int] = field(default_factory=dict)
+    pool: Pool = field(default_factory=Pool)
 
     def missing(self, assignment: Assignment) -> frozenset[int]:
         """The blocks of `assignment` that are not here, where it is not whole."""
-        part = self.parts.get(assignment.sha256, {})
+        part = self.parts.get(assignment.sha256, set())
         return frozenset(block for block in range(len(assignment.blocks)) if block * assignment.block_bytes not in part)
 
     def has_room(self, assignment: Assignment) -> bool:
@@ -32,13 +52,14 @@ class Durable:
         return self.storage_bytes is None or assignment.size_bytes <= self.storage_bytes
 
     def store(self, sha256: str, offset_bytes: int, data: bytes) -> None:
-        self.parts.setdefault(sha256, {})[offset_bytes] = data
+        self.parts.setdefault(sha256, set()).add(offset_bytes)
+        if sha256 not in self.pool.whole:
+            self.pool.blocks.setdefault(sha256, {})[offset_bytes] = data
 
     def finish(self, assignment: Assignment) -> bool:
         """Put the blocks together; False, and all of them forgotten, where the whole is not what was signed."""
-        part = self.parts.pop(assignment.sha256, {})
-        whole = b"".join(part[offset] for offset in sorted(part))
-        if hashlib.sha256(whole).hexdigest() != assignment.sha256:
+        self.parts.pop(assignment.sha256, None)
+        if not self.pool.join(assignment.sha256):
             return False
         self.artifacts[assignment.sha256] = assignment.size_bytes
         return True

@@ -12,10 +12,10 @@ from agent.wire.work import WindowLine
 P95, P99 = 1.1, 1.25
 """Tail latencies as multiples of the median."""
 
-Cost = Callable[[str], tuple[int, float]]
+Cost = Callable[[str], tuple[int, float] | None]
 """sha256 -> (bytes that it takes above the runtime's base, latency on the reference host in seconds).
 
-`KeyError` for an artifact that no runtime can load.
+None while that is still being measured, `KeyError` for an artifact that no runtime can load.
 """
 
 
@@ -79,6 +79,7 @@ def window(assignment: Assignment, load: Load, duration_s: float) -> WindowLine:
         latency_p95_ms=load.latency_s * P95 * 1e3,
         latency_p99_ms=load.latency_s * P99 * 1e3,
         latency_mean_ms=load.latency_s * 1e3,
+        latency_source="modelled",
     )
 
 

@@ -174,11 +174,11 @@ class Bench:
         return quantise(artifact, self.model.data.train.inputs)
 
     def build(self, module: nn.Module, precision: Precision, samples: int, repeats: int) -> Built:
-        """Export `module` and measure the bytes. Raises `ExportError`, `MeasureError`."""
+        """Export `module` and measure the bytes. Raises `ExportError`, `TrialError`."""
         return self.measured(self.export(module, precision), samples, repeats)
 
     def measured(self, artifact: bytes, samples: int, repeats: int) -> Built:
-        """Measure the bytes, beside the dense artifact where there is one. Raises `MeasureError`."""
+        """Measure the bytes, beside the dense artifact where there is one. Raises `TrialError`."""
         sha256 = hashlib.sha256(artifact).hexdigest()
         with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
             path = Path(folder) / f"{sha256}.onnx"

@@ -56,7 +56,7 @@ def run_job(request: JobRequest, progress: Progress, announce: Announce = lambda
     progress(0.0, "loading torch")
     import torch
 
-    from controller.pruning.artifact.measure import MeasureError
+    from agent.worker.ask import TrialError
     from controller.pruning.bench import open_bench
     from controller.pruning.spec import load_spec
 
@@ -64,7 +64,7 @@ def run_job(request: JobRequest, progress: Progress, announce: Announce = lambda
     try:
         bench = open_bench(load_spec(Path(request.spec_path)), Path(request.artifact_dir), request.seed, progress)
         return _do(bench, request, announce)
-    except (MeasureError, MemoryError, OSError) as error:
+    except (TrialError, MemoryError, OSError) as error:
         return JobResult(state=JobState.FAILED, detail=str(error) or type(error).__name__, retry=True)
     except (WireError, ValueError, RuntimeError) as error:  # the errors of these modules say what and why themselves
         return JobResult(state=JobState.FAILED, detail=str(error))

@@ -16,7 +16,7 @@ _QUICK_SAMPLES, _QUICK_REPEATS = 100, 2
 
 
 def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
-    """The dense fp32 variant, its artifact on the shelf. Raises `StructureError`, `ExportError`, `MeasureError`.
+    """The dense fp32 variant, its artifact on the shelf. Raises `StructureError`, `ExportError`, `TrialError`.
 
     `end` is the share of the whole job that is done by then.
     """

@@ -9,7 +9,7 @@ from controller.pruning.job import JobResult
 
 
 def report_unstructured(bench: Bench, share: float) -> JobResult:
-    """Dense beside `share` of the weights at zero, both measured. Raises `ExportError`, `MeasureError`."""
+    """Dense beside `share` of the weights at zero, both measured. Raises `ExportError`, `TrialError`."""
     bench.progress(0.1, f"measuring the dense model beside {share:.0%} zeros")
     data = bench.model.data
     report = sparse.report_unstructured(

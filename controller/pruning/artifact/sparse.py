@@ -40,7 +40,7 @@ def report_unstructured(
 
     The sparse artifact is timed beside the dense one, so that a busier minute of the host is not taken for a
     difference. Accuracy is on the labels of `gate`, where there are any. Raises `ValueError`, `ExportError`,
-    `MeasureError`.
+    `TrialError`.
     """
     sparse = sparsify(model, share)
     with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
