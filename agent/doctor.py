@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent import sysfs
 from agent.config import Config
-from agent.sensors import Sensors, trip_of
+from agent.sensors import PACKAGE, Sensors, trip_of
 
 _BROKER_S = 3.0
 _RAPL_S = 0.2  # between two looks at an energy counter
@@ -96,7 +96,7 @@ def _without(name: str, config: Config, device: Device) -> str:
     """What follows from a missing sensor, or how to get it."""
     if name != "power":
         return f"telemetry has no {name}"
-    counter = device.sys / "class/powercap/intel-rapl:0/energy_uj"
+    counter = device.sys / PACKAGE / "energy_uj"
     if counter.exists() and not os.access(counter, os.R_OK):
         return f"may not read {counter}: chgrp it to the agent's group and chmod g+r, by a udev rule"
     if config.profile.power is not None:
