@@ -51,7 +51,7 @@ class Device:
 
 def examine(config: Config, device: Device) -> Iterator[Finding]:
     """Every finding, as it is made."""
-    yield from _runtime(config)
+    yield _runtime(config)
     yield from _sensed(config, device)
     yield _memory_cap(device)
     yield _state(config, device)
@@ -59,12 +59,11 @@ def examine(config: Config, device: Device) -> Iterator[Finding]:
     yield _broker(config)
 
 
-def _runtime(config: Config) -> Iterator[Finding]:
+def _runtime(config: Config) -> Finding:
     name = config.profile.runtime
     if importlib.util.find_spec(name) is None:
-        yield Finding(Level.BROKEN, "runtime", f"{name} is not installed", "pip install 'hedgerow[worker]'")
-    else:
-        yield Finding(Level.OK, "runtime", f"{name} {importlib.metadata.version(name)}")
+        return Finding(Level.BROKEN, "runtime", f"{name} is not installed", "pip install 'hedgerow[worker]'")
+    return Finding(Level.OK, "runtime", f"{name} {importlib.metadata.version(name)}")
 
 
 def _sensed(config: Config, device: Device) -> Iterator[Finding]:
