@@ -17,6 +17,9 @@ import msgspec
 from agent.wire.work import TrialLine, WorkerSpec, read_line, to_line
 from controller.pruning.cost.predict import Costs
 
+QUICK = (100, 2)
+"""Samples and repeats for what guides a search or a prediction and does not ship."""
+
 _TIMEOUT_S = 300.0
 _WARMUP = 20
 
