@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agent import sysfs
+from agent.sensed import any_known, known, mean_known
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,10 @@ def read(root: Path) -> Battery | None:
     supplies = [each for each in sorted((root / "class/power_supply").glob("*")) if _feeds_the_device(each)]
     if not supplies:
         return None
-    draining = [each for each in map(_discharging, supplies) if each is not None]
-    watts = [each for each in map(_watts, supplies) if each is not None]
+    watts = known(map(_watts, supplies))
     return Battery(
         percent=_percent(supplies),
-        discharging=any(draining) if draining else None,
+        discharging=any_known(map(_discharging, supplies)),
         watts=sum(watts) if watts else None,
         source=", ".join(each.name for each in supplies),
     )
@@ -57,5 +57,4 @@ def _percent(supplies: list[Path]) -> float | None:
         full = [sysfs.number(each / f"{kind}_full") for each in supplies]
         if None not in now and None not in full and sum(filter(None, full)) > 0:
             return 100 * sum(filter(None, now)) / sum(filter(None, full))
-    capacities = [each for each in (sysfs.number(supply / "capacity") for supply in supplies) if each is not None]
-    return sum(capacities) / len(capacities) if capacities else None
+    return mean_known(sysfs.number(each / "capacity") for each in supplies)

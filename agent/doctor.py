@@ -14,7 +14,7 @@ from pathlib import Path
 
 from agent import sysfs
 from agent.config import Config
-from agent.sensors import Sensors, trip_of
+from agent.sensors import PACKAGE, Sensors, trip_of
 
 _BROKER_S = 3.0
 _RAPL_S = 0.2  # between two looks at an energy counter
@@ -51,7 +51,7 @@ class Device:
 
 def examine(config: Config, device: Device) -> Iterator[Finding]:
     """Every finding, as it is made."""
-    yield from _runtime(config)
+    yield _runtime(config)
     yield from _sensed(config, device)
     yield _memory_cap(device)
     yield _state(config, device)
@@ -59,12 +59,11 @@ def examine(config: Config, device: Device) -> Iterator[Finding]:
     yield _broker(config)
 
 
-def _runtime(config: Config) -> Iterator[Finding]:
+def _runtime(config: Config) -> Finding:
     name = config.profile.runtime
     if importlib.util.find_spec(name) is None:
-        yield Finding(Level.BROKEN, "runtime", f"{name} is not installed", "pip install 'hedgerow[worker]'")
-    else:
-        yield Finding(Level.OK, "runtime", f"{name} {importlib.metadata.version(name)}")
+        return Finding(Level.BROKEN, "runtime", f"{name} is not installed", "pip install 'hedgerow[worker]'")
+    return Finding(Level.OK, "runtime", f"{name} {importlib.metadata.version(name)}")
 
 
 def _sensed(config: Config, device: Device) -> Iterator[Finding]:
@@ -96,7 +95,7 @@ def _without(name: str, config: Config, device: Device) -> str:
     """What follows from a missing sensor, or how to get it."""
     if name != "power":
         return f"telemetry has no {name}"
-    counter = device.sys / "class/powercap/intel-rapl:0/energy_uj"
+    counter = device.sys / PACKAGE / "energy_uj"
     if counter.exists() and not os.access(counter, os.R_OK):
         return f"may not read {counter}: chgrp it to the agent's group and chmod g+r, by a udev rule"
     if config.profile.power is not None:

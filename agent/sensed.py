@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+T = TypeVar("T")
 
 THROTTLED_BELOW = 0.9
 """Share of the hardware's maximum frequency below which the kernel's ceiling counts as throttling.
@@ -52,17 +55,17 @@ def summarise(readings: Sequence[Reading]) -> Sensed:
     if not readings:
         return NOTHING
     last = readings[-1]
-    temperatures = [each.temperature_celsius for each in readings if each.temperature_celsius is not None]
+    temperatures = known(each.temperature_celsius for each in readings)
     return Sensed(
         temperature_celsius=last.temperature_celsius,
         temperature_max_celsius=max(temperatures, default=None),
-        temperature_mean_celsius=_mean(temperatures),
-        power_watts=_mean(each.power_watts for each in readings),
+        temperature_mean_celsius=mean_known(temperatures),
+        power_watts=mean_known(each.power_watts for each in readings),
         battery_percent=last.battery_percent,
         battery_discharging=last.battery_discharging,
-        frequency_hz=_mean(each.frequency_hz for each in readings),
-        throttled_share=_mean(_throttled(each) for each in readings),
-        undervoltage=_ever(each.undervoltage for each in readings),
+        frequency_hz=mean_known(each.frequency_hz for each in readings),
+        throttled_share=mean_known(_throttled(each) for each in readings),
+        undervoltage=any_known(each.undervoltage for each in readings),
     )
 
 
@@ -74,11 +77,17 @@ def _throttled(reading: Reading) -> float | None:
     return float(reading.frequency_ceiling_hz < THROTTLED_BELOW * reading.frequency_max_hz)
 
 
-def _mean(values: Iterable[float | None]) -> float | None:
-    present = [value for value in values if value is not None]
+def known(values: Iterable[T | None]) -> list[T]:
+    return [value for value in values if value is not None]
+
+
+def mean_known(values: Iterable[float | None]) -> float | None:
+    """Of those that are known; None where none is."""
+    present = known(values)
     return sum(present) / len(present) if present else None
 
 
-def _ever(values: Iterable[bool | None]) -> bool | None:
-    present = [value for value in values if value is not None]
+def any_known(values: Iterable[bool | None]) -> bool | None:
+    """Whether any that is known is true; None where none is known."""
+    present = known(values)
     return any(present) if present else None

@@ -9,9 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from agent import batteries, sysfs
 from agent.sensed import Reading
+
+PACKAGE = "class/powercap/intel-rapl:0"
+"""RAPL's folder of the processor package, below the root."""
+
+T = TypeVar("T")
 
 # Rails that feed a whole Jetson module; the others are parts of them.
 _TOTAL_RAILS = ("VDD_IN", "VIN_SYS_5V0", "POM_5V_IN")
@@ -21,10 +27,10 @@ _UNDERVOLTAGE, _CAPPED = 1 << 0, 1 << 1 | 1 << 2 | 1 << 3
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A value in SI units (or degrees Celsius) and where it comes from."""
+class Found(Generic[T]):
+    """A value, a number's in SI units (or degrees Celsius), and where it comes from."""
 
-    value: float
+    value: T
     source: str
 
 
@@ -40,7 +46,8 @@ class Sensors:
         root = self._root
         battery = batteries.read(root)
         frequencies = root / "devices/system/cpu/cpu0/cpufreq"
-        temperature, power, undervoltage = temperature_of(root), self._power(battery), undervoltage_of(root)
+        bits = _firmware(root)
+        temperature, power, undervoltage = _temperature(root), self._power(battery), _undervoltage(root, bits)
         return Reading(
             temperature_celsius=temperature.value if temperature else None,
             power_watts=power.value if power else None,
@@ -49,28 +56,23 @@ class Sensors:
             frequency_hz=sysfs.number(frequencies / "scaling_cur_freq", 1e3),
             frequency_ceiling_hz=sysfs.number(frequencies / "scaling_max_freq", 1e3),
             frequency_max_hz=sysfs.number(frequencies / "cpuinfo_max_freq", 1e3),
-            capped=_capped(root),
-            undervoltage=None if undervoltage is None else bool(undervoltage.value),
-            sources={
-                name: found.source
-                for name, found in (("temperature", temperature), ("power", power), ("undervoltage", undervoltage))
-                if found is not None
-            }
-            | ({"battery": battery.source} if battery else {}),
+            capped=None if bits is None else bool(bits & _CAPPED),
+            undervoltage=undervoltage.value if undervoltage else None,
+            sources=_sources(temperature=temperature, power=power, undervoltage=undervoltage, battery=battery),
         )
 
-    def _power(self, battery: batteries.Battery | None) -> Found | None:
+    def _power(self, battery: batteries.Battery | None) -> Found[float] | None:
         """Meters of the whole board, else what leaves the battery, else the processor package alone."""
-        meters = meters_of(self._root)
+        meters = _meters(self._root)
         if meters is not None:
             return meters
         if battery is not None and battery.discharging and battery.watts is not None:
             return Found(battery.watts, f"{battery.source}, discharging")
         return self._package()
 
-    def _package(self) -> Found | None:
+    def _package(self) -> Found[float] | None:
         """RAPL: joules of the package, whose difference over time is power; the counter wraps."""
-        zone = self._root / "class/powercap/intel-rapl:0"
+        zone = self._root / PACKAGE
         joules, now_s = sysfs.number(zone / "energy_uj", 1e-6), self._now_s()
         before, self._energy = self._energy, None if joules is None else (joules, now_s)
         if joules is None or before is None or now_s <= before[1]:
@@ -78,10 +80,14 @@ class Sensors:
         used = joules - before[0]
         if used < 0:
             used += sysfs.number(zone / "max_energy_range_uj", 1e-6) or 0.0
-        return None if used < 0 else Found(used / (now_s - before[1]), "intel-rapl:0, the processor package alone")
+        return None if used < 0 else Found(used / (now_s - before[1]), f"{zone.name}, the processor package alone")
 
 
-def temperature_of(root: Path) -> Found | None:
+def _sources(**found: Found[float] | Found[bool] | batteries.Battery | None) -> dict[str, str]:
+    return {name: each.source for name, each in found.items() if each is not None}
+
+
+def _temperature(root: Path) -> Found[float] | None:
     """The hottest thermal zone; hwmon only where there is no zone (it repeats them, and adds disks and radios)."""
     zones = list(sysfs.numbers(root / "class/thermal", "thermal_zone*/temp", 1e-3))
     found = zones or list(sysfs.numbers(root / "class/hwmon", "hwmon*/temp*_input", 1e-3))
@@ -91,7 +97,7 @@ def temperature_of(root: Path) -> Found | None:
     return Found(value, sysfs.label(path.parent))
 
 
-def trip_of(root: Path) -> Found | None:
+def trip_of(root: Path) -> Found[float] | None:
     """The lowest temperature at which the kernel starts to act: by slowing down, or by switching off."""
     trips = []
     for path, value in sysfs.numbers(root / "class/thermal", "thermal_zone*/trip_point_*_temp", 1e-3):
@@ -101,7 +107,7 @@ def trip_of(root: Path) -> Found | None:
     return min(trips, key=lambda each: each.value, default=None)
 
 
-def meters_of(root: Path) -> Found | None:
+def _meters(root: Path) -> Found[float] | None:
     """Power meters of the board: the sum, but of an INA3221 the rail that feeds all others."""
     hwmon = root / "class/hwmon"
     meters = [(path.parent, value) for path, value in sysfs.numbers(hwmon, "hwmon*/power1_input", 1e-6)]
@@ -121,19 +127,12 @@ def _ina3221(path: Path) -> tuple[Path, float] | None:
     return None if volts is None or amperes is None else (path, volts * amperes)
 
 
-def undervoltage_of(root: Path) -> Found | None:
-    """1.0 while the supply is below what the board needs."""
-    bits = _firmware(root)
+def _undervoltage(root: Path, bits: int | None) -> Found[bool] | None:
+    """Whether the supply is below what the board needs: by the firmware's `bits`, else by its hwmon alarm."""
     if bits is not None:
-        return Found(float(bool(bits & _UNDERVOLTAGE)), "firmware")
+        return Found(bool(bits & _UNDERVOLTAGE), "firmware")
     alarms = list(sysfs.numbers(root / "class/hwmon", "hwmon*/in0_lcrit_alarm"))
-    return Found(max(value for _, value in alarms), sysfs.label(alarms[0][0].parent)) if alarms else None
-
-
-def _capped(root: Path) -> bool | None:
-    """Whether the firmware holds the clock down, which the kernel's own ceiling does not show."""
-    bits = _firmware(root)
-    return None if bits is None else bool(bits & _CAPPED)
+    return Found(any(value for _, value in alarms), sysfs.label(alarms[0][0].parent)) if alarms else None
 
 
 def _firmware(root: Path) -> int | None:

@@ -21,8 +21,8 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `golden_outputs` empty: they are made rather than compared, and come back in the `TrialLine`.
     `model` is the name under which applications ask for it, `listen` are inherited descriptors of listening sockets.
-    For as long as no application asks, the model is run at `rate_hz` on `replay`, an `.npy` of inputs
-    `[n, *input_shape]`, or on random ones where `exercise` is "random"; not at all where it is "none".
+    For as long as no application asks, the model is run at `rate_hz` on `exercise`: the path of an `.npy` of inputs
+    `[n, *input_shape]`, or "random" for random ones; not at all where it is "none".
     `emulated_slowdown` makes this host stand for a slower device: a latency is then the thread's CPU time times the
     factor, and the worker sleeps the difference.
     """

@@ -14,13 +14,16 @@ import msgspec
 from agent.wire.work import Drain, Go, WorkerSpec, read_word, to_line
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Words:
-    """What the parent said; when its pipe ends, also in the middle of a trial, so does this process."""
+    """What the parent said; when its pipe ends, also in the middle of a trial, so does this process.
+
+    `within_s` is for draining, and known once `ending` is set.
+    """
 
     go: threading.Event = field(default_factory=threading.Event)
     ending: threading.Event = field(default_factory=threading.Event)
-    drain_s: list[float] = field(default_factory=list)
+    within_s: float = 0.0
 
     def listen(self) -> None:
         for line in sys.stdin.buffer:
@@ -30,7 +33,7 @@ class _Words:
                 case Drain(within_s=within_s):
                     if not self.go.is_set():
                         break  # nobody was served yet
-                    self.drain_s.append(within_s)
+                    self.within_s = within_s
                     self.ending.set()
         os._exit(0)
 
@@ -69,7 +72,7 @@ def _work(spec: WorkerSpec, words: _Words, say: Callable[[msgspec.Struct], objec
     http = HttpServer(sockets, api.answer, api.most_bytes)
     http.start()
     serve(spec, service, exercise_of(spec, session, recorded), say, words.ending)
-    http.drain(words.drain_s[0])
+    http.drain(words.within_s)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from controller.pruning.artifact.export import ExportError, export_onnx, run_artifact, write_artifact
 from controller.pruning.artifact.int8 import quantise
@@ -110,6 +111,13 @@ class Bench:
     def probes(self) -> torch.Tensor:
         """A few inputs for the soundness probe."""
         return torch.from_numpy(self.inputs(_PROBE_SAMPLES))
+
+    @cached_property
+    def flops(self) -> int:
+        """Of one inference of the dense model."""
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            self.model.module(self.sample)
+        return max(int(counter.get_total_flops()), 1)
 
     @property
     def precisions(self) -> tuple[Precision, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.core.types import JobState
+from controller.pruning.artifact.measure import QUICK
 from controller.pruning.bench import Bench
 from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import JobResult
@@ -12,7 +13,6 @@ from controller.pruning.variant import Origin, make_variant
 
 _SAMPLES, _REPEATS = 200, 5
 _SHARE = 0.08  # of a job that only needs it to be there
-_QUICK_SAMPLES, _QUICK_REPEATS = 100, 2
 
 
 def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
@@ -54,5 +54,5 @@ def _know_narrowest(bench: Bench, dense: Structure) -> None:
     """The other end of the predictions. Its weights are of no use, so any units will do."""
     narrowest = Structure({root: units[: bench.floors[root]] for root, units in dense.kept.items()})
     if narrowest != dense:
-        built = bench.build(dense_stage(bench).cut(bench, narrowest), "fp32", _QUICK_SAMPLES, _QUICK_REPEATS)
+        built = bench.build(dense_stage(bench).cut(bench, narrowest), "fp32", *QUICK)
         bench.note_point(narrowest, "fp32", built.measured.costs)

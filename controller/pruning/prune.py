@@ -11,6 +11,7 @@ from controller.core.caps import closest, exceeds_all, shippable
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.export import ExportError, run_artifact
 from controller.pruning.artifact.int8 import quantise
+from controller.pruning.artifact.measure import QUICK
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench, Built
 from controller.pruning.cost.predict import binding
@@ -28,7 +29,6 @@ from controller.pruning.tell import against, told
 from controller.pruning.variant import Origin, make_variant
 
 _SAMPLES, _REPEATS = 100, 5
-_QUICK_SAMPLES, _QUICK_REPEATS = 100, 2
 _ATTEMPTS = 4
 
 
@@ -88,7 +88,7 @@ def rounding_loss(bench: Bench, precision: Precision) -> float:
     except ExportError:
         return np.inf
     if not bench.shelf.points(precision):
-        built = bench.measured(artifact, _QUICK_SAMPLES, _QUICK_REPEATS)
+        built = bench.measured(artifact, *QUICK)
         bench.note_point(full(bench.groups), precision, built.measured.costs)
     return float(distance(torch.from_numpy(got), torch.from_numpy(bench.teacher.select[: len(got)])))
 

@@ -27,16 +27,17 @@ from agent.wire.signing import sign
 from agent.wire.topics import BlobTopic, DeviceTopic, Leaf, controller_filters, parse, topic
 
 M = TypeVar("M", bound=Message)
+WIDTH = 256  # of the model's input and output
 PROFILE = "device: dev-1\nrate: 20 Hz\nmemory: {total: 200 MiB}\npower: {idle: 1 W, busy: 3 W}\n"
 
 
-def model(seed: int, width: int = 256) -> bytes:
-    weight = np.random.default_rng(seed).standard_normal((width, width)).astype(np.float32)
+def model(seed: int) -> bytes:
+    weight = np.random.default_rng(seed).standard_normal((WIDTH, WIDTH)).astype(np.float32)
     graph = helper.make_graph(
         [helper.make_node("MatMul", ["x", "w"], ["y"])],
         "dense",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, width])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, width])],
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, WIDTH])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, WIDTH])],
         [numpy_helper.from_array(weight, "w")],
     )
     made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from iotcore import Broker
+from ports import free_port
 
 CONFIG = """
 id = 0
@@ -32,9 +33,7 @@ class RealBroker:
     """rumqttd on a free port; it can be taken down and brought back."""
 
     def __init__(self, directory: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._config = directory / "broker.toml"
         self._config.write_text(CONFIG.format(port=self.port))
         self._broker = Broker(config_path=str(self._config), port=self.port, listen="127.0.0.1")

@@ -11,6 +11,7 @@ import boards
 import pytest
 from boards import put
 from fleet import KEY
+from ports import free_port
 
 from agent.cli import main
 from agent.config import Config, load_config
@@ -84,8 +85,7 @@ def test_what_is_missing_says_what_follows(tmp_path: Path, broker: int) -> None:
 
 
 def test_what_is_broken_names_the_fix(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
+    port = free_port()
     mounts = {"proc/mounts": f"/dev/root / ext4 rw 0 0\ntmpfs {tmp_path} tmpfs rw 0 0"}
     found = findings(config(tmp_path, port), device(tmp_path, mounts, now=0.0))
     assert found["broker"].text == f"127.0.0.1:{port}: Connection refused"

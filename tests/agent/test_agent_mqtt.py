@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ports import free_port
 from realbroker import RealBroker
 
 from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent
@@ -114,8 +115,7 @@ def test_an_outage_refuses_publishes_and_ends(broker: RealBroker, join: Callable
 
 
 def test_an_unreachable_broker_is_said_once(join: Callable[..., Ear]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     ear = Ear(MqttLink("127.0.0.1", port, "a"))
     event = ear.wait(lambda event: isinstance(event, Disconnected))
     assert isinstance(event, Disconnected)

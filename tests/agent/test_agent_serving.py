@@ -7,15 +7,14 @@ import json
 import os
 import signal
 import socket
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
+from asking import INFER, request, under_load
 from fleet import assignment, sha256
+from ports import free_port
 from realagent import A, Agent, B, Controller
 from realbroker import RealBroker
 
@@ -23,16 +22,7 @@ from agent.wire.messages import Telemetry
 from agent.worker.runtime import OnnxSession
 
 pytestmark = pytest.mark.e2e
-INFER = "/v2/models/m/infer"
 SWAPS = int(os.environ.get("HEDGEROW_SWAPS", "4"))
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-    return port
-
-
 PORT = 0
 
 
@@ -52,44 +42,11 @@ def serving(tmp_path: Path, broker: RealBroker, controller: Controller) -> Itera
         made.process.wait()  # type: ignore[union-attr]
 
 
-def infer_body(value: float = 1.0) -> bytes:
-    x = {"name": "x", "shape": [1, 256], "datatype": "FP32", "data": [value] * 256}
-    return json.dumps({"inputs": [x], "id": "q"}).encode()
-
-
-@dataclass
-class Client:
-    """Asks as fast as it is answered, on one connection as long as the server keeps it."""
-
-    answered: int = 0
-    failed: list[str] = field(default_factory=list)
-    longest_s: float = 0.0
-
-    def run(self, until: threading.Event) -> None:
-        body, connection = infer_body(), http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
-        while not until.is_set():
-            began = time.monotonic()
-            try:
-                connection.request("POST", INFER, body)
-                answer = connection.getresponse()
-                said = answer.read()
-            except (OSError, http.client.HTTPException) as error:
-                self.failed.append(repr(error))
-                connection.close()
-                continue
-            self.longest_s = max(self.longest_s, time.monotonic() - began)
-            if answer.status == 200 and len(json.loads(said)["outputs"][0]["data"]) == 256:
-                self.answered += 1
-            else:
-                self.failed.append(f"{answer.status} {said[:200]!r}")
-        connection.close()
-
-
 def test_an_application_asks_over_both_doors_and_its_requests_are_what_is_measured(
     serving: Agent, controller: Controller
 ) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
-    connection.request("POST", INFER, infer_body())
+    connection.request("POST", INFER, *request(binary=False))
     assert json.loads(connection.getresponse().read())["model_version"] == "1"
     connection.request("POST", INFER, b'{"inputs": []}')
     refused = connection.getresponse()
@@ -107,17 +64,11 @@ def test_an_application_asks_over_both_doors_and_its_requests_are_what_is_measur
 
 
 def test_no_request_is_lost_in_a_swap(serving: Agent, controller: Controller) -> None:
-    done, clients = threading.Event(), [Client() for _ in range(4)]
-    threads = [threading.Thread(target=each.run, args=(done,)) for each in clients]
-    for each in threads:
-        each.start()
-    for number in range(SWAPS):
-        wanted = (B, A)[number % 2]
-        controller.assign(assignment(wanted, number + 2, rate_hz=20.0))
-        controller.until(controller.reported(number + 2), 60)
-    done.set()
-    for each in threads:
-        each.join()
+    with under_load(PORT) as clients:
+        for number in range(SWAPS):
+            wanted = (B, A)[number % 2]
+            controller.assign(assignment(wanted, number + 2, rate_hz=20.0))
+            controller.until(controller.reported(number + 2), 60)
     assert [each.failed for each in clients] == [[], [], [], []]
     assert all(each.answered > 10 * SWAPS for each in clients)
     controller.until(lambda: serving.status()["sha256"] == sha256((B, A)[(SWAPS - 1) % 2]))
@@ -128,7 +79,7 @@ def test_a_client_waits_while_a_killed_worker_comes_back(serving: Agent, control
     os.kill(worker, signal.SIGKILL)
     controller.until(lambda: "event=worker_died" in serving.log())
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
-    connection.request("POST", INFER, infer_body())
+    connection.request("POST", INFER, *request(binary=False))
     assert connection.getresponse().status == 200
     connection.close()
 

@@ -13,6 +13,9 @@ from agent.wire.work import TrialLine, WorkerSpec
 from agent.worker.ask import tried
 from controller.pruning.cost.predict import Costs
 
+QUICK = (100, 2)
+"""Samples and repeats for what guides a search or a prediction and does not ship."""
+
 _WARMUP = 20
 
 

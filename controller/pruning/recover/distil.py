@@ -117,17 +117,14 @@ class _Course:
 
     def train(self) -> None:
         """To the next check: an epoch, or a part of the budget where it is only a few epochs long."""
-        until = min(self.used + 1 / _CHECKS, 1.0)
-        began = self._done
-        self._model.train()
-        while self.used < until and self._done - began < self._steps:
-            self._step(self._next())
-            self._done += 1
-        self._model.eval()
+        self.train_on(self._steps, min(self.used + 1 / _CHECKS, 1.0))
 
-    def train_on(self, steps: int) -> None:
+    def train_on(self, steps: int, until: float = 1.0) -> None:
+        """`steps` batches, or fewer where the share `until` of the budget is used before."""
         self._model.train()
         for _ in range(steps):
+            if self.used >= until:
+                break
             self._step(self._next())
             self._done += 1
         self._model.eval()

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from controller.core.types import Caps
 from controller.pruning.artifact.parity import Precision
@@ -132,7 +130,7 @@ class Planner:
 
 def _some(bench: Bench, inputs: Floats) -> Floats:
     """As many inputs as their work allows, the same ones every time."""
-    count = int(np.clip(_WORTH_FLOPS / _flops(bench), _LEAST_INPUTS, _MOST_INPUTS))
+    count = int(np.clip(_WORTH_FLOPS / bench.flops, _LEAST_INPUTS, _MOST_INPUTS))
     chosen = np.random.default_rng(bench.seed).permutation(len(inputs))[:count]
     return inputs[np.sort(chosen)]
 
@@ -140,11 +138,4 @@ def _some(bench: Bench, inputs: Floats) -> Floats:
 def _brief_steps(bench: Bench) -> int:
     """As many training steps as their work and the number of cuts allow: none for a network that is slow to train."""
     cuts = _CUTS * len(bench.groups) + len(bench.blocks)
-    return int(min(_BRIEF_FLOPS / _flops(bench), _STEPS_IN_ALL / max(cuts, 1), _MOST_STEPS))
-
-
-def _flops(bench: Bench) -> int:
-    """Of one inference of the dense model."""
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
-        bench.model.module(bench.sample)
-    return max(int(counter.get_total_flops()), 1)
+    return int(min(_BRIEF_FLOPS / bench.flops, _STEPS_IN_ALL / max(cuts, 1), _MOST_STEPS))

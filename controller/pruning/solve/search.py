@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from controller.core.types import Caps, Constraint
+from controller.pruning.artifact.measure import QUICK
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.predict import Costs, binding
 from controller.pruning.graph.structure import Structure
 from controller.pruning.solve.planner import Planner
 
-_SAMPLES, _REPEATS = 100, 2
 _GOOD_USE = 0.93
 _TARGETS = (0.985, 0.98, 0.975, 0.96, 0.94, 0.9, 0.85, 0.0)  # the last is for the smallest there is
 _ENOUGH_ROUNDS = 4
@@ -75,7 +75,7 @@ def _costs(planner: Planner, structure: Structure) -> Costs:
     for point in reversed(bench.shelf.points(planner.precision)):
         if point.is_of(structure):
             return point.costs
-    built = bench.build(planner.stage.cut(bench, structure), planner.precision, _SAMPLES, _REPEATS)
+    built = bench.build(planner.stage.cut(bench, structure), planner.precision, *QUICK)
     bench.note_point(structure, planner.precision, built.measured.costs)
     return built.measured.costs
 

@@ -73,6 +73,8 @@ def best_importance(
     progress: Callable[[float], None],
 ) -> Importance:
     """For each group the one of the `rankings` by which it loses less: none is best in every network."""
+    if len(rankings) == 1:
+        return rankings[0]
     best: dict[str, Sequence[float]] = {}
     for number, root in enumerate(rankings[0]):
         progress(number / len(rankings[0]))

@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import http.client
-import json
-import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "agent"))  # the tests' own helpers, which are no package
-
 from fleet import assignment
+from ports import free_port
 from realagent import A, Agent, B, Controller
 from realbroker import RealBroker
-
-__all__ = ["A", "Agent", "B", "Controller", "Ground", "RealBroker", "ground", "median_s", "request"]
-
-WIDTH = 256
-INFER = "/v2/models/m/infer"
 
 
 class Ground:
@@ -30,8 +20,7 @@ class Ground:
         self.broker = RealBroker(folder)
         self.broker.start()
         self.controller = Controller(self.broker.port, A, B)
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self.agent = Agent(folder, self.broker.port, f"http: 127.0.0.1:{self.port}\nreplay: none\n")
         # The tests' agent stands for a slower device and hurries with its windows; this one is what users have.
         config = self.agent.config.read_text()
@@ -40,6 +29,11 @@ class Ground:
     def serve(self, data: bytes, seq: int) -> None:
         self.controller.assign(assignment(data, seq))
         self.controller.until(self.controller.reported(seq), 60)
+
+    def wait(self, lasts_s: float) -> None:
+        """The controller acknowledges windows meanwhile."""
+        wake_s = time.monotonic() + lasts_s
+        self.controller.until(lambda: time.monotonic() >= wake_s, lasts_s + 5)
 
     def connect(self) -> http.client.HTTPConnection:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
@@ -58,18 +52,6 @@ def ground(folder: Path) -> Iterator[Ground]:
             made.agent.process.wait()
         made.controller.link.stop()
         made.broker.stop()
-
-
-def request(binary: bool) -> tuple[bytes, dict[str, str]]:
-    """The body and headers of an inference."""
-    values = np.random.default_rng(0).standard_normal((1, WIDTH)).astype("<f4")
-    x: dict[str, object] = {"name": "x", "shape": [1, WIDTH], "datatype": "FP32"}
-    if not binary:
-        return json.dumps({"inputs": [x | {"data": values.ravel().tolist()}]}).encode(), {}
-    raw = values.tobytes()
-    x["parameters"] = {"binary_data_size": len(raw)}
-    head = json.dumps({"inputs": [x], "parameters": {"binary_data_output": True}}).encode()
-    return head + raw, {"Inference-Header-Content-Length": str(len(head))}
 
 
 def median_s(call: object, count: int) -> float:

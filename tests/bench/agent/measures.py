@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import paho.mqtt.client as mqtt
+from asking import INFER, request, under_load
+from realagent import WIDTH, A, B, rss_bytes
 
 from agent.wire.messages import Status
 from agent.worker.runtime import OnnxSession, example
-from tests.bench.agent.ground import INFER, A, B, ground, median_s, request
+from tests.bench.agent.ground import ground, median_s
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-Say = Any
 
 
 def starts(folder: Path, times: int = 10) -> dict[str, Any]:
@@ -50,13 +51,7 @@ def idles(folder: Path, lasts_s: float) -> dict[str, Any]:
         worker_cpu = cpu_s(worker)
         highest = before
         while time.monotonic() - since < lasts_s:
-            here.controller.until(lambda: True)
-            wake_s = time.monotonic() + 5
-            while time.monotonic() < wake_s:  # the controller acknowledges windows meanwhile
-                try:
-                    here.controller.until(lambda: False, 1)
-                except AssertionError:
-                    continue
+            here.wait(5)
             highest = max(highest, rss_bytes(supervisor))
         elapsed_s = time.monotonic() - since
         return {
@@ -92,38 +87,15 @@ def overheads(folder: Path, count: int = 3000) -> dict[str, Any]:
 
 def swaps(folder: Path, times: int, clients: int = 4) -> dict[str, Any]:
     """Swaps while clients ask without a pause: what failed, and the longest that any waited."""
-    done, failed, longest, asked = threading.Event(), list[str](), [0.0] * clients, [0] * clients
     with ground(folder) as here:
         here.agent.start()
         here.serve(A, 1)
-        body, headers = request(True)
-
-        def run(number: int) -> None:
-            connection = here.connect()
-            while not done.is_set():
-                began = time.monotonic()
-                try:
-                    connection.request("POST", INFER, body, headers)
-                    answer = connection.getresponse()
-                    answer.read()
-                    if answer.status != 200:
-                        failed.append(str(answer.status))
-                except OSError as error:
-                    failed.append(repr(error))
-                    connection.close()
-                asked[number] += 1
-                longest[number] = max(longest[number], time.monotonic() - began)
-            connection.close()
-
-        threads = [threading.Thread(target=run, args=(number,)) for number in range(clients)]
-        for each in threads:
-            each.start()
-        for number in range(times):
-            here.serve((B, A)[number % 2], number + 2)
-        done.set()
-        for each in threads:
-            each.join()
-    return {"swaps": times, "requests": sum(asked), "failed": len(failed), "longest_s": max(longest)}
+        with under_load(here.port, binary=True, count=clients) as asking:
+            for number in range(times):
+                here.serve((B, A)[number % 2], number + 2)
+    failed = sum(len(each.failed) for each in asking)
+    requests = failed + sum(each.answered for each in asking)
+    return {"swaps": times, "requests": requests, "failed": failed, "longest_s": max(each.longest_s for each in asking)}
 
 
 def by_hand(folder: Path, count: int = 1000) -> dict[str, Any]:
@@ -139,7 +111,7 @@ def by_hand(folder: Path, count: int = 1000) -> dict[str, Any]:
         client.connect("127.0.0.1", here.broker.port)
         client.subscribe("byhand/out", qos=1)
         client.loop_start()
-        body = str([[0.5] * 256])
+        body = str([[0.5] * WIDTH])
 
         def ask() -> None:
             client.publish("byhand/in", body, qos=1)
@@ -161,11 +133,6 @@ def installed() -> dict[str, Any]:
     supervisor = _closure({"cryptography", "msgspec", "paho-mqtt", "PyYAML"})
     worker = _closure({"numpy", "onnxruntime"})
     return {"supervisor_bytes": sum(map(_size, supervisor)), "worker_bytes": sum(map(_size, worker - supervisor))}
-
-
-def rss_bytes(pid: int) -> int:
-    line = next(each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmRSS"))
-    return int(line.split()[1]) * 1024
 
 
 def cpu_s(pid: int) -> float:

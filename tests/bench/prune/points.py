@@ -81,11 +81,11 @@ def nearest(
     return max(ours, key=lambda each: each["speedup"], default=None)
 
 
-def rivals(lab: Lab, points: list[dict[str, Any]], epochs: float | None = None) -> list[dict[str, Any]]:
-    """Every peer at the speed of our point nearest each speed-up, trained for `epochs`, or for as many as its chain."""
+def rivals(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every peer at the speed of our point nearest each speed-up, trained for as many epochs as the point has."""
     data = lab.bench.model.data
     assert data is not None
-    dense_s = next(each["latency_s"] for each in points if each["rung"] == 0)
+    dense_s = _dense_s(points)
 
     def share(module: nn.Module) -> float:
         return 1 / lab.speedup(lab.bench.export(module, "fp32"))
@@ -96,7 +96,6 @@ def rivals(lab: Lab, points: list[dict[str, Any]], epochs: float | None = None) 
         ours = nearest(points, wanted)
         if ours is None:
             continue
-        ours = ours if epochs is None else {**ours, "epochs": epochs}
         for peer in peers.torch_pruning_peers(lab.bench.model.module, data.train):
             lab.say(f"{lab.name}: {peer.name} at {ours['speedup']:.2f}x, {ours['epochs']:g} epochs")
             try:
@@ -113,7 +112,7 @@ def rivals(lab: Lab, points: list[dict[str, Any]], epochs: float | None = None) 
 def in_one_go(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Our own structures nearest each speed-up, cut from the dense model at once and recovered for the whole chain's
     epochs: what a one-off prune with such a budget gives."""
-    dense_s = next(each["latency_s"] for each in points if each["rung"] == 0)
+    dense_s = _dense_s(points)
     rows = []
     for wanted in SPEEDUPS:
         ours = nearest(points, wanted)
@@ -124,6 +123,12 @@ def in_one_go(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
             setting = f"as rung {ours['rung']}"
             rows.append(_row(lab, "hedgerow in one go", setting, module, ours["speedup"], dense_s, ours))
     return rows
+
+
+def _dense_s(points: list[dict[str, Any]]) -> float:
+    """The dense model's latency in service."""
+    latency_s: float = next(each["latency_s"] for each in points if each["rung"] == 0)
+    return latency_s
 
 
 def _scratch(lab: Lab, ours: dict[str, Any], dense_s: float) -> dict[str, Any]:

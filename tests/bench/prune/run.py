@@ -18,9 +18,9 @@ from tests.bench.prune.table import page
 from tests.bench.prune.targets import targets
 
 _EPOCHS = {"residual": 1.75, "wearable": 4.0, "mobile": 1.0}
-_ENVELOPES = {"residual": 10, "wearable": 10, "mobile": 10}
-_BESPOKE = {"residual": 10}
-_ONE_GO = ("residual",)  # peers with the epochs of a whole chain: hours for all
+_ENVELOPES = 10  # of each network
+_BESPOKE = 10
+_IN_FULL = "residual"  # peers with the epochs of a whole chain, and profiles: hours for all
 
 
 def main(work: Path, docs: Path, fresh: bool) -> None:
@@ -48,19 +48,19 @@ def main(work: Path, docs: Path, fresh: bool) -> None:
 def _network(lab: Lab) -> dict[str, Any]:
     ladder = _part(lab, "ladder", lambda: points.ladder(lab))
     ours = ladder["points"]
+    of_a_rung = [each | {"epochs": lab.epochs} for each in ours]
     network = {
         "ladder": ladder,
-        "peers": _part(lab, "peers-rung", lambda: points.rivals(lab, ours, lab.epochs)),
+        "peers": _part(lab, "peers-rung", lambda: points.rivals(lab, of_a_rung)),
         "in_one_go": _part(lab, "one-go", lambda: points.in_one_go(lab, ours)),
-        "peers_in_one_go": _part(lab, "peers", lambda: points.rivals(lab, ours)) if lab.name in _ONE_GO else [],
+        "peers_in_one_go": _part(lab, "peers", lambda: points.rivals(lab, ours)) if lab.name == _IN_FULL else [],
     }
     beside = [*network["peers"], *network["in_one_go"], *network["peers_in_one_go"]]
     network["points"] = [*ours, *(each for each in beside if "accuracy" in each)]
     network["predictions"] = _part(lab, "predictions", lambda: points.tracked(lab, ours))
-    if lab.name in _ENVELOPES:
-        network["envelopes"] = _part(lab, "envelopes", lambda: envelopes.envelopes(lab, _ENVELOPES[lab.name]))
-    if lab.name in _BESPOKE:
-        network["profiles"] = _part(lab, "profiles", lambda: profiles.profiles(lab, _BESPOKE[lab.name]))
+    network["envelopes"] = _part(lab, "envelopes", lambda: envelopes.envelopes(lab, _ENVELOPES))
+    if lab.name == _IN_FULL:
+        network["profiles"] = _part(lab, "profiles", lambda: profiles.profiles(lab, _BESPOKE))
     return network
 
 
