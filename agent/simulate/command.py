@@ -32,7 +32,7 @@ def plan_of(flags: Mapping[str, Any]) -> Plan:
         prefix=flags["prefix"] or "sim",
         surroundings=parse_surroundings(flags["physics"]),
         loss=loss,
-        cut_s=None if flags["cut"] is None else parse_quantity(flags["cut"], Unit.SECONDS),
+        cut_s=None if flags["cut"] is None else from_flag("window", flags["cut"]),
         window_s=from_flag("window", flags["window"]),
         seed=_seed(flags["seed"] or "0"),
     )

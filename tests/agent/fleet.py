@@ -6,11 +6,11 @@ import hashlib
 import random
 from collections import deque
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from agent.link import Arrived, Connected, LinkEvent
-from agent.simulate.memory import MemoryBroker
+from agent.link import Arrived, Connected, Link, LinkEvent
 from agent.wire import blocks
 from agent.wire.messages import Ack, Assignment, Message, Need, Reported, Telemetry, decode, encode
 from agent.wire.signing import sign
@@ -52,11 +52,15 @@ def assignment(data: bytes, seq: int, **changes: object) -> Assignment:
     return Assignment(**{**fields, **changes})  # type: ignore[arg-type]
 
 
+class Linking(Protocol):
+    def link(self, client_id: str) -> Link: ...
+
+
 @dataclass
 class Hand:
     """The least controller: answers needs with blocks and telemetry with acks, and keeps what it heard."""
 
-    broker: MemoryBroker
+    broker: Linking
     artifacts: dict[str, bytes] = field(default_factory=dict)
     heard: list[Message] = field(default_factory=list)
     acks: bool = True
@@ -81,9 +85,9 @@ class Hand:
             elif isinstance(event, Arrived):
                 where = parse(event.topic)
                 assert isinstance(where, DeviceTopic)
-                self._answer(decode(where, event.payload))
+                self.answer(decode(where, event.payload))
 
-    def _answer(self, message: Message) -> None:
+    def answer(self, message: Message) -> None:
         self.heard.append(message)
         if isinstance(message, Need) and self.sends_blocks and message.sha256 in self.artifacts:
             cut = blocks.cut(self.artifacts[message.sha256])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import queue
 import signal
 import subprocess
@@ -156,3 +157,9 @@ def gone(pid: int) -> bool:
 def rss_bytes(pid: int) -> int:
     line = next(each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmRSS"))
     return int(line.split()[1]) * 1024
+
+
+def cpu_s(pid: int) -> float:
+    """Of the process so far, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

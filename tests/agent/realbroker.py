@@ -9,11 +9,13 @@ from pathlib import Path
 from iotcore import Broker
 from ports import free_port
 
+from agent.mqtt import MqttLink
+
 CONFIG = """
 id = 0
 [router]
 id = 0
-max_connections = 200
+max_connections = 2000
 max_outgoing_packet_count = 200
 max_segment_size = 10485760
 max_segment_count = 10
@@ -49,6 +51,9 @@ class RealBroker:
             else:
                 return
         raise AssertionError("the broker did not come up")
+
+    def link(self, client_id: str) -> MqttLink:
+        return MqttLink("127.0.0.1", self.port, client_id)
 
     def stop(self) -> None:
         self._broker.stop()

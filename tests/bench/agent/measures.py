@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import subprocess
 import sys
 import threading
@@ -14,13 +13,14 @@ from typing import Any
 import numpy as np
 import paho.mqtt.client as mqtt
 from asking import INFER, request, under_load
-from realagent import WIDTH, A, B, rss_bytes
+from realagent import WIDTH, A, B, cpu_s, rss_bytes
 
 from agent.wire.messages import Status
 from agent.worker.runtime import OnnxSession, example
 from tests.bench.agent.ground import ground, median_s
+from tests.bench.agent.simulated import simulated
 
-_TICKS = os.sysconf("SC_CLK_TCK")
+__all__ = ["by_hand", "idles", "installed", "overheads", "simulated", "starts", "swaps"]
 
 
 def starts(folder: Path, times: int = 10) -> dict[str, Any]:
@@ -133,11 +133,6 @@ def installed() -> dict[str, Any]:
     supervisor = _closure({"cryptography", "msgspec", "paho-mqtt", "PyYAML"})
     worker = _closure({"numpy", "onnxruntime"})
     return {"supervisor_bytes": sum(map(_size, supervisor)), "worker_bytes": sum(map(_size, worker - supervisor))}
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def _closure(names: set[str]) -> set[str]:
