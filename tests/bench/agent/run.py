@@ -89,8 +89,8 @@ def page(results: Row) -> str:
         f"| installed | {installed['supervisor_bytes'] / 1e6:.0f} MB, worker {installed['worker_bytes'] / 1e6:.0f} MB "
         "| the same libraries |",
         "",
-        f"`agent simulate -n {many['devices']}`: {many['rss_bytes'] / 1e6:.0f} MB, {many['threads']} threads, all connected "
-        f"after {many['online_s']:.0f} s, all with their model {many['placed_s']:.0f} s later; then "
+        f"`agent simulate -n {many['devices']}`: {many['rss_bytes'] / 1e6:.0f} MB, {many['threads']} threads, all "
+        f"connected after {many['online_s']:.0f} s, all with their model {many['placed_s']:.0f} s later; then "
         f"{many['cpu_share']:.1%} of a core with a window each 30 s.",
         "",
         "By hand there is no update, no trial, no cap, no telemetry and no rollback.",
