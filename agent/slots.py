@@ -1,6 +1,6 @@
 """The device's files: artifacts by digest, the part of one that is coming in, and the record.
 
-    <state>/artifacts/<sha256>.onnx     whole and verified: it got this name after its digest was right
+    <state>/artifacts/<sha256>.artifact whole and verified: it got this name after its digest was right
     <state>/artifacts/<sha256>.part     blocks in place; the assignment's block digests tell which of them are there
     <state>/record.json                 what must not be forgotten
 
@@ -41,7 +41,7 @@ class Slots:
         self._artifacts.mkdir(parents=True, exist_ok=True)
 
     def path(self, sha256: str) -> Path:
-        return self._artifacts / f"{sha256}.onnx"
+        return self._artifacts / f"{sha256}.artifact"
 
     # --- the record ------------------------------------------------------------------------------------------------
 

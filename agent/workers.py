@@ -62,6 +62,7 @@ def worker_spec(
     return WorkerSpec(
         path=path,
         sha256=assignment.sha256,
+        runtime=assignment.runtime,
         ram_total_bytes=assignment.ram_total_bytes,
         ram_model_bytes=assignment.ram_model_bytes,
         latency_p95_ms=assignment.latency_p95_ms if judged else None,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import assert_never
 
 from agent.wire.errors import WireError
+from agent.wire.profile import RUNTIMES
 from controller.core.intents import (
     AbortRollout,
     AcceptDevice,
@@ -137,6 +138,8 @@ def _refuse_nonsense(intent: AskJob) -> None:
             given = [cap for cap in (caps.ram_bytes, caps.storage_bytes, caps.latency_s) if cap is not None]
             if not given or not all(0 < cap < math.inf for cap in given):
                 raise IntentError(400, "a prune needs a cap on RAM, storage or latency; each given one is above 0")
+            if caps.runtime not in RUNTIMES:
+                raise IntentError(400, f"runtime {caps.runtime!r}: one of {', '.join(RUNTIMES)} is allowed")
         case JobKind.LADDER:
             if rungs is None or not 1 <= rungs <= MOST_RUNGS:
                 raise IntentError(400, f"rungs {rungs}: 1 to {MOST_RUNGS} are allowed")

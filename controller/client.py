@@ -96,6 +96,7 @@ class Client:
         ram_bytes: int | None = None,
         storage_bytes: int | None = None,
         latency_s: float | None = None,
+        runtime: str = "onnxruntime",
         again: bool = False,
     ) -> Row:
         """The job under these caps, at least one; equal caps are one job. `again` runs a failed one once more."""
@@ -103,6 +104,7 @@ class Client:
             "ram_cap_bytes": ram_bytes,
             "storage_cap_bytes": storage_bytes,
             "latency_cap_ms": None if latency_s is None else latency_s * 1e3,
+            "runtime": runtime,
             "again": again,
         }
         return self._row("POST", f"/models/{_part(ref)}/prune", body)

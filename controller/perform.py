@@ -160,6 +160,7 @@ class Performer:
             rate_hz=profile.rate_hz,
             power_idle_watts=profile.power.idle_watts if profile.power else None,
             power_busy_watts=profile.power.busy_watts if profile.power else None,
+            runtime=variant.runtime,
             golden_seed=variant.golden_seed,
             golden_outputs=[list(row) for row in variant.golden_outputs],
             golden_tolerance=variant.golden_tolerance,

@@ -18,7 +18,6 @@ from agent.wire.errors import Failure
 from agent.wire.messages import MAX_BYTES, Assignment
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-RUNTIME = "onnxruntime"
 
 
 def desired(state: State, event: DesiredArrived) -> Turn:
@@ -46,8 +45,8 @@ def _new(state: State, assignment: Assignment, event: DesiredArrived) -> Turn:
     if assignment.expires_unix_s is not None and assignment.expires_unix_s < now_unix_s:
         late_s = now_unix_s - assignment.expires_unix_s
         return decline(state, assignment, Failure.EXPIRED, f"it expired {late_s:.0f} s ago")
-    if RUNTIME not in state.setup.runtimes:
-        return decline(state, assignment, Failure.NO_RUNTIME, f"{RUNTIME} is not installed")
+    if assignment.runtime not in state.setup.runtimes:
+        return decline(state, assignment, Failure.NO_RUNTIME, f"{assignment.runtime} is not installed")
     if fault := _malformed(assignment):
         return decline(state, assignment, Failure.BAD_DIGEST, fault)
     return _take(state, assignment, trusted_unix_s)

@@ -47,7 +47,8 @@ class Assignment(Message, frozen=True, kw_only=True):
     `golden_outputs` are the first values of the flattened first output for the inputs that `golden_inputs(seed)` of the
     worker makes; the device must reproduce them within `golden_tolerance` (absolute plus relative).
     Of the RAM caps, `ram_total_bytes` is for the whole worker process, `ram_model_bytes` for what it grows above the
-    runtime's base. `power_idle_watts` and `power_busy_watts` let a device without a power sensor model its draw.
+    runtime's base. `runtime` is the one that the artifact is made for. `power_idle_watts` and `power_busy_watts` let a
+    device without a power sensor model its draw.
     """
 
     epoch: int
@@ -63,6 +64,7 @@ class Assignment(Message, frozen=True, kw_only=True):
     rate_hz: float = 1.0
     power_idle_watts: float | None = None
     power_busy_watts: float | None = None
+    runtime: str = "onnxruntime"
     golden_seed: int = 0
     golden_outputs: list[list[float]] = []
     golden_tolerance: float = 1e-3

@@ -15,7 +15,8 @@ from agent.wire.section import Section, load_yaml
 from agent.wire.topics import device_id
 from agent.wire.units import Unit
 
-RUNTIMES = ("onnxruntime",)
+RUNTIMES = ("onnxruntime", "ncnn")
+"""What a device may run its models with; the first is the default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,39 +1,18 @@
-"""The backend seam: an artifact as something that runs. onnxruntime, one thread, is the backend there is."""
+"""The backend seam: an artifact as something that runs, by the runtime that its assignment names."""
 
 from __future__ import annotations
 
-import base64
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
-from agent.worker.tensors import ANY, Tensors, TensorSpec
-
-# Conv -> Relu -> GlobalAveragePool -> Flatten -> Gemm on [1, 1, 8] float32 (opset 17): wakes the runtime's usual
-# kernels, so that its base is measured with them in memory and not charged to the first real model.
-_TINY = base64.b64decode(
-    "CAg6uQEKDwoBeAoBdxIBYSIEQ29udgoMCgFhEgFiIgRSZWx1ChkKAWISAWMiEUdsb2JhbEF2ZXJhZ2VQb29sCg8KAWMSAWQiB0ZsYXR0ZW4KDwoB"
-    "ZAoBZxIBeSIER2VtbRIBdCoZCAEIAQgDEAFCAXdKDAAAAD8AAAA/AAAAPyoPCAEIARABQgFnSgQAAIA/WhcKAXgSEgoQCAESDAoCCAEKAggBCgII"
-    "CGITCgF5Eg4KDAgBEggKAggBCgIIAUIECgAQEQ=="
-)
+from agent.worker.tensors import Tensors, TensorSpec
 
 
-_DATATYPES = {
-    "tensor(bool)": "BOOL",
-    "tensor(int8)": "INT8",
-    "tensor(int16)": "INT16",
-    "tensor(int32)": "INT32",
-    "tensor(int64)": "INT64",
-    "tensor(uint8)": "UINT8",
-    "tensor(uint16)": "UINT16",
-    "tensor(uint32)": "UINT32",
-    "tensor(uint64)": "UINT64",
-    "tensor(float16)": "FP16",
-    "tensor(float)": "FP32",
-    "tensor(double)": "FP64",
-}
+class ContractError(ValueError):
+    """An artifact that the contract does not allow; the text says why."""
 
 
 class Session(Protocol):
@@ -47,22 +26,28 @@ class Session(Protocol):
         """All outputs, in the order of `outputs`. Raises what the runtime raises."""
 
 
-class OnnxSession:
-    """`source` is a path to a one-file ONNX model, or its bytes. Raises what onnxruntime raises."""
+class Backend(Protocol):
+    """A runtime: one module of `agent.worker.backends`, which alone imports it."""
 
-    platform = "onnx_onnxv1"
+    def check(self, path: Path) -> None:
+        """Raises `ContractError` for what may not reach the runtime, `OSError` where the file cannot be read."""
 
-    def __init__(self, source: str | bytes) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.enable_mem_pattern = False  # costs no latency and saves a block
-        options.log_severity_level = 4
-        self._session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
-        self.inputs = tuple(map(_spec, self._session.get_inputs()))
-        self.outputs = tuple(map(_spec, self._session.get_outputs()))
+    def open_session(self, source: str | bytes) -> Session:
+        """From a path or the bytes. Raises what the runtime raises."""
 
-    def run(self, inputs: Tensors) -> list[NDArray[Any]]:
-        return [np.asarray(each) for each in self._session.run(None, inputs)]
+    def tiny(self) -> Session:
+        """The smallest model that wakes the runtime's usual kernels."""
+
+
+def backend(runtime: str) -> Backend:
+    """The one for a runtime of `agent.wire.profile.RUNTIMES`. Raises `ImportError` where it is not installed."""
+    if runtime == "ncnn":
+        from agent.worker.backends import ncnn
+
+        return ncnn
+    from agent.worker.backends import onnx
+
+    return onnx
 
 
 def example(session: Session, dice: np.random.Generator) -> Tensors:
@@ -76,12 +61,7 @@ def bind(session: Session, sample: NDArray[Any]) -> Tensors:
     return {first.name: np.ascontiguousarray(sample[np.newaxis], dtype=first.dtype)}
 
 
-def wake_runtime() -> None:
+def wake(runtime: Backend) -> None:
     """Load and run the smallest model, so that what follows measures the model and not the runtime."""
-    session = OnnxSession(_TINY)
+    session = runtime.tiny()
     session.run(example(session, np.random.default_rng(0)))
-
-
-def _spec(tensor: Any) -> TensorSpec:
-    shape = tuple(size if isinstance(size, int) and size > 0 else ANY for size in tensor.shape)
-    return TensorSpec(tensor.name, _DATATYPES[tensor.type], shape)

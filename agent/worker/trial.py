@@ -12,8 +12,7 @@ from agent.wire.errors import Failure
 from agent.wire.messages import Trial
 from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, TrialLine, WorkerSpec
 from agent.worker import memory
-from agent.worker.contract import ContractError, check_onnx
-from agent.worker.runtime import OnnxSession, Session, example, wake_runtime
+from agent.worker.runtime import ContractError, Session, backend, example, wake
 from agent.worker.timing import Timed, timed_run
 
 # Inferences come one by one with a pause, as in service: back to back they would run from a warm cache and flatter.
@@ -24,10 +23,11 @@ _OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate", "MemoryError")
 def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
     """The verdict, and the loaded model where it passed."""
     try:
-        check_onnx(Path(spec.path))
-    except (ContractError, OSError) as error:
+        runtime = backend(spec.runtime)
+        runtime.check(Path(spec.path))
+    except (ContractError, ImportError, OSError) as error:
         return _failed_to_run(spec, error, memory.rss_bytes()), None
-    wake_runtime()
+    wake(runtime)
     percentiles([0.0, 1.0], (50, 95, 99))  # numpy loads this part of itself at first use
     memory.settle()
     base = memory.rss_bytes()
@@ -35,10 +35,10 @@ def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
     if cap is not None:
         memory.limit_growth(cap - base)
     try:
-        session = OnnxSession(spec.path)
+        session = runtime.open_session(spec.path)
         outputs = golden_outputs(session, spec.golden_seed)
         runs = measure(session, spec)
-    except Exception as error:  # onnxruntime raises its own types, and MemoryError is one of ours
+    except Exception as error:  # runtimes raise their own types, and MemoryError is one of ours
         return _failed_to_run(spec, error, base), None
     line = _verdict(spec, base, memory.peak_bytes(), outputs, runs)
     return line, session if line.trial.passed else None

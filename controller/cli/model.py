@@ -26,6 +26,7 @@ _COLUMNS = (
 _VARIANTS = (
     ("VARIANT", "variant"),
     ("DENSE", "dense"),
+    ("RUNTIME", "runtime"),
     ("PRECISION", "precision"),
     ("ACCURACY", "accuracy"),
     ("POINTS BELOW DENSE", "drop_words"),

@@ -51,6 +51,7 @@ def prune(
             help="Instead: what this share of single weights at zero saves, and what it does not.",
         ),
     ] = None,
+    runtime: Annotated[str, typer.Option(help="What is to run it: onnxruntime or ncnn.")] = "onnxruntime",
     again: Annotated[bool, typer.Option("--again", help="Also where the same has failed before.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it to its end.")] = True,
     api: Api = API,
@@ -65,7 +66,12 @@ def prune(
     with Client(api) as client:
         if share is None:
             job = client.ask_prune(
-                model, latency_s=latency_s, ram_bytes=ram_bytes, storage_bytes=storage_bytes, again=again
+                model,
+                latency_s=latency_s,
+                ram_bytes=ram_bytes,
+                storage_bytes=storage_bytes,
+                runtime=runtime,
+                again=again,
             )
         else:
             job = client.ask_unstructured(model, share, again)
@@ -110,6 +116,7 @@ def _show_answer(job: Row) -> None:
     show_row(
         {
             "variant" if job["made"] else "closest": variant["variant"],
+            "runtime": variant["runtime"],
             "precision": variant["precision"],
             "accuracy": figures.accuracy(variant),
             "points below dense": figures.drop(variant),

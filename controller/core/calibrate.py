@@ -11,6 +11,7 @@ from agent.wire.profile import Profile
 from controller.core.envelope import ram_cap
 from controller.core.types import Calibration, Variant
 
+_NO_LATENCY_MS = 1e-6  # a nanosecond: no clock of a device measures that
 # The prior is the declared speed, believed to a factor of e^0.25; one observation is good to about e^0.05.
 _PRIOR_SIGMA = 0.25
 _NOISE_SIGMA = 0.05
@@ -61,7 +62,7 @@ def learn_from_trial(profile: Profile, calibration: Calibration, variant: Varian
         )
     if trial.failure is Failure.MEMORY:
         learned = _learn_too_large(profile, learned, variant)
-    if trial.latency_p95_ms is not None and trial.latency_p95_ms > 0:
+    if trial.latency_p95_ms is not None and trial.latency_p95_ms > _NO_LATENCY_MS:
         learned = learn_latency(profile, learned, variant, trial.latency_p95_ms * 1e-3)
         if trial.failure is Failure.LATENCY:
             learned = _learn_at_least(learned, trial.latency_p95_ms * 1e-3 / variant.latency_p95_s)

@@ -142,7 +142,7 @@ def _still_fits(view: DeviceView, policy: Policy) -> bool:
     variant = catalog.variant(placement.sha256)
     profile, calibration = view.device.profile, view.device.calibration
     envelope = collapse(profile, calibration, catalog.model.ram_base_bytes)
-    if variant is None or isinstance(envelope, Impossible):
+    if variant is None or variant.runtime != profile.runtime or isinstance(envelope, Impossible):
         return False
     if not variant.dense and envelope.roomier_than(placement.envelope, WELL_USED):
         return False

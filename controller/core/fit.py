@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
@@ -60,6 +60,10 @@ class Catalog:
     variants: Sequence[Variant]
     jobs: Mapping[str, PruneJob]
 
+    def of_runtime(self, runtime: str) -> Catalog:
+        """What of it a device with this runtime can run."""
+        return replace(self, variants=[each for each in self.variants if each.runtime == runtime])
+
     def variant(self, sha256: str) -> Variant | None:
         return next((variant for variant in self.variants if variant.sha256 == sha256), None)
 
@@ -73,9 +77,10 @@ def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: 
     envelope = collapse(profile, calibration, catalog.model.ram_base_bytes)
     if isinstance(envelope, Impossible):
         return Infeasible(envelope.binding, envelope.envelope, envelope.reason, envelope.relaxations)
+    catalog = catalog.of_runtime(profile.runtime)
     dense = catalog.dense
     if dense is None:
-        return Infeasible(Constraint.NONE, envelope, "the model is still being measured", (), waiting_for=Caps().key)
+        return _first(profile.runtime, envelope, catalog)
     best = _best(profile, calibration, envelope, catalog)
     binding = binding_constraint(profile, calibration, envelope, dense)
     if best is not None and (as_dense(best, catalog) or use_of(profile, calibration, envelope, best) >= WELL_USED):
@@ -90,6 +95,20 @@ def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: 
         again = caps.key if job.retry and (attempts is None or job.attempts < attempts) else None
         return Infeasible(binding, envelope, f"pruning failed: {job.detail}", (), waiting_for=again)
     return _refuse(profile, calibration, envelope, catalog, job, binding)
+
+
+def _first(runtime: str, envelope: Envelope, catalog: Catalog) -> NeedsPrune | Infeasible:
+    """There is nothing yet for this runtime. A job without caps makes the dense variant, for the usual runtime that
+    which every model starts with."""
+    caps = Caps(runtime=runtime)
+    job = catalog.jobs.get(caps.key)
+    if job is not None and job.state in (JobState.FAILED, JobState.INFEASIBLE):
+        again = caps.key if job.state is JobState.FAILED and job.retry else None
+        reason = f"{catalog.model.ref} cannot be made for {runtime}: {job.detail}"
+        return Infeasible(Constraint.NONE, envelope, reason, (), waiting_for=again)
+    if caps == Caps():
+        return Infeasible(Constraint.NONE, envelope, "the model is still being measured", (), waiting_for=caps.key)
+    return NeedsPrune(caps, Constraint.NONE, envelope)
 
 
 def within(
@@ -129,6 +148,7 @@ def caps_for(profile: Profile, calibration: Calibration, envelope: Envelope) -> 
         latency_s=None
         if latency is None
         else _floor(calibrate.reference_latency_s(profile, calibration, latency.value)),
+        runtime=profile.runtime,
     )
 
 
@@ -214,7 +234,8 @@ def _on_the_device(binding: Constraint | None, envelope: Envelope) -> Constraint
 def _without_slack(caps: Caps, dense: Variant) -> Caps:
     """Drop the caps that even the dense model meets with room to spare, so that they do not tell equal jobs apart."""
     ram, storage, latency_s = caps.ram_bytes, caps.storage_bytes, caps.latency_s
-    return Caps(
+    return replace(
+        caps,
         ram_bytes=None if _roomy(ram, dense.ram_bytes) else ram,
         storage_bytes=None if _roomy(storage, dense.size_bytes) else storage,
         latency_s=None if _roomy(latency_s, dense.latency_p95_s) else latency_s,

@@ -23,7 +23,8 @@ class Rung:
 
 
 def ladder(variants: Sequence[Variant]) -> tuple[Rung, ...]:
-    """The dense variant and all that no other dominates on (accuracy, latency, RAM, bytes), the slower ones first.
+    """Of one runtime's variants the dense one and all that no other dominates on (accuracy, latency, RAM, bytes), the
+    slower ones first.
 
     Accuracies whose intervals overlap are tied, latencies and RAM within 3%; bytes are exact, and of what is tied the
     smaller is kept. A tie of ties is none, so each is held against what is kept, from the smallest up.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from agent.wire.messages import Reported, Window
-from agent.wire.profile import Profile
+from agent.wire.profile import RUNTIMES, Profile
 from controller.core.sparsity import SparsityReport
 
 
@@ -51,11 +51,13 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Caps:
-    """The same in the reference host's terms: what a prune job is asked to stay under. None is unlimited."""
+    """The same in the reference host's terms: what a prune job is asked to stay under, run by `runtime`. None is
+    unlimited."""
 
     ram_bytes: int | None = None
     storage_bytes: int | None = None
     latency_s: float | None = None
+    runtime: str = RUNTIMES[0]
 
     @property
     def key(self) -> str:
@@ -63,7 +65,8 @@ class Caps:
         ram = "-" if self.ram_bytes is None else self.ram_bytes
         storage = "-" if self.storage_bytes is None else self.storage_bytes
         latency = "-" if self.latency_s is None else f"{self.latency_s * 1e6:.0f}us"
-        return f"ram={ram} storage={storage} latency={latency}"
+        runtime = "" if self.runtime == RUNTIMES[0] else f" runtime={self.runtime}"
+        return f"ram={ram} storage={storage} latency={latency}{runtime}"
 
 
 class DeviceState(StrEnum):
@@ -135,7 +138,7 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
-    """One pruned, exported and *measured* artifact of a model.
+    """One pruned, exported and *measured* artifact of a model, in the format of the `runtime` that runs it.
 
     `ram_bytes` is the high-water mark of the exact artifact in a fresh process above the runtime's base; latencies
     are of one inference at batch 1 on one thread of the reference host. `accuracy` with its 95% interval
@@ -161,6 +164,7 @@ class Variant:
     gate_samples: int | None = None
     dense: bool = False
     requested: str = ""
+    runtime: str = RUNTIMES[0]
     golden_seed: int = 0
     golden_outputs: tuple[tuple[float, ...], ...] = ()
     golden_tolerance: float = 1e-3

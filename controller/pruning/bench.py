@@ -16,9 +16,11 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from agent.wire.profile import RUNTIMES
 from controller.pruning.artifact.export import ExportError, export_onnx, run_artifact, write_artifact
 from controller.pruning.artifact.int8 import quantise
 from controller.pruning.artifact.measure import Measured, Pace, measure
+from controller.pruning.artifact.ncnn import to_ncnn
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.grain import grains
 from controller.pruning.cost.model import CostModel, describe_costs
@@ -43,6 +45,7 @@ _PROBE_SAMPLES = 8
 _NARROW = 8
 _SMALLEST_SHARE = 0.25
 _PACKAGES = ("torch", "torch-pruning", "onnxruntime", "hedgerow")
+_CONVERTERS: Mapping[str, tuple[str, ...]] = {"onnxruntime": (), "ncnn": ("ncnn", "pnnx")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,11 @@ class Bench:
     seed: int
     progress: Progress
     sample: torch.Tensor
+
+    @property
+    def runtime(self) -> str:
+        """What artifacts are made for, and measured with."""
+        return self.shelf.runtime
 
     @cached_property
     def blocks(self) -> tuple[str, ...]:
@@ -121,8 +129,8 @@ class Bench:
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
-        """What variants may be made in: without data there is nothing to quantise by."""
-        return ("fp32",) if self.model.data is None else ("fp32", "int8")
+        """What variants may be made in: without data there is nothing to quantise by, and for ncnn nothing does."""
+        return ("fp32",) if self.model.data is None or self.runtime != RUNTIMES[0] else ("fp32", "int8")
 
     @cached_property
     def teacher(self) -> Teacher:
@@ -135,7 +143,10 @@ class Bench:
         return {}
 
     def costs(self, precision: Precision) -> CostModel:
-        """Prices of the model's structures; times the kernels that this host has not timed yet."""
+        """Prices of the model's structures; times the kernels that this host has not timed yet.
+
+        They are onnxruntime's. What another runtime is measured to take corrects them, as it does for this one.
+        """
         if precision not in self._costs:
             self.progress(0.09, f"timing {precision} kernels that this host has not timed yet")
             groups, blocks = self.groups, self.blocks
@@ -176,6 +187,8 @@ class Bench:
     def export(self, module: nn.Module, precision: Precision) -> bytes:
         """Raises `ExportError`."""
         artifact = export_onnx(module, self.sample)
+        if self.runtime == "ncnn":
+            return to_ncnn(artifact)
         if precision == "fp32":
             return artifact
         assert self.model.data is not None
@@ -189,9 +202,9 @@ class Bench:
         """Measure the bytes, beside the dense artifact where there is one. Raises `TrialError`."""
         sha256 = hashlib.sha256(artifact).hexdigest()
         with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
-            path = Path(folder) / f"{sha256}.onnx"
+            path = Path(folder) / sha256
             write_artifact(artifact, path)
-            return Built(artifact, sha256, measure(path, sha256, self.seed, samples, repeats, self._pace))
+            return Built(artifact, sha256, measure(path, sha256, self.seed, samples, repeats, self._pace, self.runtime))
 
     @property
     def _pace(self) -> Pace | None:
@@ -204,7 +217,7 @@ class Bench:
         asked = Gate(spec.accuracy_floor, spec.accuracy_margin)
         if gate is None:
             return Judged(None, None, judge(None, None, asked))
-        outputs = run_artifact(built.artifact, gate.inputs)
+        outputs = run_artifact(built.artifact, gate.inputs, self.runtime)
         if gate.labels is None:
             agreement = classify(outputs, self._dense_answers.argmax(1)) if outputs.ndim == 2 else None
             return Judged(None, None, judge(None, None, asked, agreement))
@@ -231,17 +244,17 @@ class Bench:
             "model_digest": self.model.digest,
             "seed": self.seed,
             "data_sha256": None if data is None else data_digest(data),
-            "versions": {package: _version(package) for package in _PACKAGES},
+            "versions": {package: _version(package) for package in (*_PACKAGES, *_CONVERTERS[self.runtime])},
         }
 
 
-def open_bench(spec: ModelSpec, artifact_dir: Path, seed: int, progress: Progress) -> Bench:
+def open_bench(spec: ModelSpec, artifact_dir: Path, seed: int, progress: Progress, runtime: str = RUNTIMES[0]) -> Bench:
     """Load the model. Raises what `load_model` raises."""
     progress(0.02, f"loading {spec.ref}")
     model = load_model(spec)
     torch.manual_seed(seed)
     sample = torch.randn((1, *model.sample_shape))
-    return Bench(model, Shelf(artifact_dir, model.digest), Tables(tables_folder()), seed, progress, sample)
+    return Bench(model, Shelf(artifact_dir, model.digest, runtime), Tables(tables_folder()), seed, progress, sample)
 
 
 def tables_folder() -> Path:

@@ -62,7 +62,8 @@ def run_job(request: JobRequest, progress: Progress, announce: Announce = lambda
 
     torch.set_num_threads(request.threads)
     try:
-        bench = open_bench(load_spec(Path(request.spec_path)), Path(request.artifact_dir), request.seed, progress)
+        spec, shelf = load_spec(Path(request.spec_path)), Path(request.artifact_dir)
+        bench = open_bench(spec, shelf, request.seed, progress, request.caps.runtime)
         return _do(bench, request, announce)
     except (TrialError, MemoryError, OSError) as error:
         return JobResult(state=JobState.FAILED, detail=str(error) or type(error).__name__, retry=True)

@@ -31,8 +31,9 @@ class JobRequest:
     """`dense`: check, export and measure the model as it is. `prune`: a variant under `caps`. `ladder`: of `rungs`.
     `unstructured`: a report on `share` of the weights at zero.
 
-    `artifact_dir` takes the artifact as `<sha256>.onnx`. `start_from` names variants of the model in it, from which a
-    prune may go on rather than from the dense model. `threads` is for torch; measurements always use one.
+    `artifact_dir` takes the artifact, called as `controller.core.artifacts` says. `start_from` names variants of the
+    model in it, from which a prune may go on rather than from the dense model. `threads` is for torch; measurements
+    always use one.
     """
 
     kind: JobKind

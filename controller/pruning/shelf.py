@@ -11,6 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load, save
 from torch import nn
 
+from agent.wire.profile import RUNTIMES
+from controller.core.artifacts import file_name
 from controller.core.types import Variant
 from controller.pruning.artifact.export import write_artifact
 from controller.pruning.cost.predict import Costs
@@ -28,7 +30,7 @@ class Kin:
 
     @property
     def artifact(self) -> Path:
-        return self.weights.with_suffix(".onnx")
+        return self.weights.with_name(file_name(self.variant.sha256, self.variant.runtime))
 
     def state(self) -> dict[str, torch.Tensor]:
         return dict(load(self.weights.read_bytes()))
@@ -48,10 +50,11 @@ class Point(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """A folder of artifacts, seen by jobs of the model whose digest is `digest`."""
+    """A folder of artifacts, seen by jobs of the model whose digest is `digest` for one `runtime`."""
 
     folder: Path
     digest: str
+    runtime: str = RUNTIMES[0]
 
     def put(self, artifact: bytes, variant: Variant, structure: Structure, module: nn.Module) -> None:
         """Keep the artifact for devices, the weights for later prunes. The artifact is on disk when this returns."""
@@ -62,11 +65,11 @@ class Shelf:
         }
         state = {name: tensor.contiguous().clone() for name, tensor in module.state_dict().items()}
         # The weights name the variant, so they come last: what is listed has its artifact.
-        write_artifact(artifact, self.folder / f"{variant.sha256}.onnx")
+        write_artifact(artifact, self.folder / file_name(variant.sha256, variant.runtime))
         write_artifact(save(state, metadata), self._weights(variant.sha256))
 
     def kin(self, sha256s: tuple[str, ...] | None = None) -> list[Kin]:
-        """Those of the named variants, or of all, that are here and are of this model, by name."""
+        """Those of the named variants, or of all, that are here, of this model and for this runtime, by name."""
         paths = sorted(self.folder.glob("*.safetensors")) if sha256s is None else map(self._weights, sha256s)
         found = (self._read(path) for path in paths if path.is_file())
         return [kin for kin in found if kin is not None]
@@ -116,12 +119,15 @@ class Shelf:
             return None
         if metadata.get("model_digest") != self.digest:
             return None
-        structure = msgspec.json.decode(metadata["structure"], type=Structure)
-        return Kin(msgspec.json.decode(metadata["variant"], type=Variant), structure, weights)
+        variant = msgspec.json.decode(metadata["variant"], type=Variant)
+        if variant.runtime != self.runtime:
+            return None
+        return Kin(variant, msgspec.json.decode(metadata["structure"], type=Structure), weights)
 
     @property
     def _points(self) -> Path:
-        return self.folder / f"costs-{self.digest[:16]}.jsonl"
+        runtime = "" if self.runtime == RUNTIMES[0] else f"-{self.runtime}"
+        return self.folder / f"costs-{self.digest[:16]}{runtime}.jsonl"
 
     def _weights(self, sha256: str) -> Path:
         return self.folder / f"{sha256}.safetensors"

@@ -32,7 +32,7 @@ class Origin:
 
 def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, Verdict]:
     """Judge `built`, which came of `origin`, and write it down. Raises `ExportError` where their answers differ."""
-    parity = check_parity(origin.module, built.artifact, bench.inputs(PARITY_SAMPLES), origin.precision)
+    parity = check_parity(origin.module, built.artifact, bench.inputs(PARITY_SAMPLES), origin.precision, bench.runtime)
     judged = bench.judge(built)
     accuracy, paired, whole = judged.accuracy, judged.paired, full(bench.groups)
     parameters = sum(parameter.numel() for parameter in origin.module.parameters())
@@ -54,6 +54,7 @@ def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, V
         gate_samples=None if accuracy is None else accuracy.samples,
         dense=origin.structure == whole and not origin.trained.epochs and origin.precision == "fp32",
         requested=origin.requested,
+        runtime=bench.runtime,
         golden_seed=bench.seed,
         golden_outputs=built.measured.golden_outputs,
         golden_tolerance=parity.golden_tolerance,

@@ -8,6 +8,7 @@ import re
 import tempfile
 from pathlib import Path
 
+from controller.core.artifacts import SUFFIXES, file_name
 from controller.store.errors import ArtifactError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -21,7 +22,8 @@ class Artifacts:
         """Where the artifact is kept, there or not. Raises `ArtifactError` for what is no digest."""
         if not _SHA256.fullmatch(sha256):
             raise ArtifactError(f"{sha256!r} is not a SHA-256 digest in hexadecimal")
-        return self._directory / f"{sha256}.onnx"
+        possible = [self._directory / file_name(sha256, runtime) for runtime in SUFFIXES]
+        return next((path for path in possible if path.is_file()), possible[0])
 
     def put(self, data: bytes) -> str:
         """Keep `data` and return its digest. It is on disk, and whole, once this returns; never in part."""

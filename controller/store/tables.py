@@ -112,6 +112,7 @@ variants = Table(
     Column("gate_samples", BigInteger),
     Column("dense", Boolean, nullable=False),
     Column("requested", Text, nullable=False),
+    Column("runtime", Text, nullable=False, server_default="onnxruntime"),
     Column("golden_seed", BigInteger, nullable=False),
     Column("golden_outputs", JSON, nullable=False),
     Column("golden_tolerance", Double, nullable=False),

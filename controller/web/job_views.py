@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from agent.wire.profile import RUNTIMES
 from controller.core.caps import closest, shippable, uses
 from controller.core.ladder import ladder
 from controller.core.relax import relaxations_of_caps
@@ -23,6 +24,7 @@ def job_view(job: PruneJob) -> Json:
         "state": job.state,
         "ram_cap_bytes": job.caps.ram_bytes,
         "storage_cap_bytes": job.caps.storage_bytes,
+        "runtime": job.caps.runtime,
         "latency_cap_ms": None if job.caps.latency_s is None else job.caps.latency_s * 1e3,
         "rungs": job.rungs,
         "share": job.share,
@@ -43,7 +45,8 @@ def job_detail(job: PruneJob, model: Model, variants: Sequence[Variant]) -> Json
     `closest` and `relaxations` are of the variants that are known now; none is below the accuracy floor.
     """
     done, refused = job.state is JobState.DONE, job.state is JobState.INFEASIBLE
-    candidates = shippable(variants, model.accuracy_floor) if refused else []
+    of_runtime = [each for each in variants if each.runtime == job.caps.runtime]
+    candidates = shippable(of_runtime, model.accuracy_floor) if refused else []
     made = next((each for each in variants if done and each.sha256 == job.sha256), None)
     near = closest(job.caps, candidates)
     return {
@@ -86,11 +89,11 @@ def _side(side: SparseSide) -> Json:
     }
 
 
-def ladder_view(variants: Sequence[Variant]) -> list[Json]:
+def ladder_view(variants: Sequence[Variant], runtime: str = RUNTIMES[0]) -> list[Json]:
     """Rung 0 is the dense variant; `speedup` and `saved_share` are against it."""
     return [
         {"rung": at, **variant_view(each.variant), "speedup": each.speedup, "saved_share": each.saved_share}
-        for at, each in enumerate(ladder(variants))
+        for at, each in enumerate(ladder([each for each in variants if each.runtime == runtime]))
     ]
 
 

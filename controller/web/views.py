@@ -36,6 +36,7 @@ def variant_view(variant: Variant) -> Json:
         "variant": short(variant.sha256),
         "model": variant.model,
         "dense": variant.dense,
+        "runtime": variant.runtime,
         "precision": variant.precision,
         "size_bytes": variant.size_bytes,
         "ram_bytes": variant.ram_bytes,

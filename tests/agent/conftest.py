@@ -7,6 +7,8 @@ import pytest
 from realagent import A, Agent, B, Controller
 from realbroker import RealBroker
 
+from agent.wire.profile import RUNTIMES
+
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[RealBroker]:
@@ -25,8 +27,19 @@ def agent(tmp_path: Path, broker: RealBroker) -> Iterator[Agent]:
         made.process.wait()
 
 
+@pytest.fixture(scope="session", params=RUNTIMES)
+def pair(request: pytest.FixtureRequest) -> tuple[bytes, bytes]:
+    """Two artifacts, for each of the runtimes."""
+    if request.param == "onnxruntime":
+        return A, B
+    from controller.pruning.artifact.ncnn import to_ncnn
+
+    return to_ncnn(A), to_ncnn(B)
+
+
 @pytest.fixture
-def controller(broker: RealBroker) -> Iterator[Controller]:
-    made = Controller(broker.port, A, B)
+def controller(broker: RealBroker, request: pytest.FixtureRequest) -> Iterator[Controller]:
+    more = request.getfixturevalue("pair") if "pair" in request.fixturenames else ()
+    made = Controller(broker.port, A, B, *more)
     yield made
     made.link.stop()

@@ -48,6 +48,7 @@ def assignment(data: bytes, seq: int, **changes: object) -> Assignment:
         "block_bytes": blocks.BLOCK_BYTES,
         "blocks": blocks.digests(data),
         "rate_hz": 5.0,
+        "runtime": "ncnn" if data.startswith(b"PK") else "onnxruntime",
     }
     return Assignment(**{**fields, **changes})  # type: ignore[arg-type]
 

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 from fleet import assignment, sha256
-from realagent import A, Agent, B, Controller, gone, rss_bytes
+from realagent import A, Agent, Controller, gone, rss_bytes
 from realbroker import RealBroker
 
 from agent.slots import Slots
@@ -18,25 +18,30 @@ from agent.wire.messages import Info, Need, Reported, Result, Status, Telemetry
 pytestmark = pytest.mark.e2e
 
 
-def test_install_swap_telemetry_and_a_clean_end(agent: Agent, controller: Controller) -> None:
+def test_install_swap_telemetry_and_a_clean_end(
+    agent: Agent, controller: Controller, pair: tuple[bytes, bytes]
+) -> None:
+    before, other = pair
     agent.start()
     controller.until(lambda: controller.last(Info) is not None)
-    controller.assign(assignment(A, 1, rate_hz=20.0))
+    controller.assign(assignment(before, 1, rate_hz=20.0))
     controller.until(controller.reported(1))
     first = controller.last(Reported)
     assert first is not None
-    assert first.sha256 == sha256(A)
+    assert first.sha256 == sha256(before)
     assert first.trial is not None
     assert first.trial.emulated_slowdown == 2
     controller.until(lambda: (last := controller.last(Telemetry)) is not None and last.windows[-1].seq >= 2)
-    controller.assign(assignment(B, 2, rate_hz=20.0))
+    controller.assign(assignment(other, 2, rate_hz=20.0))
     controller.until(controller.reported(2))
-    controller.until(lambda: (last := controller.last(Telemetry)) is not None and last.windows[-1].sha256 == sha256(B))
+    controller.until(
+        lambda: (last := controller.last(Telemetry)) is not None and last.windows[-1].sha256 == sha256(other)
+    )
     window = controller.last(Telemetry).windows[-1]  # type: ignore[union-attr]
     assert window.count > 0
     assert window.power_source == "modelled"
     assert window.temperature_celsius is None
-    assert agent.status()["sha256"] == sha256(B)
+    assert agent.status()["sha256"] == sha256(other)
     assert agent.status()["emulated"] == "slowdown x2, sensors"
     assert float(str(agent.status()["busy_s_total"])) > 0
     assert rss_bytes(agent.pid) < 30e6
@@ -48,17 +53,18 @@ def test_install_swap_telemetry_and_a_clean_end(agent: Agent, controller: Contro
     assert "event=committed" in agent.log()
 
 
-def test_a_bad_artifact_changes_nothing(agent: Agent, controller: Controller) -> None:
-    junk = b"no model at all" * 100
+def test_a_bad_artifact_changes_nothing(agent: Agent, controller: Controller, pair: tuple[bytes, bytes]) -> None:
+    good = pair[0]
+    junk = good[:2] + b"no model at all" * 100
     controller.artifacts[sha256(junk)] = junk
     agent.start()
-    controller.assign(assignment(A, 1))
+    controller.assign(assignment(good, 1))
     controller.until(controller.reported(1))
     controller.assign(assignment(junk, 2))
     controller.until(controller.reported(2, Result.REJECTED))
     last = controller.last(Reported)
     assert last is not None
-    assert (last.sha256, last.failure) == (sha256(A), Failure.BAD_MODEL)
+    assert (last.sha256, last.failure) == (sha256(good), Failure.BAD_MODEL)
 
 
 def test_a_killed_agent_leaves_no_worker_and_resumes_with_the_blocks_it_has(

@@ -69,6 +69,29 @@ def test_a_roomy_device_gets_the_dense_model_and_nothing_binds() -> None:
     )
 
 
+def test_a_device_of_another_runtime_gets_what_is_made_for_that() -> None:
+    made = replace(profile(deadline_s=1.0), runtime="ncnn")
+    first = fit(made, BARE, catalog())
+    assert isinstance(first, NeedsPrune)
+    assert first.caps == Caps(runtime="ncnn")
+    dense = replace(DENSE, sha256="d" * 64, runtime="ncnn")
+    known = replace(catalog(), variants=[*catalog().variants, dense])
+    assert fit(made, BARE, known) == Fitted(dense, Constraint.NONE, envelope_of(made))
+    tight = fit(replace(TIGHT, runtime="ncnn"), BARE, known)
+    assert isinstance(tight, NeedsPrune)  # half would fit, and runs elsewhere
+    assert tight.caps == replace(asked(TIGHT, catalog()), runtime="ncnn")
+    assert tight.caps.key != asked(TIGHT, catalog()).key
+
+
+def test_a_model_that_cannot_be_made_for_the_runtime_is_refused_with_the_reason() -> None:
+    made = replace(profile(deadline_s=1.0), runtime="ncnn")
+    caps = Caps(runtime="ncnn")
+    job = PruneJob(id="j", model=MODEL.ref, caps=caps, state=JobState.FAILED, detail="no operator", retry=False)
+    found = fit(made, BARE, replace(catalog(), jobs={caps.key: job}))
+    assert isinstance(found, Infeasible)
+    assert (found.waiting_for, "for ncnn: no operator" in found.reason) == (None, True)
+
+
 def test_a_variant_that_uses_its_envelope_well_is_taken_without_a_prune() -> None:
     made = profile(deadline_s=HALF.latency_p95_s * 1.08 / 0.9)
     found = fit(made, BARE, catalog())

@@ -164,7 +164,7 @@ class Agent(Process):
         return status["sha256"] if status.get("busy_s_total", 0) > 0 else None
 
     def artifact(self, sha256: str) -> Path:
-        return self.state / "artifacts" / f"{sha256}.onnx"
+        return self.state / "artifacts" / f"{sha256}.artifact"
 
     def part_bytes(self) -> int:
         """How much of an artifact has come in so far."""

@@ -16,6 +16,8 @@ import onnxruntime as ort
 import torch
 from torch import nn
 
+from agent.wire.profile import RUNTIMES
+from agent.worker.runtime import backend, bind
 from controller.pruning.artifact.slim import slim
 from controller.pruning.model.data import Floats
 
@@ -69,14 +71,10 @@ def write_artifact(data: bytes, path: Path) -> None:
         os.close(folder)
 
 
-def run_artifact(artifact: bytes, inputs: Floats) -> Floats:
+def run_artifact(artifact: bytes, inputs: Floats, runtime: str = RUNTIMES[0]) -> Floats:
     """The artifact's first output for each of `inputs`, one by one as a device does: `[n, ...]`."""
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    session = ort.InferenceSession(artifact, options, providers=["CPUExecutionProvider"])
-    name, output = session.get_inputs()[0].name, session.get_outputs()[0].name
-    return np.concatenate([session.run([output], {name: each[np.newaxis]})[0] for each in inputs])
+    session = backend(runtime).open_session(artifact)
+    return np.concatenate([session.run(bind(session, each))[0] for each in inputs])
 
 
 @contextlib.contextmanager

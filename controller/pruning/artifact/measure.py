@@ -9,6 +9,7 @@ from statistics import median
 
 import msgspec
 
+from agent.wire.profile import RUNTIMES
 from agent.wire.work import TrialLine, WorkerSpec
 from agent.worker.ask import tried
 from controller.pruning.cost.predict import Costs
@@ -47,14 +48,22 @@ class Pace:
 
 
 def measure(
-    path: Path, sha256: str, golden_seed: int, samples: int, repeats: int, pace: Pace | None = None
+    path: Path,
+    sha256: str,
+    golden_seed: int,
+    samples: int,
+    repeats: int,
+    pace: Pace | None = None,
+    runtime: str = RUNTIMES[0],
 ) -> Measured:
     """Run the artifact at `path` in `repeats` fresh workers, each beside one of `pace`. Raises `TrialError`.
 
     Latencies are the least of the workers': what else a host does (caches, shared cores) can only add to them. RAM is
     the highest seen.
     """
-    spec = WorkerSpec(path=str(path), sha256=sha256, golden_seed=golden_seed, warmup=_WARMUP, samples=samples)
+    spec = WorkerSpec(
+        path=str(path), sha256=sha256, runtime=runtime, golden_seed=golden_seed, warmup=_WARMUP, samples=samples
+    )
     beside = None if pace is None else msgspec.structs.replace(spec, path=str(pace.path))
     runs, paces = list[TrialLine](), list[TrialLine]()
     for _ in range(repeats):

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from torch import nn
 
+from agent.wire.profile import RUNTIMES
 from controller.pruning.artifact.export import ExportError, run_artifact
 from controller.pruning.model.data import Floats
 from controller.pruning.model.outputs import answers
@@ -42,13 +43,15 @@ class Parity:
         return max(_TOLERANCE, _GOLDEN_NOISE * self.typical)
 
 
-def check_parity(model: nn.Module, artifact: bytes, inputs: Floats, precision: Precision = "fp32") -> Parity:
+def check_parity(
+    model: nn.Module, artifact: bytes, inputs: Floats, precision: Precision = "fp32", runtime: str = RUNTIMES[0]
+) -> Parity:
     """Compare `artifact` with the fp32 `model` on `inputs` `[n, ...]`.
 
     Raises `ExportError`: for fp32 above the tolerance or where a top-1 answer changes that is not a tie within it; for
     int8 where the noise is too high or too few top-1 answers agree.
     """
-    expected, got = answers(model, inputs), run_artifact(artifact, inputs)
+    expected, got = answers(model, inputs), run_artifact(artifact, inputs, runtime)
     if expected.shape != got.shape:
         raise ExportError(f"the artifact's output is {list(got.shape[1:])}, the model's {list(expected.shape[1:])}")
     parity = compare(expected, got)

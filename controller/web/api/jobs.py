@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
+from agent.wire.profile import RUNTIMES
 from controller.core.intents import AskJob
 from controller.core.types import Caps, JobKind
 from controller.web.answers import Json, Port, found
@@ -24,6 +25,7 @@ class Prune:
     ram_cap_bytes: int | None = None
     storage_cap_bytes: int | None = None
     latency_cap_ms: float | None = None
+    runtime: str = RUNTIMES[0]
     again: bool = False
 
 
@@ -57,7 +59,7 @@ def show_job(port: Port, job: str) -> Json:
 def ask_prune(port: Port, ref: str, body: Prune) -> Json:
     """The job under these caps: a new one, or the one that was asked for before, with its answer."""
     latency_s = None if body.latency_cap_ms is None else body.latency_cap_ms / 1e3
-    caps = Caps(body.ram_cap_bytes, body.storage_cap_bytes, latency_s)
+    caps = Caps(body.ram_cap_bytes, body.storage_cap_bytes, latency_s, body.runtime)
     return _ask(port, AskJob(_ref(port, ref), JobKind.PRUNE, caps=caps, again=body.again))
 
 

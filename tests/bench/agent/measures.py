@@ -16,7 +16,8 @@ from asking import INFER, request, under_load
 from realagent import WIDTH, A, B, cpu_s, rss_bytes
 
 from agent.wire.messages import Status
-from agent.worker.runtime import OnnxSession, example
+from agent.worker.backends.onnx import OnnxSession
+from agent.worker.runtime import example
 from tests.bench.agent.ground import ground, median_s
 from tests.bench.agent.simulated import simulated
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agent.worker.runtime import OnnxSession, example
+from agent.worker.backends.onnx import OnnxSession
+from agent.worker.runtime import example
 
 _PROCESSES, _WARMUP_S, _LASTS_S = 5, 0.2, 0.4
 

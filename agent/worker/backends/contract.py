@@ -1,4 +1,4 @@
-"""What an artifact must be before a runtime sees it: one file, of standard operators. Read without any ONNX library.
+"""What an ONNX artifact must be before the runtime sees it: one file, of standard operators. Read without any library.
 
 Runtimes open the files that a model names as external data, wherever they are, and have been tricked by such paths more
 than once (CVE-2026-27489, CVE-2026-34446). Field numbers are those of onnx.proto; the wire format is protobuf's
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from agent.worker.runtime import ContractError
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DOMAINS = (b"", b"ai.onnx")
@@ -25,10 +27,6 @@ _FIELDS: Mapping[str, Mapping[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "external", 14: "location"},
 }
-
-
-class ContractError(ValueError):
-    """An artifact that the contract does not allow; the text says why."""
 
 
 def check_onnx(path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The runtimes that a worker may run its artifact with, one a module."""
