@@ -73,8 +73,8 @@ import controller.pruning.bench
 from controller.pruning.artifact.measure import measure
 from controller.pruning.child import main
 
-def measure_briefly(path, sha256, golden_seed, samples, repeats, pace=None):
-    return measure(path, sha256, golden_seed, 10, 1, pace)
+def measure_briefly(path, sha256, golden_seed, samples, repeats, pace, runtime):
+    return measure(path, sha256, golden_seed, 10, 1, pace, runtime)
 
 controller.pruning.bench.measure = measure_briefly
 main()
