@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -71,7 +72,8 @@ class State:
     """`active` runs the active slot; `candidate` tries the pending assignment beside it.
 
     `deaths` counts quick deaths of the active slot's workers in a row, `restart_at_s` is when the next one starts.
-    `unsent` are notices that wait for the link; `troubles` are those of the last window that are told already.
+    `sent_s` is when telemetry was last sent. `unsent` are notices that wait for the link; `troubles` are those of the
+    last window that are told already.
     """
 
     setup: Setup
@@ -87,6 +89,7 @@ class State:
     window_seq: int = 0
     in_flight: InFlight | None = None
     unacked: int = 0
+    sent_s: float = -math.inf
     unsent: tuple[Notice, ...] = ()
     troubles: frozenset[str] = frozenset()
 

@@ -1,4 +1,8 @@
-"""Windows into the spool, batches out of it: one batch is under way until its ack or its time is over."""
+"""Windows into the spool, batches out of it: one batch is under way until its ack or its time is over.
+
+On the mains each window is sent as it closes. On battery the radio is what telemetry costs: windows with nothing to
+tell wait in the spool for one message of several, the longer the less charge is left.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,28 @@ from agent.step.state import InFlight, State, Turn
 from agent.wire.messages import Window
 
 ACK_S, ACK_MAX_S = 10.0, 120.0
+BATTERY_S, LOW_BATTERY_S = 300.0, 900.0
+LOW_PERCENT = 20.0
+FRESH_S = 600.0
+"""For so long after a variant went into service each window is sent as it closes: a rollout waits for them."""
 
 
 def spool_window(state: State, event: WindowClosed) -> Turn:
     state = replace(state, window_seq=state.window_seq + 1)
-    return Turn(state).do(Spool(window(state, event))).then(send)
+    closed = window(state, event)
+    spooled = Turn(state).do(Spool(closed))
+    return spooled if _may_wait(state, closed, event.now_s) else spooled.then(send)
+
+
+def _may_wait(state: State, closed: Window, now_s: float) -> bool:
+    worker, slot = state.active, state.record.active
+    if not closed.battery_discharging or worker is None or slot is None or now_s - worker.since_s < FRESH_S:
+        return False
+    low = closed.battery_percent is not None and closed.battery_percent < LOW_PERCENT
+    cap_ms = slot.assignment.latency_p95_ms
+    slow = cap_ms is not None and closed.latency_p95_ms is not None and closed.latency_p95_ms > cap_ms
+    trouble = slow or closed.errors or closed.throttled_share or closed.undervoltage
+    return not trouble and now_s - state.sent_s < (LOW_BATTERY_S if low else BATTERY_S)
 
 
 def window(state: State, event: WindowClosed) -> Window:
@@ -72,7 +93,8 @@ def send(state: State) -> Turn:
 
 def batch_sent(state: State, event: BatchSent) -> Turn:
     wait_s = min(ACK_MAX_S, ACK_S * 2.0**state.unacked)
-    return Turn(replace(state, in_flight=InFlight(boot=event.boot, seq=event.seq, until_s=event.now_s + wait_s)))
+    under_way = InFlight(boot=event.boot, seq=event.seq, until_s=event.now_s + wait_s)
+    return Turn(replace(state, in_flight=under_way, sent_s=event.now_s))
 
 
 def ack_arrived(state: State, event: AckArrived) -> Turn:

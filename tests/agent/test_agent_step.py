@@ -323,6 +323,39 @@ def test_one_batch_is_under_way_until_its_ack_or_its_time() -> None:
     assert [type(each) for each in other.effects] == [effects.Free]
 
 
+def test_on_battery_windows_with_nothing_to_tell_wait_for_one_message() -> None:
+    calm = Sensed(battery_percent=80.0, battery_discharging=True)
+    low = replace(calm, battery_percent=15.0)
+
+    def sends(now_s: float, sensed: Sensed = calm) -> bool:
+        return bool(only(effects.SendBatch, window(state, sensed=sensed, now_s=now_s).effects))
+
+    state = replace(serving(record(slot(A, 1))), link_up=True, sent_s=1000.0)
+    assert sends(590.0)  # fresh in service
+    assert not sends(1200.0)
+    assert sends(1300.0)
+    assert not sends(1300.0, low)
+    assert sends(1900.0, low)
+    assert sends(1200.0, replace(calm, throttled_share=0.1))
+    assert sends(1200.0, replace(calm, undervoltage=True))
+    assert sends(1200.0, replace(calm, battery_discharging=False))
+    assert sends(1200.0, Sensed())
+    later = step(state, events.BatchSent(now_s=1300.0, boot="b1", seq=9)).state
+    assert (later.sent_s, later.in_flight is not None) == (1300.0, True)
+
+
+def test_a_window_beyond_its_latency_cap_does_not_wait() -> None:
+    state = replace(serving(record(slot(A, 1, latency_p95_ms=40.0))), link_up=True, sent_s=1000.0)
+    worker = state.active.id if state.active else 0
+    for p95_ms, sent in ((39.0, 0), (41.0, 1)):
+        line = WindowLine(
+            duration_s=10.0, count=5, errors=0, busy_s=2.5, rss_bytes=1, ram_peak_bytes=1, latency_p95_ms=p95_ms
+        )
+        sensed = Sensed(battery_discharging=True)
+        closed = events.WindowClosed(now_s=1100.0, worker=worker, line=line, sensed=sensed)
+        assert len(only(effects.SendBatch, step(state, closed).effects)) == sent
+
+
 def test_a_window_beyond_the_ram_cap_is_told_and_ends_the_worker() -> None:
     state = replace(serving(record(slot(A, 1, ram_total_bytes=500))), link_up=True)
     turn = window(state)
