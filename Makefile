@@ -11,7 +11,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench powercut swaps format clean
+.PHONY: help demo test check bench powercut swaps kills format clean
 
 help:  ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -48,6 +48,9 @@ powercut: $(READY)  ## 600 power cuts on a loop-mounted ext4, spread over every 
 
 swaps: $(READY)  ## 100 swaps of the model under load: no request may be lost; minutes
 	@HEDGEROW_SWAPS=100 $(BIN)/python -m pytest tests/agent/test_agent_serving.py -k swap --timeout 1800
+
+kills: $(READY)  ## 200 random kills of supervisor and workers under load: no slot and no window may be lost; half an hour
+	@HEDGEROW_KILLS=200 $(BIN)/python -m pytest tests/agent/test_agent_kills.py --timeout 7200
 
 format: $(READY)  ## ruff's formatting and safe fixes
 	@$(BIN)/ruff format .
