@@ -14,6 +14,7 @@ from controller.client import USAGE, Client, ClientError
 
 app = group("Devices: what they declare, run and measure.")
 Device = Annotated[str, typer.Argument(metavar="ID", help="The device's id.")]
+Devices = Annotated[list[str], typer.Argument(metavar="ID...", help="One id or several.")]
 _COLUMNS = (
     ("DEVICE", "id"),
     ("CLASS", "class"),
@@ -63,10 +64,14 @@ def show(device: Device, api: Api = API, output: Output = OUTPUT) -> None:
 
 
 @app.command()
-def accept(device: Device, api: Api = API, output: Output = OUTPUT) -> None:
-    """Let a pending device take part."""
+def accept(devices: Devices, api: Api = API, output: Output = OUTPUT) -> None:
+    """Let pending devices take part."""
     with Client(api) as client:
-        show_row(client.accept_device(device), output)
+        accepted = [client.accept_device(each) for each in devices]
+    if len(accepted) == 1:
+        show_row(accepted[0], output)
+    else:
+        show_rows(accepted, _COLUMNS, output)
 
 
 @app.command()
