@@ -2,7 +2,8 @@
 
 paho's own loops are not used: they `select()` (nothing above descriptor 1,023 ever connects), reconnect without jitter
 and let a callback's exception kill the thread silently. Here every call into paho happens in the pump's turns;
-publishing from elsewhere puts into an outbox and wakes it.
+publishing from elsewhere puts into an outbox and wakes it. What was on the wire and not acknowledged when a connection
+broke is the session's: paho sends it again, before anything new, and it takes its share of what may be in flight.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class MqttLink:
         self._client.on_socket_open = self._on_socket_open
         self._client.on_socket_close = self._on_socket_close
         self._outbox: deque[_Publish | _Subscribe] = deque()
-        self._tokens: dict[int, int] = {}
+        self._tokens: dict[int, int | None] = {}  # what paho has in flight; None is left over from a broken connection
         self._next_token = 0
         self._up = self._stopping = self._over = False
         self._attempt = 0
@@ -206,8 +207,8 @@ class MqttLink:
     def _send(self, item: _Publish | _Subscribe) -> None:
         if isinstance(item, _Publish):
             info = self._client.publish(item.topic, item.payload, qos=1, retain=item.retain)
-            if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
-                self._tokens[info.mid] = item.token
+            if info.rc != MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:  # whatever else went wrong, paho sends it again
+                self._tokens[info.mid] = item.token if self._up else None
         elif item.on:
             self._client.subscribe([(each, 1) for each in item.filters])
         else:
@@ -263,7 +264,7 @@ class MqttLink:
         with self._lock:
             self._up = False
             self._outbox.clear()
-            self._tokens.clear()
+        self._tokens = dict.fromkeys(self._tokens)
         self._sink(Disconnected(str(reason)))
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
