@@ -127,6 +127,9 @@ class Device:
     def acknowledge(self, boot: str, seq: int) -> None:
         self.feed(events.AckArrived(now_s=0.0, boot=boot, seq=seq))
 
+    def tick(self) -> None:
+        self._performer.tick()
+
     def close(self) -> None:
         self.spool.close()
 

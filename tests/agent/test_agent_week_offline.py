@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -94,4 +96,33 @@ def test_a_week_of_windows_comes_back_in_order_and_what_was_given_up_is_counted(
     ]
     assert [(each.boot, window.seq) for each in batches for window in each.windows] == expected[lost:]
     assert {(each.boot, each.dropped) for each in batches} == {("first", lost), ("second", 0)}
+    device.close()
+
+
+@pytest.mark.parametrize(
+    ("breaks", "mends"),
+    [
+        (
+            "CREATE TRIGGER broken BEFORE DELETE ON window BEGIN SELECT RAISE(ABORT, 'broken'); END",
+            "DROP TRIGGER broken",
+        ),
+        ("ALTER TABLE window RENAME TO gone", "ALTER TABLE gone RENAME TO window"),
+    ],
+    ids=["cannot free", "cannot read"],
+)
+def test_a_spool_that_fails_stops_nothing_and_repeats_nothing(state: Path, breaks: str, mends: str) -> None:
+    ether = Ether()
+    device = Device(state, "first", link=ether)
+    device.install(assignment(MODEL, 1), MODEL)
+    device.feed(events.LinkUp(now_s=0.0))
+    sent = ether.take()
+    with closing(sqlite3.connect(state / "spool.sqlite", isolation_level=None)) as medium:
+        medium.execute(breaks)
+        device.acknowledge(sent.boot, sent.windows[-1].seq)
+        device.serve_a_window()
+        assert ether.sent == []
+        medium.execute(mends)
+    device.tick()
+    device.serve_a_window()
+    assert ether.take().windows[-1].seq > sent.windows[-1].seq
     device.close()
