@@ -21,7 +21,7 @@ from agent.wire.units import Unit, parse_quantity
 
 SYSFS = Path("/sys")
 WINDOW_S = 30.0
-SPOOL_LIMIT = 10_000
+SPOOL_LIMIT = 25_000  # a week and a day and a half of windows
 RANDOM, NONE = "random", "none"
 KEY_BYTES = 32
 

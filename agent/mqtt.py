@@ -2,7 +2,8 @@
 
 paho's own loops are not used: they `select()` (nothing above descriptor 1,023 ever connects), reconnect without jitter
 and let a callback's exception kill the thread silently. Here every call into paho happens in the pump's turns;
-publishing from elsewhere puts into an outbox and wakes it.
+publishing from elsewhere puts into an outbox and wakes it. What was on the wire and not acknowledged when a connection
+broke is the session's: paho sends it again, before anything new, and it takes its share of what may be in flight.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from typing import Any, cast
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
-from agent.link import Arrived, Connected, Delivered, Disconnected, Sink
+from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent, Sink
 from agent.pump import READ, WRITE, Pump
 
 INFLIGHT = 20
@@ -29,7 +30,8 @@ OUTBOX = 4096
 KEEPALIVE_S = 20
 _BACKOFF_FIRST_S, _BACKOFF_MAX_S = 0.5, 60.0
 _SILENCE = 1.5  # of a keepalive: paho itself takes two to notice that nobody is there
-_CHORES_S = 0.5
+_CHORES_S = 0.5  # at most: where keepalives are short, a sixteenth of one, so that a ping's answer has its time
+_LASTING = 0.25  # of a keepalive, before the backoff starts anew: two of one name throw each other out much sooner
 _STOP_S = 5.0
 
 _log = logging.getLogger("agent")
@@ -84,11 +86,13 @@ class MqttLink:
         self._client.on_socket_open = self._on_socket_open
         self._client.on_socket_close = self._on_socket_close
         self._outbox: deque[_Publish | _Subscribe] = deque()
-        self._tokens: dict[int, int] = {}
+        self._tokens: dict[int, int | None] = {}  # what paho has in flight; None is left over from a broken connection
         self._next_token = 0
-        self._up = self._stopping = self._over = False
+        self._up = self._said_down = self._stopping = self._over = False
         self._attempt = 0
-        self._heard_s = 0.0
+        self._since_s = self._heard_s = 0.0
+        self._chores_s = min(_CHORES_S, keepalive_s / 16)
+        self._hung_up = ""
         self._lock = threading.Lock()
         self._sink: Sink = lambda _event: None
         self._pump = pump or Pump()
@@ -108,7 +112,7 @@ class MqttLink:
 
     def cut(self) -> None:
         """Break the connection, as a bad network does; the link connects again."""
-        self._pump.soon(self._hang_up)
+        self._pump.soon(lambda: self._hang_up("cut"))
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
         with self._lock:
@@ -135,7 +139,9 @@ class MqttLink:
 
     def _end(self, how: Callable[[], None]) -> None:
         self._pump.soon(how)
-        if self._thread is not None and self._thread.is_alive():
+        if self._thread is not None and self._thread.ident is None:
+            self._pump.close()
+        elif self._thread is not None:
             self._thread.join(_STOP_S)
         until_s = time.monotonic() + _STOP_S
         while self._thread is None and not self._over and time.monotonic() < until_s:
@@ -154,9 +160,8 @@ class MqttLink:
             return
         try:
             self._client.connect(self._host, self._port, self._keepalive_s)
-        except OSError as error:
-            if self._attempt == 0:
-                self._sink(Disconnected(f"cannot reach {self._host}:{self._port}: {error}"))
+        except (OSError, ValueError) as error:  # a ValueError: the host is no name that could be looked up
+            self._lost(f"cannot reach {self._host}:{self._port}: {error}")
             self._connect_later()
             return
         self._settle()
@@ -166,33 +171,56 @@ class MqttLink:
         self._attempt += 1
 
     def _ready(self, mask: int) -> None:
-        """Move packets. What goes wrong in it ends the connection: the next one begins from a state that is known."""
+        """Move packets."""
         try:
             if mask & READ:
                 self._heard_s = time.monotonic()
                 self._client.loop_read()
             if mask & WRITE:
                 self._client.loop_write()
-        except Exception:
+        except Exception:  # a packet that paho cannot take apart, and would try again for ever instead of reading on
             _log.exception("event=link_failed")
-            self._hang_up()
+            self._hang_up("a packet could not be understood")
+            self._client.disconnect()  # cannot be written any more, which closes
         self._feed()
 
     def _chores(self, sock: socket.socket) -> None:
         """What the time asks for while this is the connection: pings, and its end where nobody is at the other side."""
         if self._sock is not sock:
             return
-        if time.monotonic() - self._heard_s > _SILENCE * self._keepalive_s - _CHORES_S:
-            self._hang_up()
+        now_s = time.monotonic()
+        if now_s - self._heard_s > _SILENCE * self._keepalive_s - self._chores_s:
+            self._hang_up(f"nothing heard for {now_s - self._heard_s:.1f} s")
+        if self._up and now_s - self._since_s > _LASTING * self._keepalive_s:
+            self._attempt = 0
         self._client.loop_misc()
-        self._pump.later(_CHORES_S, lambda: self._chores(sock))
+        self._pump.later(self._chores_s, lambda: self._chores(sock))
         self._settle()
 
-    def _hang_up(self) -> None:
+    def _hang_up(self, reason: str) -> None:
         """The socket reads as ended from now on, and paho finds it so."""
+        self._hung_up = reason
         if self._sock is not None:
             with contextlib.suppress(OSError):  # the other side was quicker
                 self._sock.shutdown(socket.SHUT_RDWR)
+
+    def _lost(self, reason: str) -> None:
+        """Say that there is no connection, once until there is one again."""
+        with self._lock:
+            self._up = False
+            self._outbox.clear()
+        self._tokens = dict.fromkeys(self._tokens)
+        if not self._said_down:
+            self._said_down = True
+            self._tell(Disconnected(reason))
+
+    def _tell(self, event: LinkEvent) -> None:
+        """Where a sink raises, hang up before paho acknowledges: what was not taken in comes again."""
+        try:
+            self._sink(event)
+        except Exception:
+            _log.exception("event=sink_failed")
+            self._hang_up("an event could not be taken in")
 
     def _feed(self) -> None:
         while self._up and len(self._tokens) < INFLIGHT:
@@ -204,10 +232,16 @@ class MqttLink:
         self._settle()
 
     def _send(self, item: _Publish | _Subscribe) -> None:
+        try:
+            self._hand_over(item)
+        except ValueError:  # no topic or filter
+            _log.exception("event=not_sent")
+
+    def _hand_over(self, item: _Publish | _Subscribe) -> None:
         if isinstance(item, _Publish):
             info = self._client.publish(item.topic, item.payload, qos=1, retain=item.retain)
-            if info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS:
-                self._tokens[info.mid] = item.token
+            if info.rc != MQTTErrorCode.MQTT_ERR_QUEUE_SIZE:  # whatever else went wrong, paho sends it again
+                self._tokens[info.mid] = item.token if self._up else None
         elif item.on:
             self._client.subscribe([(each, 1) for each in item.filters])
         else:
@@ -228,7 +262,7 @@ class MqttLink:
     def _vanish(self) -> None:
         self._stopping = True
         self._over = self._sock is None
-        self._hang_up()
+        self._hang_up("dropped")
 
     def _drained(self) -> bool:
         with self._lock:
@@ -241,9 +275,10 @@ class MqttLink:
     # --- paho's callbacks: translate and hand on, nothing else ------------------------------------------------------
 
     def _on_socket_open(self, _client: Client, _data: Any, sock: Any) -> None:
-        self._heard_s = time.monotonic()
+        self._since_s = self._heard_s = time.monotonic()
+        self._hung_up = ""
         self._pump.watch(sock, self._ready)
-        self._pump.later(_CHORES_S, lambda: self._chores(sock))
+        self._pump.later(self._chores_s, lambda: self._chores(sock))
 
     def _on_socket_close(self, _client: Client, _data: Any, sock: Any) -> None:
         self._pump.forget(sock)
@@ -254,22 +289,18 @@ class MqttLink:
 
     def _on_connect(self, _client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:
-            self._sink(Disconnected(f"the broker refused us: {reason}"))
+            self._lost(f"the broker refused us: {reason}")
             return
-        self._up, self._attempt = True, 0
-        self._sink(Connected())
+        self._up, self._said_down = True, False
+        self._tell(Connected())
 
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        with self._lock:
-            self._up = False
-            self._outbox.clear()
-            self._tokens.clear()
-        self._sink(Disconnected(str(reason)))
+        self._lost(self._hung_up or str(reason))
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self._sink(Arrived(message.topic, bytes(message.payload)))
+        self._tell(Arrived(message.topic, bytes(message.payload)))
 
     def _on_publish(self, _client: Client, _data: Any, mid: int, _reason: Any, _properties: Any) -> None:
         token = self._tokens.pop(mid, None)
         if token is not None:
-            self._sink(Delivered(token))
+            self._tell(Delivered(token))

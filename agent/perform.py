@@ -48,12 +48,15 @@ class Performer:
         self._hands = hands
         self._device = hands.config.profile.device
         self._unsaved: Record | None = None
+        self._unfreed: tuple[str, int] | None = None
         self._spool_fails = False
 
     def tick(self) -> None:
-        """Save again what could not be saved."""
+        """Save again what could not be saved, and free what could not be freed."""
         if self._unsaved is not None:
             self._save(self._unsaved)
+        if self._unfreed is not None:
+            self._free(*self._unfreed)
 
     def perform(self, effect: effects.Effect) -> None:  # noqa: PLR0912 - one branch an effect
         hands = self._hands
@@ -85,7 +88,7 @@ class Performer:
             case effects.SendBatch():
                 self._send_batch()
             case effects.Free(boot, seq):
-                hands.spool.free(boot, seq)
+                self._free(boot, seq)
             case effects.Note(what, fields):
                 _log.info("event=%s%s", what, "".join(f" {key}={quoted(value)}" for key, value in fields.items()))
             case _:
@@ -182,15 +185,34 @@ class Performer:
             return
         self._spool_fails = False
 
-    def _send_batch(self) -> None:
-        batch = self._hands.spool.batch(BATCH_WINDOWS)
-        if batch is None:
+    def _free(self, boot: str, seq: int) -> None:
+        try:
+            self._hands.spool.free(boot, seq)
+        except sqlite3.Error as error:
+            if self._unfreed is None:
+                _log.error("event=spool_not_freed reason=%s", quoted(error))
+            self._unfreed = boot, seq
             return
-        boot, windows = batch
-        dropped = self._hands.spool.dropped(boot)
-        message = Telemetry(device=self._device, boot=boot, windows=windows, dropped=dropped)
-        if self._publish(Leaf.TELEMETRY, message) is not None:
-            self._hands.answer(events.BatchSent(now_s=time.monotonic(), boot=boot, seq=windows[-1].seq))
+        self._unfreed = None
+
+    def _send_batch(self) -> None:
+        """Nothing while the spool cannot free: the same batch would go out as fast as it is acknowledged."""
+        message = None if self._unfreed is not None else self._batch()
+        if message is not None and self._publish(Leaf.TELEMETRY, message) is not None:
+            last = message.windows[-1].seq
+            self._hands.answer(events.BatchSent(now_s=time.monotonic(), boot=message.boot, seq=last))
+
+    def _batch(self) -> Telemetry | None:
+        spool = self._hands.spool
+        try:
+            batch = spool.batch(BATCH_WINDOWS)
+            if batch is None:
+                return None
+            boot, windows = batch
+            return Telemetry(device=self._device, boot=boot, windows=windows, dropped=spool.dropped(boot))
+        except sqlite3.Error as error:
+            _log.error("event=spool_not_read reason=%s", quoted(error))
+            return None
 
 
 def quoted(value: object) -> str:

@@ -37,9 +37,8 @@ class Pump:
     def soon(self, call: Callable[[], None]) -> None:
         """Call once, in the next turn."""
         self._soon.append(call)
-        if len(self._soon) == 1:
-            with contextlib.suppress(OSError):  # full: a wake-up is under way; closed: no turn comes
-                self._wake_write.send(b"\0")
+        with contextlib.suppress(OSError):  # full: a wake-up is under way; closed: no turn comes
+            self._wake_write.send(b"\0")
 
     def later(self, wait_s: float, call: Callable[[], None]) -> None:
         """Call once, so many seconds from now."""

@@ -33,20 +33,25 @@ class Spool:
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute("PRAGMA cache_size = -256")  # KiB; the supervisor is to stay small
         self._database.executescript(_SCHEMA)
+        self._count: int = self._database.execute("SELECT count(*) FROM window").fetchone()[0]
 
     def close(self) -> None:
         self._database.close()
 
     def __len__(self) -> int:
-        return int(self._database.execute("SELECT count(*) FROM window").fetchone()[0])
+        """Kept in memory: to count reads the whole index, which after a long outage costs more than the append."""
+        return self._count
 
     def append(self, boot: str, window: Window) -> None:
         """Keep a window of `boot`; one that is there already stays as it is. Raises `sqlite3.Error`."""
         with self._database:
             self._database.execute("BEGIN IMMEDIATE")
             row = (boot, window.seq, msgspec.json.encode(window))
-            self._database.execute("INSERT OR IGNORE INTO window (boot, seq, body) VALUES (?, ?, ?)", row)
-            self._trim()
+            sql = "INSERT OR IGNORE INTO window (boot, seq, body) VALUES (?, ?, ?)"
+            count = self._count + self._database.execute(sql, row).rowcount
+            excess = max(0, count - self._limit)
+            self._trim(excess)
+        self._count = count - excess
 
     def batch(self, limit: int) -> tuple[str, list[Window]] | None:
         """The oldest windows, at most `limit` and all of one boot; None where there are none."""
@@ -58,17 +63,15 @@ class Spool:
 
     def free(self, boot: str, seq: int) -> None:
         """Forget the windows of `boot` up to `seq`: they are safe elsewhere."""
-        self._database.execute("DELETE FROM window WHERE boot = ? AND seq <= ?", (boot, seq))
+        sql = "DELETE FROM window WHERE boot = ? AND seq <= ?"
+        self._count -= self._database.execute(sql, (boot, seq)).rowcount
 
     def dropped(self, boot: str) -> int:
         """How many windows of `boot` were given up since it began."""
         row = self._database.execute("SELECT count FROM dropped WHERE boot = ?", (boot,)).fetchone()
         return 0 if row is None else int(row[0])
 
-    def _trim(self) -> None:
-        excess = len(self) - self._limit
-        if excess <= 0:
-            return
+    def _trim(self, excess: int) -> None:
         old = self._database.execute("SELECT id, boot FROM window ORDER BY id LIMIT ?", (excess,)).fetchall()
         for number, boot in old:
             self._database.execute("DELETE FROM window WHERE id = ?", (number,))

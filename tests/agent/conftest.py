@@ -1,12 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from ear import Ear, connected
+from proxy import Proxy
 from realagent import A, Agent, B, Controller
 from realbroker import RealBroker
 
+from agent.mqtt import KEEPALIVE_S, MqttLink
 from agent.wire.profile import RUNTIMES
 
 
@@ -16,6 +19,30 @@ def broker(tmp_path: Path) -> Iterator[RealBroker]:
     real.start()
     yield real
     real.stop()
+
+
+@pytest.fixture
+def join(broker: RealBroker) -> Iterator[Callable[..., Ear]]:
+    """Makes links that are connected, to the broker or to what stands before it at `port`."""
+    ears: list[Ear] = []
+
+    def make(
+        name: str, will: tuple[str, bytes] | None = None, port: int | None = None, keepalive_s: int = KEEPALIVE_S
+    ) -> Ear:
+        ears.append(Ear(MqttLink("127.0.0.1", port or broker.port, name, will=will, keepalive_s=keepalive_s)))
+        ears[-1].wait(connected)
+        return ears[-1]
+
+    yield make
+    for each in ears:
+        each.link.stop()
+
+
+@pytest.fixture
+def proxy(broker: RealBroker) -> Iterator[Proxy]:
+    made = Proxy(broker.port)
+    yield made
+    made.close()
 
 
 @pytest.fixture

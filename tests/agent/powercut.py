@@ -42,6 +42,7 @@ class Link:
 
     def start(self, sink: Callable[[Any], None]) -> None: ...
     def stop(self) -> None: ...
+    def drop(self) -> None: ...
     def subscribe(self, filters: Iterable[str]) -> None: ...
     def unsubscribe(self, filters: Iterable[str]) -> None: ...
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
@@ -69,8 +70,15 @@ class Workers:
 class Device:
     """One boot on the state directory `state`."""
 
-    def __init__(self, state: Path, boot: str, done: Callable[[Effect], None] = lambda _effect: None) -> None:
-        """`done` is called after each effect that was performed."""
+    def __init__(
+        self,
+        state: Path,
+        boot: str,
+        done: Callable[[Effect], None] = lambda _effect: None,
+        link: Link | None = None,
+        spool_limit: int = 1000,
+    ) -> None:
+        """`done` is called after each effect that was performed. A `link` of one's own is down at first."""
         self._done = done
         profile = "device: dev-1\n"
         config = Config(
@@ -80,19 +88,20 @@ class Device:
         self._answers: deque[Event] = deque()
         self.slots = Slots(state)
         self.workers = Workers(self._answers.append)
-        self.spool = open_spool(state / "spool.sqlite", 1000)
+        self.spool = open_spool(state / "spool.sqlite", spool_limit)
         setup = Setup(
             device="dev-1", boot=boot, agent_version="0", architecture="x",
             runtimes=("onnxruntime",), profile=profile,
         )  # fmt: skip
         self.state = State(setup=setup, record=self.slots.load())
         hands = Hands(
-            config=config, boot=boot, link=Link(), slots=self.slots, spool=self.spool,
+            config=config, boot=boot, link=link or Link(), slots=self.slots, spool=self.spool,
             workers=self.workers, answer=self._answers.append,  # type: ignore[arg-type]
         )  # fmt: skip
         self._performer = Performer(hands)
         self.feed(events.Started(now_s=0.0))
-        self.feed(events.LinkUp(now_s=0.0))
+        if link is None:
+            self.feed(events.LinkUp(now_s=0.0))
 
     def feed(self, event: Event) -> None:
         self._answers.append(event)
@@ -109,14 +118,17 @@ class Device:
             self.feed(events.BlockArrived(now_s=0.0, sha256=wanted.sha256, block=index, data=block))
         self.serve_a_window()
 
-    def serve_a_window(self) -> None:
+    def serve_a_window(self, now_s: float = 0.0) -> None:
         worker = self.state.active
         if worker is not None:
             line = WindowLine(duration_s=1.0, count=1, errors=0, busy_s=0.1, rss_bytes=1, ram_peak_bytes=1)
-            self.feed(events.WindowClosed(now_s=0.0, worker=worker.id, line=line))
+            self.feed(events.WindowClosed(now_s=now_s, worker=worker.id, line=line, wall_unix_s=now_s))
 
     def acknowledge(self, boot: str, seq: int) -> None:
         self.feed(events.AckArrived(now_s=0.0, boot=boot, seq=seq))
+
+    def tick(self) -> None:
+        self._performer.tick()
 
     def close(self) -> None:
         self.spool.close()

@@ -3,52 +3,21 @@
 from __future__ import annotations
 
 import queue
-import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
+from ear import Ear, arrived, connected, disconnected
 from hypothesis import given
 from hypothesis import strategies as st
 from ports import free_port
+from proxy import Proxy
 from realbroker import RealBroker
 
-from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent
+from agent.link import Arrived, Delivered, Disconnected
 from agent.mqtt import MqttLink, backoff_s
 
 pytestmark = pytest.mark.e2e
-
-
-class Ear:
-    def __init__(self, link: MqttLink) -> None:
-        self.link = link
-        self.events: queue.SimpleQueue[LinkEvent] = queue.SimpleQueue()
-        link.start(self.events.put)
-
-    def wait(self, wanted: Callable[[LinkEvent], bool], seconds: float = 10.0) -> LinkEvent:
-        until_s = time.monotonic() + seconds
-        while True:
-            event = self.events.get(timeout=max(0.01, until_s - time.monotonic()))
-            if wanted(event):
-                return event
-
-
-def connected(event: LinkEvent) -> bool:
-    return isinstance(event, Connected)
-
-
-@pytest.fixture
-def join(broker: RealBroker) -> Iterator[Callable[..., Ear]]:
-    ears: list[Ear] = []
-
-    def make(name: str, will: tuple[str, bytes] | None = None) -> Ear:
-        ears.append(Ear(MqttLink("127.0.0.1", broker.port, name, will=will)))
-        ears[-1].wait(connected)
-        return ears[-1]
-
-    yield make
-    for each in ears:
-        each.link.stop()
 
 
 def test_a_publish_arrives_and_is_confirmed(join: Callable[..., Ear]) -> None:
@@ -57,13 +26,13 @@ def test_a_publish_arrives_and_is_confirmed(join: Callable[..., Ear]) -> None:
     time.sleep(0.2)
     token = sender.link.publish("x/1", b"hello")
     assert token is not None
-    assert receiver.wait(lambda event: isinstance(event, Arrived)) == Arrived("x/1", b"hello")
+    assert receiver.wait(arrived) == Arrived("x/1", b"hello")
     assert sender.wait(lambda event: isinstance(event, Delivered)) == Delivered(token)
     receiver.link.unsubscribe(["x/+"])
     time.sleep(0.2)
     sender.link.publish("x/1", b"again")
     with pytest.raises(queue.Empty):
-        receiver.wait(lambda event: isinstance(event, Arrived), 0.5)
+        receiver.wait(arrived, 0.5)
 
 
 def test_many_large_messages_come_whole_and_in_order(join: Callable[..., Ear]) -> None:
@@ -73,20 +42,18 @@ def test_many_large_messages_come_whole_and_in_order(join: Callable[..., Ear]) -
     for number in range(200):
         assert sender.link.publish(f"blob/{number}", bytes([number]) * 65536)
     for number in range(200):
-        arrived = receiver.wait(lambda event: isinstance(event, Arrived))
-        assert arrived == Arrived(f"blob/{number}", bytes([number]) * 65536)
+        assert receiver.wait(arrived) == Arrived(f"blob/{number}", bytes([number]) * 65536)
 
 
-def test_a_broken_connection_speaks_the_will_and_comes_back(join: Callable[..., Ear]) -> None:
+def test_a_broken_connection_speaks_the_will_and_comes_back(join: Callable[..., Ear], proxy: Proxy) -> None:
     witness = join("w")
     witness.link.subscribe(["gone/+"])
     time.sleep(0.2)
-    victim = join("v", ("gone/v", b"offline"))
-    sock = victim.link._client.socket()
-    assert isinstance(sock, socket.socket)
-    sock.shutdown(socket.SHUT_RDWR)
-    victim.wait(lambda event: isinstance(event, Disconnected))
-    assert witness.wait(lambda event: isinstance(event, Arrived)) == Arrived("gone/v", b"offline")
+    victim = join("v", ("gone/v", b"offline"), port=proxy.port)
+    proxy.cut()
+    victim.wait(disconnected)
+    assert witness.wait(arrived) == Arrived("gone/v", b"offline")
+    proxy.restore()
     victim.wait(connected)
 
 
@@ -99,15 +66,15 @@ def test_a_clean_end_sends_the_outbox_and_no_will(join: Callable[..., Ear]) -> N
         leaving.link.publish(f"last/{number}", b"")
     leaving.link.stop()
     for number in range(50):
-        assert witness.wait(lambda event: isinstance(event, Arrived)) == Arrived(f"last/{number}", b"")
+        assert witness.wait(arrived) == Arrived(f"last/{number}", b"")
     with pytest.raises(queue.Empty):
-        witness.wait(lambda event: isinstance(event, Arrived), 0.5)
+        witness.wait(arrived, 0.5)
 
 
 def test_an_outage_refuses_publishes_and_ends(broker: RealBroker, join: Callable[..., Ear]) -> None:
     ear = join("a")
     broker.stop()
-    ear.wait(lambda event: isinstance(event, Disconnected))
+    ear.wait(disconnected)
     assert ear.link.publish("x", b"") is None
     broker.start()
     ear.wait(connected, 30)
@@ -117,7 +84,7 @@ def test_an_outage_refuses_publishes_and_ends(broker: RealBroker, join: Callable
 def test_an_unreachable_broker_is_said_once(join: Callable[..., Ear]) -> None:
     port = free_port()
     ear = Ear(MqttLink("127.0.0.1", port, "a"))
-    event = ear.wait(lambda event: isinstance(event, Disconnected))
+    event = ear.wait(disconnected)
     assert isinstance(event, Disconnected)
     assert f"cannot reach 127.0.0.1:{port}" in event.reason
     time.sleep(1.0)
