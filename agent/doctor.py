@@ -17,6 +17,7 @@ from agent.config import Config
 from agent.sensors import PACKAGE, Sensors, trip_of
 
 _BROKER_S = 3.0
+_EXTRAS = {"onnxruntime": "worker", "ncnn": "worker-ncnn"}
 _RAPL_S = 0.2  # between two looks at an energy counter
 _FREE_BYTES = 64 * 2**20
 _BUILT_UNIX_S = 1_767_225_600.0  # 2026-01-01: no clock of a device that runs this is earlier
@@ -62,7 +63,7 @@ def examine(config: Config, device: Device) -> Iterator[Finding]:
 def _runtime(config: Config) -> Finding:
     name = config.profile.runtime
     if importlib.util.find_spec(name) is None:
-        return Finding(Level.BROKEN, "runtime", f"{name} is not installed", "pip install 'hedgerow[worker]'")
+        return Finding(Level.BROKEN, "runtime", f"{name} is not installed", f"pip install 'hedgerow[{_EXTRAS[name]}]'")
     return Finding(Level.OK, "runtime", f"{name} {importlib.metadata.version(name)}")
 
 
