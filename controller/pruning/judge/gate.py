@@ -66,4 +66,4 @@ def _unverified(agreement: Accuracy | None) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.3g}"
+    return f"{100 * share:.2f}".rstrip("0").rstrip(".")
