@@ -25,7 +25,7 @@ def test_a_margin_that_the_samples_cannot_show_fails_and_says_how_many_could() -
     verdict = judge(wilson(1100, 1238), paired, Gate(floor=0.85, margin=0.005))
     assert not verdict.passed
     assert verdict.reason == (
-        "may be up to 1.05 pp worse than the dense model, 0.5 pp is allowed (measured 0.162 pp on 1238 samples; at "
+        "may be up to 1.05 pp worse than the dense model, 0.5 pp is allowed (measured 0.16 pp on 1238 samples; at "
         "least 8120 would be needed to show it)"
     )
 
