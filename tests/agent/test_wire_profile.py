@@ -43,7 +43,7 @@ def test_the_resistance_follows_from_the_data_sheet() -> None:
         ("device: a\nmemory:\n  total: 24", "p:3: memory.total: 24 is not a number of bytes: write a number"),
         ("device: a\nmemory: {total: -1 MB}", "p:2: memory.total: '-1 MB': must be above 0"),
         ("device: a\ndeadline: 40", "number of seconds: write a number and one of us, ms, s"),
-        ("device: a\nruntime: tflite", "p:2: runtime: 'tflite': one of onnxruntime is allowed"),
+        ("device: a\nruntime: tflite", "p:2: runtime: 'tflite': one of onnxruntime, ncnn is allowed"),
         ("device: a\npower: {idle: 2 W, busy: 1 W}", "p:2: power: busy .1 W. must be above idle"),
         ("device: a\npower: {idle: 2 W}", "p:2: power: 'busy' is missing"),
         ("device: a\nbattery: {capacity: 9 Wh, lifetime: 5 h}", "need 'power"),
