@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.wire.errors import Failure
 from agent.wire.messages import Trial
@@ -29,6 +30,7 @@ def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
         return _failed_to_run(spec, error, memory.rss_bytes()), None
     wake(runtime)
     percentiles([0.0, 1.0], (50, 95, 99))  # numpy loads this part of itself at first use
+    times = np.full((spec.samples, 2), np.nan)  # kept one by one they would count as the model's RAM
     memory.settle()
     base = memory.rss_bytes()
     cap = peak_cap_bytes(spec, base)
@@ -37,10 +39,11 @@ def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
     try:
         session = runtime.open_session(spec.path)
         outputs = golden_outputs(session, spec.golden_seed)
-        runs = measure(session, spec)
+        measure(session, spec, times)
     except Exception as error:  # runtimes raise their own types, and MemoryError is one of ours
         return _failed_to_run(spec, error, base), None
-    line = _verdict(spec, base, memory.peak_bytes(), outputs, runs)
+    peak = memory.peak_bytes()
+    line = _verdict(spec, base, peak, outputs, [Timed(*run) for run in times.tolist()])
     return line, session if line.trial.passed else None
 
 
@@ -57,15 +60,15 @@ def golden_outputs(session: Session, seed: int) -> list[list[float]]:
     return [[float(value) for value in output] for output in outputs]
 
 
-def measure(session: Session, spec: WorkerSpec) -> list[Timed]:
+def measure(session: Session, spec: WorkerSpec, times: NDArray[np.float64]) -> None:
+    """Fill `times` `[samples, 2]` with wall and CPU seconds."""
     inputs = example(session, np.random.default_rng(spec.golden_seed))
     for _ in range(spec.warmup):
         session.run(inputs)
-    runs = []
-    for _ in range(spec.samples):
+    for run in times:
         time.sleep(_GAP_S)
-        runs.append(timed_run(session, inputs)[1])
-    return runs
+        timed = timed_run(session, inputs)[1]
+        run[:] = timed.wall_s, timed.cpu_s
 
 
 def golden_error(expected: list[list[float]], got: list[list[float]]) -> float:

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.core.types import Caps, Constraint, Variant
+
+RAM_SPREAD = 0.02
+"""By what share the high-water mark of the same artifact was seen to differ between processes."""
+
+
+def held(caps: Caps) -> Caps:
+    """What a measurement must stay under for the next one to stay under `caps`."""
+    return caps if caps.ram_bytes is None else replace(caps, ram_bytes=int(caps.ram_bytes * (1 - RAM_SPREAD)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from controller.core.caps import closest, exceeds_all, shippable
+from controller.core.caps import closest, exceeds_all, held, shippable
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.export import ExportError, run_artifact
 from controller.pruning.artifact.int8 import quantise
@@ -46,7 +46,7 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
     stage = _start(bench, caps, start_from, dense_kin(bench).variant)
     appraisal = appraise(bench, stage)
     refusals = list[_Refused]()
-    for planner in _preferred([Planner(bench, stage, appraisal, each) for each in bench.precisions], caps):
+    for planner in _preferred([Planner(bench, stage, appraisal, each) for each in bench.precisions], held(caps)):
         made = _make(planner, caps)
         if isinstance(made, JobResult):
             return made
@@ -98,7 +98,7 @@ def _make(planner: Planner, caps: Caps) -> JobResult | _Refused:
     bench, stage = planner.bench, planner.stage
     budget = bench.model.spec.recovery
     for attempt in range(_ATTEMPTS):
-        found = search(planner, caps)
+        found = search(planner, held(caps))
         if isinstance(found, TooTight):
             detail = f"the smallest structure of {bench.model.spec.ref} in {planner.precision} exceeds the caps: "
             return _Refused(detail + against(found.costs, caps), found.binding)
@@ -108,7 +108,7 @@ def _make(planner: Planner, caps: Caps) -> JobResult | _Refused:
         try:
             built = bench.build(origin.module, planner.precision, _SAMPLES, _REPEATS)
             bench.note_point(origin.structure, planner.precision, built.measured.costs)
-            if binding(built.measured.costs, caps)[1] <= 1:
+            if binding(built.measured.costs, held(caps))[1] <= 1:
                 return _ship(bench, origin, built, caps)
         except ExportError as error:
             if planner.precision == "fp32":

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.wire.units import Unit, parse_quantity
-from controller.core.caps import closest, shippable, use, uses
+from controller.core.caps import closest, held, shippable, use, uses
 from controller.core.relax import relaxations_of_caps
 from controller.core.types import Caps, Constraint, Variant
 from tests.core.builders import DENSE, HALF, LADDER, MIB, QUARTER, always, floats, variant
@@ -81,3 +81,8 @@ def _relaxed(caps: Caps, text: str) -> Caps:
     if match[2] == "RAM":
         return replace(caps, ram_bytes=int((caps.ram_bytes or 0) + more))
     return replace(caps, storage_bytes=int((caps.storage_bytes or 0) + more))
+
+
+def test_a_measurement_is_held_a_little_below_the_ram_cap_alone() -> None:
+    assert held(Caps(storage_bytes=5, latency_s=0.1)) == Caps(storage_bytes=5, latency_s=0.1)
+    assert held(Caps(ram_bytes=1000, storage_bytes=5, runtime="ncnn")) == Caps(980, 5, None, "ncnn")
