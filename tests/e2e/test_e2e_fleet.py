@@ -24,7 +24,7 @@ from importlib.machinery import PathFinder
 class WithoutRuntime(PathFinder):
     @classmethod
     def find_spec(cls, name, path=None, target=None):
-        return None if name.partition(".")[0] == "onnxruntime" else super().find_spec(name, path, target)
+        return None if name.partition(".")[0] in ("onnxruntime", "ncnn") else super().find_spec(name, path, target)
 
 
 sys.meta_path[sys.meta_path.index(PathFinder)] = WithoutRuntime
