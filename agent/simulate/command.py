@@ -11,6 +11,7 @@ from agent.config import from_flag, read_text
 from agent.simulate.fleet import Fleet, Plan, named
 from agent.simulate.surroundings import parse_surroundings
 from agent.wire.errors import WireError
+from agent.wire.profile import parse_profile
 from agent.wire.units import Unit, parse_quantity
 
 SAY_EVERY_S = 5.0
@@ -37,7 +38,8 @@ def plan_of(flags: Mapping[str, Any]) -> Plan:
         seed=_seed(flags["seed"] or "0"),
     )
     for path, profile in zip(flags["profile"], plan.profiles, strict=True):
-        named(profile, f"{plan.prefix}-0", str(path))
+        parse_profile(profile, str(path))
+        named(profile, f"{plan.prefix}-0")
     return plan
 
 

@@ -28,9 +28,6 @@ class Costs:
             found = self._found[sha256] = self._thread.submit(self._measure, sha256, self._pool.whole[sha256])
         return found.result() if found.done() else None
 
-    def __len__(self) -> int:
-        return len(self._found)
-
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
 

@@ -18,7 +18,6 @@ from agent.simulate.durable import Pool
 from agent.simulate.network import Network
 from agent.simulate.surroundings import Surroundings
 from agent.step.report import reported
-from agent.wire.profile import parse_profile
 from agent.wire.topics import device_id
 
 TICK_S = 1.0
@@ -46,14 +45,13 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How the fleet is doing: devices that are connected, by phase and by result; artifacts whose cost is known."""
+    """How the fleet is doing: devices that are connected, by phase and by result."""
 
     devices: int
     alive: int
     connected: int
     phases: Counter[str]
     results: Counter[str]
-    artifacts: int
 
     def __str__(self) -> str:
         phases = ", ".join(f"{count} {phase}" for phase, count in sorted(self.phases.items()))
@@ -104,18 +102,16 @@ class Fleet:
             connected=sum(state.link_up for state in alive),
             phases=Counter(str(each.phase) for each in said),
             results=Counter(str(each.result) for each in said if each.result is not None),
-            artifacts=len(self._costs),
         )
 
     def _device(self, plan: Plan, number: int) -> SimDevice:
         profile = named(plan.profiles[number % len(plan.profiles)], f"{plan.prefix}-{number:05}")
         drawn, now_s = plan.surroundings.draw(self._dice), time.monotonic()
-        return SimDevice(
+        device = SimDevice(
             profile=profile,
             verify_key=Ed25519PublicKey.from_public_bytes(plan.trusted_key),
             connect=self._network.link,
             cost=self._costs,
-            slowness=drawn.slowness / parse_profile(profile).speed,
             ambient_celsius=drawn.ambient_celsius,
             battery_percent=drawn.battery_percent,
             throttle_at_celsius=drawn.throttle_at_celsius,
@@ -124,11 +120,12 @@ class Fleet:
             wall_offset_s=time.time() - now_s,
             now_s=now_s,
         )
+        device.slowness *= drawn.slowness
+        return device
 
 
-def named(profile: str, device: str, source: str = "profile") -> str:
-    """The profile's text for another device. Raises `WireError` where either is not valid."""
-    parse_profile(profile, source)
+def named(profile: str, device: str) -> str:
+    """The text of a valid profile for another device. Raises `WireError` for what is no device's id."""
     fields = yaml.safe_load(profile)
     text: str = yaml.safe_dump(fields | {"device": device_id(device)}, sort_keys=False, allow_unicode=True)
     return text

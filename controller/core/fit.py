@@ -98,8 +98,8 @@ def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: 
 
 
 def _first(runtime: str, envelope: Envelope, catalog: Catalog) -> NeedsPrune | Infeasible:
-    """There is nothing yet for this runtime. A job without caps makes the dense variant, for the usual runtime that
-    which every model starts with."""
+    """There is nothing yet for this runtime. A job without caps makes the dense variant; for the usual runtime
+    that is the one which every model starts with."""
     caps = Caps(runtime=runtime)
     job = catalog.jobs.get(caps.key)
     if job is not None and job.state in (JobState.FAILED, JobState.INFEASIBLE):
