@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,6 +17,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
+from controller.pruning.artifact.export import export_onnx
+from controller.pruning.artifact.int8 import quantise
 from controller.pruning.cost.fuse import fuse
 from controller.pruning.cost.grain import grains, step
 from controller.pruning.cost.kernels import Kernel
@@ -109,6 +113,17 @@ def test_weights_and_live_bytes_are_those_of_the_cut_model(outer: int, inner: in
     held = liveness(traced, len(traced.steps) + 50)
     sizes = np.array([4 * np.prod(traced.shapes[tensor]) for tensor in held.tensors])
     assert price.peak_bytes == (held.live @ (np.ceil(sizes / 64) * 64)).max()
+
+
+def test_int8_weights_are_those_of_the_artifact_with_a_scale_for_each_channel() -> None:
+    model, groups, _ = priced()
+    model = copy.deepcopy(model)
+    nn.init.uniform_(model.get_submodule("block.norm").bias)  # a bias of zeros would be left out
+    artifact = quantise(export_onnx(model, SAMPLE), np.random.default_rng(0).normal(size=(8, 3, 8, 8)).astype("f4"))
+    stored = [onnx.numpy_helper.to_array(each) for each in onnx.load_from_string(artifact).graph.initializer]
+    weights = [each for each in stored if each.ndim and each.any() and each.dtype != np.int64]  # zero points are 0
+    price = describe_costs(model, SAMPLE, groups, ("block",), "int8", Counted()).price(full(groups).widths)
+    assert price.weights_bytes == sum(each.nbytes for each in weights)
 
 
 @settings(max_examples=25, deadline=None)

@@ -86,6 +86,20 @@ def test_a_measured_structure_costs_what_was_measured() -> None:
     assert between.ram_bytes == pytest.approx(3e6 * 1.2)  # above the line: never promised too little
 
 
+def test_the_ram_of_a_smaller_structure_is_not_promised_too_low_from_the_dense_one_alone() -> None:
+    dense, half, small = [
+        Known(Price(1e-3, weights, np.array([live])), Costs(ram_bytes=ram, storage_bytes=1e5, latency_s=1e-3))
+        for weights, live, ram in (
+            (241_056, 42_368, 2_437_120),
+            (140_928, 36_096, 2_273_280),
+            (26_816, 17_280, 1_576_960),
+        )
+    ]  # a MobileNetV2-like network in INT8, as measured: RAM falls late
+    predictor = Predictor([dense], "int8")
+    assert half.costs.ram_bytes <= predictor.costs(half.price).ram_bytes <= 1.1 * half.costs.ram_bytes
+    assert small.costs.ram_bytes <= predictor.costs(small.price).ram_bytes <= 1.25 * small.costs.ram_bytes
+
+
 def test_a_point_that_noise_made_dear_costs_no_more_than_a_larger_one() -> None:
     line = through([(1.0, 3.0), (2.0, 5.0), (3.0, 4.0)], 0.7, Line(((0.0, 0.0),), 1.0))
     assert line.at(2.0) == 4.0

@@ -40,7 +40,7 @@ def through(measured: Sequence[tuple[float, float]], growing: float, otherwise: 
 
     Noise only adds, so no point costs more than a larger one was measured to. Beyond the ends `growing` is the share of
     the largest point's cost that grows with the term. `bulge` is how much more than the line says is expected halfway
-    between far points, at most as much as at the next one.
+    between far points, at most as much as at the next one; nothing at all is such a point too, where the line meets it.
     """
     rising = list[tuple[float, float]]()
     for term, cost in sorted((each for each in measured if each[0] > 0), reverse=True):
@@ -50,8 +50,10 @@ def through(measured: Sequence[tuple[float, float]], growing: float, otherwise: 
         rising.append((term, least))
     if not rising:
         return otherwise
-    last_term, last_cost = rising[0]
-    return Line(_bulged(rising[::-1], bulge), max(growing * last_cost / last_term, 1e-12))
+    (last_term, last_cost), (first_term, first_cost) = rising[0], rising[-1]
+    slope = max(growing * last_cost / last_term, 1e-12)
+    rising.append((0.0, max(0.0, first_cost - slope * first_term)))
+    return Line(_bulged(rising[::-1], bulge), slope)
 
 
 def _bulged(points: Sequence[tuple[float, float]], bulge: float) -> tuple[tuple[float, float], ...]:

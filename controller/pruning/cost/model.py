@@ -27,7 +27,6 @@ from controller.pruning.graph.structure import ChannelGroup, Structure, full
 __all__ = ["Change", "CostModel", "Marginals", "Price", "describe_costs"]
 
 _CHANNEL_AXES = {"conv": (0, 1), "gemm": (1, 2), "pool": (0,), "resize": (0,), "matmul": (2, 3)}
-_QUANTISED = frozenset(("conv", "gemm"))  # kinds whose weights int8 stores in a byte
 _FLOAT_BYTES = 4
 
 
@@ -170,17 +169,30 @@ class CostModel:
         return self._surfaces[family]
 
     def _weights(self, step: Step, narrower: Sequence[Step]) -> list[tuple[int, Size]]:
-        kind = "" if step.work is None else step.work.kind
-        sizes = [
-            self._lines.size(shape, [each.weights[number] for each in narrower])
-            for number, shape in enumerate(step.weights)
-        ]
-        small = self.precision == "int8" and kind in _QUANTISED
-        matrices = [small and len(shape) > 1 for shape in step.weights]
-        return [(1 if matrix else _FLOAT_BYTES, size) for matrix, size in zip(matrices, sizes, strict=True)]
+        """Bytes an element and elements. INT8 has a float scale beside for each output channel, and each bias value."""
+        made = _made_axis(step) if self.precision == "int8" else None
+        weights = list[tuple[int, Size]]()
+        for number, shape in enumerate(step.weights):
+            size = self._lines.size(shape, [each.weights[number] for each in narrower])
+            if made is None:
+                weights.append((_FLOAT_BYTES, size))
+            elif len(shape) == 1:
+                weights.append((2 * _FLOAT_BYTES, size))
+            else:
+                scales = self._lines.size((shape[made],), [(each.weights[number][made],) for each in narrower])
+                weights += [(1, size), (_FLOAT_BYTES, scales)]
+        return weights
 
     def _element_bytes(self, tensor: int, dense: Trace) -> int:
         return 1 if self.precision == "int8" and tensor not in (dense.input, dense.output) else _FLOAT_BYTES
+
+
+def _made_axis(step: Step) -> int | None:
+    """Which axis of its weights are the output channels, where INT8 quantises them."""
+    if step.work is None:
+        return None
+    transposed = step.work.kind == "conv" and step.work.fixed[-1]
+    return None if transposed else {"conv": 0, "gemm": 1}.get(step.work.kind)
 
 
 def _block(factors: Sequence[int]) -> int:

@@ -23,8 +23,7 @@ _RAM_BULGE = 0.2  # above the line between measured points: the runtime's arena 
 _SIZE_START = {"fp32": 4e3, "int8": 18e3}  # of an artifact beside its weights
 _P95_OVER_P50 = 1.15
 _NOTHING = 1e-12  # a budget that no structure keeps
-# How much of a cost grows with the work, the rest is fixed: for what lies beyond the measured points.
-_GROWING_SHARE = {Constraint.STORAGE: 0.97, Constraint.DEADLINE: 0.7}
+_TIME_GROWING = 0.7  # the share of a latency that grows with the work, for what lies beyond the measured points
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +73,9 @@ class Predictor:
         size = [(each.price.weights_bytes, each.costs.storage_bytes) for each in points]
         time = [(each.price.latency_s, each.costs.latency_s) for each in points]
         self._ram = through(ram, _RAM_GROWING[precision], Line(((0.0, start),), 1.0), _RAM_BULGE)
-        self._size = through(size, _GROWING_SHARE[Constraint.STORAGE], Line(((0.0, _SIZE_START[precision]),), 1.0))
-        self._time = through(time, _GROWING_SHARE[Constraint.DEADLINE], Line(((0.0, 0.0),), _P95_OVER_P50))
+        weights, stored = max(size, default=(1.0, 1.0))  # beyond: a byte of the artifact for a byte of weights
+        self._size = through(size, weights / stored, Line(((0.0, _SIZE_START[precision]),), 1.0))
+        self._time = through(time, _TIME_GROWING, Line(((0.0, 0.0),), _P95_OVER_P50))
 
     def costs(self, price: Price) -> Costs:
         return Costs(
