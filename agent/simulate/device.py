@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import assert_never
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -15,16 +14,17 @@ from agent import __version__
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link, LinkEvent
 from agent.sensed import Reading, summarise
 from agent.simulate import physics, runtime
+from agent.simulate.declared import body_of, declared_ambient_celsius
 from agent.simulate.durable import Durable, Pool
+from agent.simulate.perform import Hands, perform
 from agent.step import Event, Setup, State, effects, events, step
 from agent.step.heard import Envelope, understand
-from agent.wire.errors import Failure, WireError
-from agent.wire.messages import Status, Telemetry, encode
-from agent.wire.profile import Profile, parse_profile
+from agent.wire.errors import WireError
+from agent.wire.messages import Status, encode
+from agent.wire.profile import parse_profile
 from agent.wire.signing import verify
-from agent.wire.topics import RETAINED, Leaf, topic
+from agent.wire.topics import Leaf, topic
 
-BATCH_WINDOWS = 50
 THROTTLED_SPEED = 0.6
 FREQUENCY_HZ = 1.5e9
 
@@ -64,7 +64,7 @@ class SimDevice:
     ) -> None:
         declared = parse_profile(profile)
         self.slowness = slowness if slowness is not None else 1 / declared.speed
-        self.ambient_celsius = ambient_celsius if ambient_celsius is not None else _ambient_celsius(declared)
+        self.ambient_celsius = ambient_celsius if ambient_celsius is not None else declared_ambient_celsius(declared)
         self.ram_extra_bytes = 0
         self.power_sensor = True
         self.wall_offset_s = wall_offset_s
@@ -122,11 +122,8 @@ class SimDevice:
         self.alive = True
         self._now_s = now_s
         self._inbox: deque[LinkEvent] = deque()
-        self._answers: deque[Event] = deque()
-        self._workers: dict[int, runtime.SimWorker] = {}
         self._readings: list[Reading] = []
-        will = Status(device=self.id, online=False, boot=boot)
-        self._link = self._connect(self.id, (topic(self.id, Leaf.STATUS), encode(will)))
+        self._hands = self._new_hands(boot)
         self._link.start(self._inbox.append)
         self._feed(events.Started(now_s=now_s))
 
@@ -172,6 +169,28 @@ class SimDevice:
             self._hear(self._inbox.popleft())
 
     # --- inside ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _link(self) -> Link:
+        return self._hands.link
+
+    @property
+    def _workers(self) -> dict[int, runtime.SimWorker]:
+        return self._hands.workers
+
+    def _new_hands(self, boot: str) -> Hands:
+        will = Status(device=self.id, online=False, boot=boot)
+        return Hands(
+            device=self.id,
+            boot=boot,
+            link=self._connect(self.id, (topic(self.id, Leaf.STATUS), encode(will))),
+            durable=self.durable,
+            workers={},
+            answers=deque(),
+            log=self.log,
+            window_s=self._window_s,
+            trial_s=self._trial_s,
+        )
 
     def _setup(self, boot: str) -> Setup:
         power = self._declared.power
@@ -283,81 +302,9 @@ class SimDevice:
         return events.DesiredArrived(now_s=self._now_s, assignment=assignment, wall_unix_s=wall_unix_s)
 
     def _feed(self, event: Event) -> None:
-        self._answers.append(event)
-        while self._answers:
-            self.state, todo = step(self.state, self._answers.popleft())
+        answers = self._hands.answers
+        answers.append(event)
+        while answers:
+            self.state, todo = step(self.state, answers.popleft())
             for effect in todo:
-                self._perform(effect)
-
-    def _perform(self, effect: effects.Effect) -> None:  # noqa: PLR0912 - one branch an effect
-        match effect:
-            case effects.Publish(leaf, message):
-                self._link.publish(topic(self.id, leaf), encode(message), retain=leaf in RETAINED)
-            case effects.Subscribe(filters):
-                self._link.subscribe(filters)
-            case effects.Unsubscribe(filters):
-                self._link.unsubscribe(filters)
-            case effects.SaveRecord(record):
-                self.durable.record = record
-            case effects.Collect(keep):
-                self.durable.collect(keep)
-            case effects.Prepare():
-                self._prepare(effect)
-            case effects.StoreBlock(sha256, offset_bytes, data):
-                self.durable.store(sha256, offset_bytes, data)
-            case effects.FinishDownload(assignment):
-                failure = None if self.durable.finish(assignment) else Failure.BAD_DIGEST
-                done = events.Downloaded(now_s=self._now_s, sha256=assignment.sha256, failure=failure)
-                self._answers.append(done)
-            case effects.StartWorker(worker, assignment, judged):
-                due_s = self._now_s + self._trial_s
-                self._workers[worker] = runtime.SimWorker(worker, assignment, judged, due_s)
-            case effects.Go(worker):
-                self._workers[worker].serving = True
-                self._workers[worker].due_s = self._now_s + self._window_s
-            case effects.StopWorker(worker):
-                self._workers.pop(worker, None)
-            case effects.Spool(window):
-                self.durable.spool(self.state.setup.boot, window)
-            case effects.SendBatch():
-                self._send_batch()
-            case effects.Free(boot, seq):
-                self.durable.free(boot, seq)
-            case effects.Note():
-                self.log.append((self._now_s, effect))
-            case _:
-                assert_never(effect)
-
-    def _prepare(self, effect: effects.Prepare) -> None:
-        wanted = effect.assignment
-        failure = None if self.durable.has_room(wanted) else Failure.NO_SPACE
-        whole = wanted.sha256 in self.durable.artifacts
-        missing = frozenset[int]() if whole else self.durable.missing(wanted)
-        self._answers.append(
-            events.Prepared(now_s=self._now_s, sha256=wanted.sha256, whole=whole, missing=missing, failure=failure)
-        )
-
-    def _send_batch(self) -> None:
-        batch = self.durable.batch(BATCH_WINDOWS)
-        if batch is None:
-            return
-        boot, windows = batch
-        message = Telemetry(device=self.id, boot=boot, windows=windows, dropped=self.durable.dropped.get(boot, 0))
-        if self._link.publish(topic(self.id, Leaf.TELEMETRY), encode(message)) is not None:
-            self._answers.append(events.BatchSent(now_s=self._now_s, boot=boot, seq=windows[-1].seq))
-
-
-def body_of(profile: Profile, time_constant_s: float = 60.0) -> physics.Body:
-    """The body that the profile declares; what it leaves out is a small board on the mains."""
-    thermal, power, battery = profile.thermal, profile.power, profile.battery
-    return physics.Body(
-        resistance_celsius_per_watt=thermal.resistance_celsius_per_watt if thermal else 5.0,
-        time_constant_s=(thermal.time_constant_s if thermal else None) or time_constant_s,
-        idle_watts=power.idle_watts if power else 1.0,
-        busy_watts=power.busy_watts if power else 2.0,
-        battery_watt_hours=battery.capacity_watt_hours if battery else None,
-    )
-
-
-def _ambient_celsius(profile: Profile) -> float:
-    return profile.thermal.ambient_celsius if profile.thermal else 25.0
+                perform(self._hands, effect, self._now_s)
