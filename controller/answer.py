@@ -95,7 +95,6 @@ def _add_model(tx: Tx, spec_path: Path, now_unix_s: float) -> str:
         digest=digest,
         accuracy_floor=spec.accuracy_floor,
         accuracy_margin=spec.accuracy_margin,
-        ram_base_bytes=known.ram_base_bytes if known else 0,
         added_unix_s=known.added_unix_s if known else now_unix_s,
     )
     job = PruneJob(id="", model=model.ref, kind=JobKind.DENSE, created_unix_s=now_unix_s)

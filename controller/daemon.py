@@ -25,7 +25,7 @@ from controller.answer import answer
 from controller.core.decide import decide
 from controller.core.intents import Intent, IntentError
 from controller.core.policy import Policy
-from controller.core.types import JobKind, JobState, PruneJob, Variant
+from controller.core.types import JobState, PruneJob, Variant
 from controller.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Stop
 from controller.look import Looker
 from controller.perform import Performer, Publish, RunJob, Send
@@ -234,9 +234,6 @@ class Daemon:
             self._keep(tx, job.model, variant)
         for rung in result.variants:
             self._keep(tx, job.model, rung)
-        model = tx.get_model(job.model)
-        if job.kind is JobKind.DENSE and variant is not None and model is not None:
-            tx.put_model(replace(model, ram_base_bytes=result.ram_base_bytes))
         tx.put_job(
             replace(
                 job,

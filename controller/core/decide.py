@@ -141,7 +141,7 @@ def _still_fits(view: DeviceView, policy: Policy) -> bool:
         return False
     variant = catalog.variant(placement.sha256)
     profile, calibration = view.device.profile, view.device.calibration
-    envelope = collapse(profile, calibration, catalog.model.ram_base_bytes)
+    envelope = collapse(profile, calibration, catalog.ram_base_bytes(profile.runtime))
     if variant is None or variant.runtime != profile.runtime or isinstance(envelope, Impossible):
         return False
     if not variant.dense and envelope.roomier_than(placement.envelope, WELL_USED):

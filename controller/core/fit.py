@@ -64,6 +64,10 @@ class Catalog:
         """What of it a device with this runtime can run."""
         return replace(self, variants=[each for each in self.variants if each.runtime == runtime])
 
+    def ram_base_bytes(self, runtime: str) -> int:
+        """The bare runtime on the reference host; 0 until a variant was measured with it."""
+        return next((each.ram_base_bytes for each in self.variants if each.runtime == runtime), 0)
+
     def variant(self, sha256: str) -> Variant | None:
         return next((variant for variant in self.variants if variant.sha256 == sha256), None)
 
@@ -74,7 +78,7 @@ class Catalog:
 
 def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: int | None = None) -> Fit:
     """Choose for one device. A failed job counts as hopeless after `attempts`; None waits for another one for ever."""
-    envelope = collapse(profile, calibration, catalog.model.ram_base_bytes)
+    envelope = collapse(profile, calibration, catalog.ram_base_bytes(profile.runtime))
     if isinstance(envelope, Impossible):
         return Infeasible(envelope.binding, envelope.envelope, envelope.reason, envelope.relaxations)
     catalog = catalog.of_runtime(profile.runtime)
@@ -215,7 +219,7 @@ def _refuse(
         _on_the_device(job.binding, envelope) or binding,
         envelope,
         _reason(catalog.model, job),
-        relaxations(profile, calibration, catalog.model.ram_base_bytes, closest),
+        relaxations(profile, calibration, closest.ram_base_bytes, closest),
         closest,
     )
 

@@ -118,8 +118,7 @@ class Model:
     """A trained network, immutable by `name@version`. `spec_path` and `digest` say where it came from, byte by byte.
 
     `accuracy_floor` is a share (0.85), `accuracy_margin` how much worse than dense a variant may be (0.01); None where
-    the spec sets none. `ram_base_bytes` is the bare runtime as
-    measured on the reference host. The dense variant is an ordinary `Variant` with `dense=True`.
+    the spec sets none. The dense variant is an ordinary `Variant` with `dense=True`.
     """
 
     name: str
@@ -128,7 +127,6 @@ class Model:
     digest: str
     accuracy_floor: float | None = None
     accuracy_margin: float | None = None
-    ram_base_bytes: int = 0
     added_unix_s: float = 0.0
 
     @property
@@ -140,11 +138,11 @@ class Model:
 class Variant:
     """One pruned, exported and *measured* artifact of a model, in the format of the `runtime` that runs it.
 
-    `ram_bytes` is the high-water mark of the exact artifact in a fresh process above the runtime's base; latencies
-    are of one inference at batch 1 on one thread of the reference host. `accuracy` with its 95% interval
-    is on gate data that selected nothing; None is *unverified accuracy*. `drop` is the share of those `gate_samples`
-    inputs that it gets wrong beyond what the dense model does, with its paired 95% interval. `requested` is the key of
-    the caps that it was pruned for.
+    `ram_bytes` is the high-water mark of the exact artifact in a fresh process above `ram_base_bytes`, what the bare
+    runtime took there; latencies are of one inference at batch 1 on one thread of the reference host. `accuracy` with
+    its 95% interval is on gate data that selected nothing; None is *unverified accuracy*. `drop` is the share of those
+    `gate_samples` inputs that it gets wrong beyond what the dense model does, with its paired 95% interval. `requested`
+    is the key of the caps that it was pruned for.
     """
 
     sha256: str
@@ -152,6 +150,7 @@ class Variant:
     size_bytes: int
     precision: str
     ram_bytes: int
+    ram_base_bytes: int
     latency_p50_s: float
     latency_p95_s: float
     parameters: int

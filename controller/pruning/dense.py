@@ -35,7 +35,6 @@ def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
         state=JobState.DONE,
         variant=variant,
         detail="" if verdict.passed else f"the dense model itself: {verdict.reason}",
-        ram_base_bytes=built.measured.ram_base_bytes,
         model_digest=bench.model.digest,
     )
 

@@ -63,7 +63,6 @@ class JobResult:
     retry: bool = False
     binding: Constraint | None = None
     detail: str = ""
-    ram_base_bytes: int = 0
     model_digest: str = ""
 
 

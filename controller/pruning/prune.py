@@ -145,7 +145,6 @@ def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult |
         variant=variant,
         binding=which,
         detail=inside,
-        ram_base_bytes=built.measured.ram_base_bytes,
         model_digest=bench.model.digest,
     )
 

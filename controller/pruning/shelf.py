@@ -119,10 +119,12 @@ class Shelf:
             return None
         if metadata.get("model_digest") != self.digest:
             return None
-        variant = msgspec.json.decode(metadata["variant"], type=Variant)
-        if variant.runtime != self.runtime:
+        try:
+            variant = msgspec.json.decode(metadata["variant"], type=Variant)
+            structure = msgspec.json.decode(metadata["structure"], type=Structure)
+        except msgspec.ValidationError:  # of another release, which wrote down other things
             return None
-        return Kin(variant, msgspec.json.decode(metadata["structure"], type=Structure), weights)
+        return Kin(variant, structure, weights) if variant.runtime == self.runtime else None
 
     @property
     def _points(self) -> Path:

@@ -42,6 +42,7 @@ def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, V
         size_bytes=len(built.artifact),
         precision=origin.precision,
         ram_bytes=built.measured.ram_bytes,
+        ram_base_bytes=built.measured.ram_base_bytes,
         latency_p50_s=built.measured.latency_p50_s,
         latency_p95_s=built.measured.latency_p95_s,
         parameters=parameters,

@@ -88,7 +88,6 @@ models = Table(
     Column("digest", Text, nullable=False),
     Column("accuracy_floor", Double),
     Column("accuracy_margin", Double),
-    Column("ram_base_bytes", BigInteger, nullable=False),
     Column("added_unix_s", Double, nullable=False),
 )
 
@@ -100,6 +99,7 @@ variants = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("precision", Text, nullable=False),
     Column("ram_bytes", BigInteger, nullable=False),
+    Column("ram_base_bytes", BigInteger, nullable=False, server_default="0"),
     Column("latency_p50_s", Double, nullable=False),
     Column("latency_p95_s", Double, nullable=False),
     Column("parameters", BigInteger, nullable=False),

@@ -24,7 +24,6 @@ def model_view(model: Model, measuring: PruneJob | None = None) -> Json:
         "digest": model.digest,
         "accuracy_floor": model.accuracy_floor,
         "accuracy_margin": model.accuracy_margin,
-        "ram_base_bytes": model.ram_base_bytes,
         "added_unix_s": model.added_unix_s,
     }
 
@@ -40,6 +39,7 @@ def variant_view(variant: Variant) -> Json:
         "precision": variant.precision,
         "size_bytes": variant.size_bytes,
         "ram_bytes": variant.ram_bytes,
+        "ram_base_bytes": variant.ram_base_bytes,
         "latency_p50_ms": variant.latency_p50_s * 1e3,
         "latency_p95_ms": variant.latency_p95_s * 1e3,
         "parameters": variant.parameters,

@@ -109,7 +109,7 @@ def test_models_with_their_variants(run: Run, port: StorePort, tmp_path: Path) -
 def variant() -> Variant:
     return Variant(
         sha256=SHA, model="fall@1", size_bytes=900_000, precision="int8", ram_bytes=3_000_000,
-        latency_p50_s=0.003, latency_p95_s=0.004, parameters=10_000, accuracy=0.91,
+        ram_base_bytes=50_000_000, latency_p50_s=0.003, latency_p95_s=0.004, parameters=10_000, accuracy=0.91,
     )  # fmt: skip
 
 

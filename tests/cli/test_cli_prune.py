@@ -26,7 +26,8 @@ ASKED = ("prune", "fall", "--latency", "4ms", "--ram", "6MiB", "--storage", "1 M
 
 def variant(sha256: str, **fields: Any) -> Variant:
     known: dict[str, Any] = {
-        "size_bytes": 900_000, "precision": "int8", "ram_bytes": 3 * 2**20, "latency_p50_s": 0.003,
+        "size_bytes": 900_000, "precision": "int8", "ram_bytes": 3 * 2**20, "ram_base_bytes": 50 * 2**20,
+        "latency_p50_s": 0.003,
         "latency_p95_s": 0.0034, "parameters": 10_000, "accuracy": 0.942, "accuracy_low": 0.929, "accuracy_high": 0.953,
         "drop": 0.004, "drop_low": -0.002, "drop_high": 0.01,
     }  # fmt: skip

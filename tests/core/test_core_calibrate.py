@@ -24,7 +24,7 @@ from controller.core.calibrate import (
 from controller.core.envelope import collapse
 from controller.core.fit import within
 from controller.core.types import Calibration, Envelope
-from tests.core.builders import BARE, DENSE, HALF, MIB, MODEL, always, calibrations, floats, profile, trial
+from tests.core.builders import BARE, DENSE, HALF, MIB, always, calibrations, floats, profile, trial
 
 REFERENCE_S = DENSE.latency_p95_s
 
@@ -143,6 +143,6 @@ def test_a_failed_memory_trial_always_changes_the_fit(
 
 
 def _fits(made: Profile, calibration: Calibration) -> bool:
-    envelope = collapse(made, calibration, MODEL.ram_base_bytes)
+    envelope = collapse(made, calibration, DENSE.ram_base_bytes)
     assert isinstance(envelope, Envelope)
     return within(made, calibration, envelope, HALF)

@@ -15,7 +15,7 @@ from controller.core.diagnose import Cause, Diagnosis, diagnose, surroundings_ce
 from controller.core.envelope import Impossible, collapse
 from controller.core.fit import within
 from controller.core.types import BreachKind, Calibration
-from tests.core.builders import BARE, DENSE, MIB, MODEL, always, floats, profile, stored, window
+from tests.core.builders import BARE, DENSE, MIB, always, floats, profile, stored, window
 
 POWER = Power(idle_watts=0.5, busy_watts=2.5)
 THERMAL = Thermal(limit_celsius=60, ambient_celsius=25, resistance_celsius_per_watt=20, time_constant_s=120)
@@ -42,7 +42,7 @@ def explain(kind: BreachKind, made: Profile, *shown: Window, calibration: Calibr
 def refitted(made: Profile, found: Diagnosis) -> bool:
     """Does what was learned keep the running variant from being fitted again?"""
     assert found.calibration is not None
-    envelope = collapse(made, found.calibration, MODEL.ram_base_bytes)
+    envelope = collapse(made, found.calibration, DENSE.ram_base_bytes)
     return isinstance(envelope, Impossible) or not within(made, found.calibration, envelope, DENSE)
 
 

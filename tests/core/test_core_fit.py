@@ -58,7 +58,7 @@ def answered(made: Profile, state: JobState, calibration: Calibration = BARE, **
 
 
 def envelope_of(made: Profile, calibration: Calibration = BARE) -> Envelope:
-    found = collapse(made, calibration, MODEL.ram_base_bytes)
+    found = collapse(made, calibration, DENSE.ram_base_bytes)
     assert isinstance(found, Envelope)
     return found
 
@@ -81,6 +81,14 @@ def test_a_device_of_another_runtime_gets_what_is_made_for_that() -> None:
     assert isinstance(tight, NeedsPrune)  # half would fit, and runs elsewhere
     assert tight.caps == replace(asked(TIGHT, catalog()), runtime="ncnn")
     assert tight.caps.key != asked(TIGHT, catalog()).key
+
+
+def test_each_runtime_leaves_the_model_what_it_does_not_take_itself() -> None:
+    made = profile(ram_total_bytes=45 * MIB)
+    lighter = replace(DENSE, sha256="d" * 64, runtime="ncnn", ram_base_bytes=12 * MIB)
+    known = catalog(variants=(*LADDER, lighter))
+    assert fit(replace(made, runtime="ncnn"), BARE, known).envelope.ram_bytes.value == 33 * MIB
+    assert fit(made, BARE, known).envelope.ram_bytes.value == 5 * MIB
 
 
 def test_a_model_that_cannot_be_made_for_the_runtime_is_refused_with_the_reason() -> None:
@@ -231,7 +239,7 @@ def test_a_fit_is_inside_every_cap_and_nothing_inside_is_more_accurate(
     inside = [each for each in ladder if within(made, calibration, found.envelope, each)]
     if not isinstance(found, Fitted):
         waits = isinstance(found, NeedsPrune)
-        assert waits or not inside or isinstance(collapse(made, calibration, MODEL.ram_base_bytes), Impossible)
+        assert waits or not inside or isinstance(collapse(made, calibration, DENSE.ram_base_bytes), Impossible)
         return
     assert all(cost <= cap for cost, cap, _ in costs(made, calibration, found.envelope, found.variant))
     if not found.variant.dense:
@@ -243,7 +251,7 @@ def test_a_fit_is_inside_every_cap_and_nothing_inside_is_more_accurate(
 @given(made=profiles(), calibration=calibrations)
 def test_what_is_made_under_the_caps_fits_the_device_and_uses_it_well(made: Profile, calibration: Calibration) -> None:
     """The caps translate there and back: no variant at them is refused, and one at all of them leaves little unused."""
-    envelope = collapse(made, calibration, MODEL.ram_base_bytes)
+    envelope = collapse(made, calibration, DENSE.ram_base_bytes)
     if isinstance(envelope, Impossible):
         return
     caps = caps_for(made, calibration, envelope)
@@ -261,7 +269,7 @@ def test_what_is_made_under_the_caps_fits_the_device_and_uses_it_well(made: Prof
 @given(made=profiles(), calibration=calibrations)
 def test_equal_envelopes_have_equal_caps(made: Profile, calibration: Calibration) -> None:
     """Whatever else two devices declare: a label, a device id, a speed that their calibration overrules."""
-    envelope = collapse(made, calibration, MODEL.ram_base_bytes)
+    envelope = collapse(made, calibration, DENSE.ram_base_bytes)
     if isinstance(envelope, Impossible):
         return
     other = replace(

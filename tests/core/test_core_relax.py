@@ -14,9 +14,9 @@ from controller.core.fit import within
 from controller.core.relax import relaxations
 from controller.core.rounding import at_least, at_most, celsius_at_most
 from controller.core.types import Calibration, Variant
-from tests.core.builders import BARE, MIB, MODEL, QUARTER, always, calibrations, floats, profile, profiles, variants
+from tests.core.builders import BARE, DENSE, MIB, QUARTER, always, calibrations, floats, profile, profiles, variants
 
-BASE = MODEL.ram_base_bytes
+BASE = DENSE.ram_base_bytes
 
 
 def fits(made: Profile, calibration: Calibration, variant: Variant) -> bool:

@@ -16,8 +16,9 @@ from controller.pruning import child
 from controller.pruning.job import JobRequest, JobResult, JobRunner, ProgressLine, ResultLine, VariantLine
 
 VARIANT = Variant(
-    sha256="ab" * 32, model="m@1", size_bytes=9, precision="int8", ram_bytes=8, latency_p50_s=0.1, latency_p95_s=0.2,
-    parameters=7, drop=0.01, drop_low=-0.01, drop_high=0.02, gate_samples=500, golden_outputs=((1.0, 2.0),),
+    sha256="ab" * 32, model="m@1", size_bytes=9, precision="int8", ram_bytes=8, ram_base_bytes=9, latency_p50_s=0.1,
+    latency_p95_s=0.2, parameters=7, drop=0.01, drop_low=-0.01, drop_high=0.02, gate_samples=500,
+    golden_outputs=((1.0, 2.0),),
 )  # fmt: skip
 DONE = JobResult(state=JobState.DONE, variants=(VARIANT,), detail="one rung")
 Heard = list[tuple[str, Any]]

@@ -39,7 +39,7 @@ def test_the_dense_artifact_is_what_its_digest_says_and_tells_nothing_of_this_ma
     for trace in (os.sep.join(["", "site-packages"]), "user.py", str(glyphs), "torch/nn", 'File "'):
         assert trace.encode() not in artifact
     assert dense.variant.dense
-    assert dense.ram_base_bytes > 10 * 2**20
+    assert dense.variant.ram_base_bytes > 10 * 2**20
     assert dense.variant.accuracy is not None
     assert dense.variant.accuracy_low < dense.variant.accuracy < dense.variant.accuracy_high  # type: ignore[operator]
 

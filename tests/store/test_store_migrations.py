@@ -55,6 +55,7 @@ def test_jobs_get_their_kind_and_nothing_is_lost(of_0001: Engine) -> None:
     for job in (dense, prune):
         assert (job.detail, job.attempts, job.retry, job.asked, job.report) == ("as it was", 2, True, False, None)
     assert (variant.accuracy, variant.drop, variant.gate_samples) == (0.9, None, None)
+    assert variant.ram_base_bytes == 7  # as its model said, before each runtime had its own
     assert variant.lineage == {"gate_samples": 500}
 
 
@@ -66,4 +67,5 @@ def test_and_back_again(of_0001: Engine) -> None:
             ("j0", "as it was"),
             ("j1", "as it was"),
         ]
+        assert connection.exec_driver_sql("SELECT ram_base_bytes FROM models").scalar() == 7
     of_0001.dispose()

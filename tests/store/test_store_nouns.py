@@ -79,6 +79,7 @@ VARIANT = Variant(
     size_bytes=2**33,
     precision="int8",
     ram_bytes=1000,
+    ram_base_bytes=2**31,
     latency_p50_s=0.001,
     latency_p95_s=0.002,
     parameters=12,

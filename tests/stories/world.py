@@ -40,8 +40,9 @@ from controller.store.store import Store
 MIB = 2**20
 RAM_BASE = 48 * MIB
 DENSE = Variant(
-    sha256="", model="", size_bytes=300_000, precision="fp32", ram_bytes=8 * MIB, latency_p50_s=0.010,
-    latency_p95_s=0.010 * P95, parameters=1_000_000, accuracy=0.95, accuracy_low=0.94, accuracy_high=0.96, dense=True,
+    sha256="", model="", size_bytes=300_000, precision="fp32", ram_bytes=8 * MIB,
+    ram_base_bytes=RAM_BASE, latency_p50_s=0.010, latency_p95_s=0.010 * P95, parameters=1_000_000,
+    accuracy=0.95, accuracy_low=0.94, accuracy_high=0.96, dense=True,
 )  # fmt: skip
 START_UNIX_S = 1_800_000_000.0
 
@@ -99,12 +100,10 @@ class ModelledJobs:
         if share < self.floor:
             return JobResult(
                 state=JobState.INFEASIBLE, variant=self._variant(job, self.floor), binding=Constraint.DEADLINE,
-                detail="the smallest is 10% of the dense model", ram_base_bytes=RAM_BASE,
+                detail="the smallest is 10% of the dense model",
             )  # fmt: skip
         variant = self._variant(job, 1.0 if share == 1.0 else share * 0.97)
-        return JobResult(
-            state=JobState.DONE, variant=variant, binding=None, detail="", ram_base_bytes=RAM_BASE
-        )  # fmt: skip
+        return JobResult(state=JobState.DONE, variant=variant, binding=None, detail="")
 
     def _variant(self, job: PruneJob, share: float) -> Variant:
         size = int(DENSE.size_bytes * share)

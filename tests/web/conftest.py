@@ -64,8 +64,9 @@ def device(text: str, state: DeviceState = DeviceState.ACCEPTED) -> Device:
 
 def variant(sha256: str, dense: bool) -> Variant:
     return Variant(
-        sha256=sha256, model="fall@1", size_bytes=900_000, precision="int8", ram_bytes=3_000_000, latency_p50_s=0.003,
-        latency_p95_s=0.004, parameters=10_000, accuracy=0.91, accuracy_low=0.89, accuracy_high=0.93, dense=dense,
+        sha256=sha256, model="fall@1", size_bytes=900_000, precision="int8", ram_bytes=3_000_000,
+        ram_base_bytes=50_000_000, latency_p50_s=0.003, latency_p95_s=0.004, parameters=10_000,
+        accuracy=0.91, accuracy_low=0.89, accuracy_high=0.93, dense=dense,
     )  # fmt: skip
 
 
