@@ -17,7 +17,7 @@ from agent.worker.runtime import ContractError, Session, backend, example, wake
 from agent.worker.timing import Timed, timed_run
 
 # Inferences come one by one with a pause, as in service: back to back they would run from a warm cache and flatter.
-_GAP_S = 0.004
+GAP_S = 0.004
 _OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate", "MemoryError")
 
 
@@ -66,7 +66,7 @@ def measure(session: Session, spec: WorkerSpec, times: NDArray[np.float64]) -> N
     for _ in range(spec.warmup):
         session.run(inputs)
     for run in times:
-        time.sleep(_GAP_S)
+        time.sleep(GAP_S)
         timed = timed_run(session, inputs)[1]
         run[:] = timed.wall_s, timed.cpu_s
 

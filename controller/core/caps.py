@@ -8,13 +8,17 @@ from dataclasses import dataclass, replace
 
 from controller.core.types import Caps, Constraint, Variant
 
-RAM_SPREAD = 0.02
-"""By what share the high-water mark of the same artifact was seen to differ between processes."""
+RAM_SPREAD, LATENCY_SPREAD = 0.02, 0.04
+"""By what share the high-water mark, and the p95, of the same artifact were seen to differ between measurements."""
 
 
 def held(caps: Caps) -> Caps:
     """What a measurement must stay under for the next one to stay under `caps`."""
-    return caps if caps.ram_bytes is None else replace(caps, ram_bytes=int(caps.ram_bytes * (1 - RAM_SPREAD)))
+    return replace(
+        caps,
+        ram_bytes=None if caps.ram_bytes is None else int(caps.ram_bytes * (1 - RAM_SPREAD)),
+        latency_s=None if caps.latency_s is None else caps.latency_s * (1 - LATENCY_SPREAD),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from controller.pruning.stage import Stage, dense_stage, stage_of
 from controller.pruning.tell import against, told
 from controller.pruning.variant import Origin, make_variant
 
-_SAMPLES, _REPEATS = 100, 5
+_SAMPLES, _REPEATS = 200, 5
 _ATTEMPTS = 4
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import msgspec
+import numpy as np
 
 from agent.wire.profile import RUNTIMES
-from agent.wire.work import TrialLine, WorkerSpec
+from agent.wire.work import WorkerSpec
 from agent.worker.ask import tried
+from controller.pruning.artifact.turns import by_turns
 from controller.pruning.cost.predict import Costs
 
 QUICK = (100, 2)
@@ -40,7 +40,7 @@ class Measured:
 class Pace:
     """The artifact that times are told against, and the median time that it had when they were first taken.
 
-    A host is a quarter slower in one minute than in another. Measured beside this one, an artifact keeps its time.
+    Measured by turns with this one, an artifact keeps its time, however fast the host is in that minute.
     """
 
     path: Path
@@ -56,31 +56,26 @@ def measure(
     pace: Pace | None = None,
     runtime: str = RUNTIMES[0],
 ) -> Measured:
-    """Run the artifact at `path` in `repeats` fresh workers, each beside one of `pace`. Raises `TrialError`.
+    """Try the artifact at `path` in `repeats` fresh workers, and time it in as many processes. Raises `TrialError`.
 
-    Latencies are the least of the workers': what else a host does (caches, shared cores) can only add to them. RAM is
+    Latencies are those of all these inferences by turns with the ones of `pace`; where there is none, with its own, and
+    the least median of the workers is its time: what else a host does (caches, shared cores) can only add to it. RAM is
     the highest seen.
     """
     spec = WorkerSpec(
         path=str(path), sha256=sha256, runtime=runtime, golden_seed=golden_seed, warmup=_WARMUP, samples=samples
     )
-    beside = None if pace is None else msgspec.structs.replace(spec, path=str(pace.path))
-    runs, paces = list[TrialLine](), list[TrialLine]()
-    for _ in range(repeats):
-        paces += [] if beside is None else [tried(beside)]
-        runs.append(tried(spec))
-    slower = 1.0 if pace is None else _p50_s(paces) / pace.latency_p50_s
+    runs = [tried(spec) for _ in range(repeats)]
+    pace = pace or Pace(path, min(run.latency_cpu_p50_ms or 0.0 for run in runs) / 1e3)
+    times = [by_turns(path, pace.path, runtime, golden_seed, samples) for _ in range(repeats)]
+    p50, p95 = np.percentile(np.concatenate(times), (50, 95))
     # Each run's own difference: the base moves by more from process to process than a model's share of it.
     grown = [(run.trial.ram_peak_bytes or 0) - (run.trial.ram_base_bytes or 0) for run in runs]
     return Measured(
         ram_base_bytes=int(median(run.trial.ram_base_bytes or 0 for run in runs)),
         ram_bytes=max(grown),
         storage_bytes=path.stat().st_size,
-        latency_p50_s=_p50_s(runs) / slower,
-        latency_p95_s=min(run.latency_cpu_p95_ms or 0.0 for run in runs) / 1e3 / slower,
+        latency_p50_s=float(p50) * pace.latency_p50_s,
+        latency_p95_s=float(p95) * pace.latency_p50_s,
         golden_outputs=tuple(tuple(row) for row in runs[0].golden_outputs),
     )
-
-
-def _p50_s(runs: Sequence[TrialLine]) -> float:
-    return min(run.latency_cpu_p50_ms or 0.0 for run in runs) / 1e3

@@ -1,0 +1,64 @@
+"""Two artifacts by turns in one process: how long one's inferences take in units of the other's median.
+
+A host is a quarter slower in one minute than in the next, and one process than another beside it: a memory page laid
+out otherwise, a neighbour on the same core. Inferences a few milliseconds apart in one process share all of that.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.worker.ask import TrialError
+from agent.worker.runtime import Session, backend, example
+from agent.worker.timing import timed_run
+from agent.worker.trial import GAP_S
+
+_WARMUP = 20
+_TIMEOUT_S = 300.0
+
+
+def by_turns(path: Path, beside: Path, runtime: str, seed: int, samples: int) -> NDArray[np.float64]:
+    """`[samples]`: the CPU time of each inference of `path`, over the median of those of `beside` between them.
+
+    Each follows a pause, as in service. Raises `TrialError`.
+    """
+    command = [sys.executable, "-m", __name__, str(path), str(beside), runtime, str(seed), str(samples)]
+    try:
+        done = subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise TrialError(f"{samples} inferences took longer than {_TIMEOUT_S:.0f} s") from None
+    except subprocess.CalledProcessError as error:
+        told = error.stderr.decode(errors="replace").strip()[-300:]
+        raise TrialError(f"the measuring process ended with code {error.returncode}: {told}") from None
+    times, between = np.asarray(json.loads(done.stdout)).T
+    return np.asarray(times / np.median(between))
+
+
+def _timed(sessions: list[Session], seed: int, samples: int) -> list[list[float]]:
+    """`[samples][session]` seconds of CPU."""
+    inputs = [example(each, np.random.default_rng(seed)) for each in sessions]
+    rows = list[list[float]]()
+    for _ in range(_WARMUP + samples):
+        row = list[float]()
+        for session, sample in zip(sessions, inputs, strict=True):
+            time.sleep(GAP_S)
+            row.append(timed_run(session, sample)[1].cpu_s)
+        rows.append(row)
+    return rows[_WARMUP:]
+
+
+def main(path: str, beside: str, runtime: str, seed: str, samples: str) -> None:
+    """Write the seconds of CPU, a row an inference of both, as JSON."""
+    sessions = [backend(runtime).open_session(each) for each in (path, beside)]
+    sys.stdout.write(json.dumps(_timed(sessions, int(seed), int(samples))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,53 @@
+"""Two artifacts timed by turns in one process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from agent.worker.ask import TrialError
+from controller.pruning.artifact.export import export_onnx
+from controller.pruning.artifact.turns import by_turns
+
+_WIDE = 64
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("turns") / "small.onnx"
+    path.write_bytes(export_onnx(nn.Linear(8, 8), torch.zeros(1, 8)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some 75 M multiplications: hundreds of the small one's times."""
+    net = nn.Sequential(nn.Conv2d(1, _WIDE, 3), nn.Conv2d(_WIDE, _WIDE, 3))
+    path = tmp_path_factory.mktemp("turns") / "large.onnx"
+    path.write_bytes(export_onnx(net, torch.zeros(1, 1, 48, 48)))
+    return path
+
+
+def test_times_are_told_in_medians_of_the_other_one(small: Path, large: Path) -> None:
+    slow, quick = by_turns(large, small, "onnxruntime", 0, 12), by_turns(small, large, "onnxruntime", 0, 12)
+    assert slow.shape == (12,)
+    assert np.median(slow) > 10
+    assert np.median(quick) < 0.1
+
+
+def test_what_cannot_be_measured_says_why(small: Path, tmp_path: Path) -> None:
+    torn = tmp_path / "torn.onnx"
+    torn.write_bytes(small.read_bytes()[:40])
+    with pytest.raises(TrialError, match=r"(?s)code 1: .*Protobuf parsing failed"):
+        by_turns(torn, small, "onnxruntime", 0, 1)
+
+
+def test_the_measuring_process_loads_what_the_device_does_and_no_more() -> None:
+    code = "import sys, controller.pruning.artifact.turns; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
