@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from controller.core.caps import closest, exceeds_all, held, shippable
+from controller.core.caps import closest, exceeds_all, held, shippable, use
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.export import ExportError, run_artifact
 from controller.pruning.artifact.int8 import quantise
 from controller.pruning.artifact.measure import QUICK
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench, Built
-from controller.pruning.cost.predict import binding
+from controller.pruning.cost.predict import Costs, binding
 from controller.pruning.dense import dense_kin
 from controller.pruning.graph.probe import unsound
 from controller.pruning.graph.structure import StructureError, full
@@ -51,7 +51,7 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
         if isinstance(made, JobResult):
             return made
         refusals.append(made)
-    return _infeasible(bench, refusals, caps, start_from)
+    return _known(bench, caps, start_from) or _infeasible(bench, refusals, caps, start_from)
 
 
 def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...], dense: Variant) -> Stage:
@@ -135,8 +135,7 @@ def _recovered(bench: Bench, stage: Stage, found: Found, caps: Caps, budget: Rec
 def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult | _Refused:
     bench.progress(0.93, "judging accuracy")
     variant, verdict = make_variant(bench, origin, built)
-    which, use = binding(built.measured.costs, caps)
-    inside = f"uses {use:.0%} of the {which} cap ({against(built.measured.costs, caps)})" if use else "no cap is set"
+    which, inside = _inside(built.measured.costs, caps)
     if not verdict.passed:
         return _Refused(f"the {variant.precision} variant inside the caps: {verdict.reason}; it {inside}", which)
     bench.shelf.put(built.artifact, variant, origin.structure, origin.module)
@@ -149,17 +148,38 @@ def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult |
     )
 
 
+def _known(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult | None:
+    """The best of what was there and measured inside: what is made anew has to stay further below a cap."""
+    fitting = [each for each in _shippable(bench, start_from) if use(caps, each) <= 1]
+    variant = max(fitting, key=lambda each: each.accuracy or 0.0, default=None)
+    if variant is None:
+        return None
+    costs = Costs(ram_bytes=variant.ram_bytes, storage_bytes=variant.size_bytes, latency_s=variant.latency_p95_s)
+    which, inside = _inside(costs, caps)
+    return JobResult(
+        state=JobState.DONE,
+        variant=variant,
+        binding=which,
+        detail=f"it was there already and {inside}",
+        model_digest=bench.model.digest,
+    )
+
+
+def _inside(costs: Costs, caps: Caps) -> tuple[Constraint, str]:
+    which, share = binding(costs, caps)
+    return which, f"uses {share:.0%} of the {which} cap ({against(costs, caps)})" if share else "no cap is set"
+
+
 def _infeasible(bench: Bench, refusals: list[_Refused], caps: Caps, start_from: tuple[str, ...]) -> JobResult:
     return JobResult(
         state=JobState.INFEASIBLE,
-        variant=_closest(bench, caps, start_from),
+        variant=closest(caps, _shippable(bench, start_from)),
         binding=refusals[0].binding,
         detail=told([refusal.detail for refusal in refusals]),
         model_digest=bench.model.digest,
     )
 
 
-def _closest(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> Variant | None:
-    """Of the known variants at or above the floor, the one least over the caps."""
-    known = [kin.variant for kin in bench.shelf.kin(start_from)]
-    return closest(caps, shippable(known, bench.model.spec.accuracy_floor))
+def _shippable(bench: Bench, start_from: tuple[str, ...]) -> list[Variant]:
+    """Of the known variants, those at or above the floor."""
+    return shippable([kin.variant for kin in bench.shelf.kin(start_from)], bench.model.spec.accuracy_floor)

@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from controller.core.caps import use
 from controller.core.types import Caps, Constraint, JobKind, JobState
 from controller.pruning.artifact.measure import measure
 from controller.pruning.job import JobRequest, JobResult, JobRunner
@@ -86,6 +87,21 @@ def test_for_another_runtime_the_dense_model_and_a_prune_are_made_and_measured_t
     again = measure(path, path.stem, result.variant.golden_seed, samples=50, repeats=1, runtime="ncnn")
     assert np.allclose(again.golden_outputs, result.variant.golden_outputs, atol=1e-4)
     assert Shelf(shelf_dir, result.model_digest).dense().variant == dense.variant  # type: ignore[union-attr]
+
+
+@pytest.mark.slow
+def test_a_known_variant_that_just_fits_is_the_answer_where_nothing_new_would_stay_inside(
+    dense: JobResult, glyphs: Path, shelf_dir: Path, briefly: Follow
+) -> None:
+    assert dense.variant is not None
+    tight = Caps(storage_bytes=int(dense.variant.size_bytes * 0.2))
+    first = briefly(_request(glyphs / "model.yaml", shelf_dir, tight)).result.variant
+    assert first is not None
+    exact = Caps(ram_bytes=first.ram_bytes, storage_bytes=first.size_bytes, latency_s=first.latency_p95_s)
+    again = briefly(_request(glyphs / "model.yaml", shelf_dir, exact, start_from=(first.sha256,))).result
+    assert again.state is JobState.DONE, again.detail
+    assert again.variant is not None
+    assert use(exact, again.variant) <= 1
 
 
 @pytest.mark.slow
