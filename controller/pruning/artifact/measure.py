@@ -18,6 +18,7 @@ QUICK = (100, 2)
 """Samples and repeats for what guides a search or a prediction and does not ship."""
 
 _WARMUP = 20
+_FOR_RAM = 40  # runs of a trial that is not asked for times: memory is at its highest long before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +63,9 @@ def measure(
     the least median of the workers is its time: what else a host does (caches, shared cores) can only add to it. RAM is
     the highest seen.
     """
+    tries = samples if pace is None else min(samples, _FOR_RAM)
     spec = WorkerSpec(
-        path=str(path), sha256=sha256, runtime=runtime, golden_seed=golden_seed, warmup=_WARMUP, samples=samples
+        path=str(path), sha256=sha256, runtime=runtime, golden_seed=golden_seed, warmup=_WARMUP, samples=tries
     )
     runs = [tried(spec) for _ in range(repeats)]
     pace = pace or Pace(path, min(run.latency_cpu_p50_ms or 0.0 for run in runs) / 1e3)
