@@ -17,7 +17,7 @@ def _lines(results: Row) -> Iterator[str]:
     yield "# Pruning, measured"
     yield ""
     yield f"Written by `{results['repeat']}` on {results['date']}: {host['cpu']}, {host['cores']} cores,"
-    yield f"torch {host['torch']}, onnxruntime {host['onnxruntime']}, torch-pruning {host['torch_pruning']}. "
+    yield f"torch {host['torch']}, onnxruntime {host['onnxruntime']}, torch-pruning {host['torch_pruning']}."
     yield "Speed-up: CPU time of inferences back to back on one thread, the least of five processes' medians, over the"
     yield "dense artifact's beside it. Latency: the median with a pause before each inference, as in service, where all"
     yield "of them pay for a cold cache."
@@ -41,10 +41,27 @@ def _lines(results: Row) -> Iterator[str]:
         heads = ("series", "setting", "epochs", "speed-up", "latency", "RAM", "bytes", "accuracy", "drop (95 %)")
         # An unreachable speed-up is so at any number of epochs: it is told once.
         yield from _table(heads, dict.fromkeys(map(_point, rows)))
+    yield ""
+    yield "## Random envelopes"
+    yield ""
+    yield "Caps drawn together, a one-off prune under each, and the share of the cap that binds: as measured when it"
+    yield "shipped, and again in other processes afterwards."
+    yield ""
+    heads = ("network", "RAM", "storage", "latency p95", "ships", "binds", "use", "again")
+    yield from _table(heads, (_envelope(name, row) for name, each in results["networks"].items()
+                              for row in each["envelopes"]))  # fmt: skip
 
 
 def _target(row: Row) -> tuple[str, ...]:
     return row["name"], row["target"], row["measured"], "yes" if row["reached"] else "**no**"
+
+
+def _envelope(network: str, row: Row) -> tuple[str, ...]:
+    caps = dict(each.split("=") for each in row["caps"].split())
+    asked = (f"{int(caps['ram']) / 2**20:.2f} MiB", f"{int(caps['storage']) / 2**10:.0f} KiB", caps["latency"])
+    if row["state"] != "done":
+        return (network, *asked, row["state"], "", "", "")
+    return (network, *asked, row["precision"], row["binding_again"], f"{row['use']:.1%}", f"{row['use_again']:.1%}")
 
 
 def _point(row: Row) -> tuple[str, ...]:
