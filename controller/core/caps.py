@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from controller.core.types import Caps, Constraint, Variant
 
 RAM_SPREAD, LATENCY_SPREAD = 0.02, 0.04
-"""By what share the high-water mark, and the p95, of the same artifact were seen to differ between measurements."""
+"""By what share the high-water mark and the p95 of one artifact usually differ between measurements, at the most."""
 
 
 def held(caps: Caps) -> Caps:
