@@ -60,15 +60,15 @@ def measure(
     """Try the artifact at `path` in `repeats` fresh workers, and time it in as many processes. Raises `TrialError`.
 
     Latencies are those of all these inferences by turns with the ones of `pace`; where there is none, with its own, and
-    the least median of the workers is its time: what else a host does (caches, shared cores) can only add to it. RAM is
-    the highest seen.
+    the middle one of the workers' medians is its time. The least one would be of a moment that no service sees again,
+    and all that is timed beside this artifact later would seem faster than it is. RAM is the highest seen.
     """
     tries = samples if pace is None else min(samples, _FOR_RAM)
     spec = WorkerSpec(
         path=str(path), sha256=sha256, runtime=runtime, golden_seed=golden_seed, warmup=_WARMUP, samples=tries
     )
     runs = [tried(spec) for _ in range(repeats)]
-    pace = pace or Pace(path, min(run.latency_cpu_p50_ms or 0.0 for run in runs) / 1e3)
+    pace = pace or Pace(path, median(run.latency_cpu_p50_ms or 0.0 for run in runs) / 1e3)
     times = [by_turns(path, pace.path, runtime, golden_seed, samples) for _ in range(repeats)]
     p50, p95 = np.percentile(np.concatenate(times), (50, 95))
     # Each run's own difference: the base moves by more from process to process than a model's share of it.
