@@ -78,7 +78,7 @@ _FLAGS = {
     "http": "loopback host:port for applications (Open Inference Protocol), as in 127.0.0.1:8520",
     "socket": "Unix socket for applications, STATE/inference.sock by default",
     "replay": ".npy of inputs to run on while no application asks; 'random' (the default) or 'none'",
-    "slowdown": "emulate a device this many times slower; reported as emulated",
+    "gflops": "emulate a device that multiplies matrices at this rate; reported as emulated",
     "spool-limit": "telemetry windows kept while the controller cannot be reached",
 }
 

@@ -45,15 +45,15 @@ class Config:
     replay: Path | str = RANDOM
     http: tuple[str, int] | None = None
     socket: Path | None = None
-    slowdown: float | None = None
+    gflops: float | None = None
     spool_limit: int = SPOOL_LIMIT
 
 
 KEYS = (
-    "profile", "broker", "state", "trusted_key", "http", "socket", "sysfs", "window", "replay", "slowdown",
+    "profile", "broker", "state", "trusted_key", "http", "socket", "sysfs", "window", "replay", "gflops",
     "spool_limit",
 )  # fmt: skip
-"""What may be configured; in the file `slowdown` stands under `emulate`, as a flag each has dashes."""
+"""What may be configured; in the file `gflops` stands under `emulate`, as a flag each has dashes."""
 
 
 def load_config(path: Path | None, flags: Mapping[str, str | None]) -> Config:
@@ -78,9 +78,9 @@ def load_config(path: Path | None, flags: Mapping[str, str | None]) -> Config:
 def _from_file(path: Path) -> dict[str, Any]:
     top = Section(load_yaml(read_text(path), str(path)))
     readers = _readers(path.parent)
-    values = {key: top.take(key, readers[key]) for key in readers if key != "slowdown"}
+    values = {key: top.take(key, readers[key]) for key in readers if key != "gflops"}
     if (emulate := top.section("emulate")) is not None:
-        values["slowdown"] = emulate.take("slowdown", readers["slowdown"])
+        values["gflops"] = emulate.take("gflops", readers["gflops"])
         emulate.done()
     top.done()
     return {key: value for key, value in values.items() if value is not None}
@@ -110,7 +110,7 @@ def _readers(base: Path) -> dict[str, Callable[[Any], Any]]:
         "http": _loopback,
         "socket": path,
         "replay": lambda value: str(value) if value in (RANDOM, NONE) else _file(path(value)),
-        "slowdown": _slowdown,
+        "gflops": _gflops,
         "spool_limit": _count,
     }
 
@@ -144,11 +144,8 @@ def _key(path: Path) -> bytes:
     return key
 
 
-def _slowdown(value: Any) -> float:
-    factor = _number(value, "a factor of at least 1, as in 20")
-    if factor < 1:
-        raise WireError(f"{value!r}: at least 1; this host cannot stand for a faster device")
-    return factor
+def _gflops(value: Any) -> float:
+    return _above_zero(_number(value, "a number of GFLOP/s, as in 1.5,"), value)
 
 
 def _count(value: Any) -> int:

@@ -252,7 +252,7 @@ def setup_of(config: Config, boot: str, sensors: Mapping[str, str]) -> Setup:
         profile=config.profile_text,
         power_idle_watts=power.idle_watts if power else None,
         power_busy_watts=power.busy_watts if power else None,
-        slowdown=config.slowdown,
+        gflops=config.gflops,
         sensors_emulated=config.sysfs != SYSFS,
         window_s=config.window_s,
         sensors=sensors,

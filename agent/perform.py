@@ -165,7 +165,7 @@ class Performer:
                 judged=effect.judged,
                 window_s=config.window_s,
                 exercise=str(config.replay),
-                slowdown=config.slowdown,
+                gflops=config.gflops,
             )
             hands.workers.start(effect.worker, spec)
         except OSError as error:

@@ -56,7 +56,7 @@ def worker_spec(
     judged: bool,
     window_s: float,
     exercise: str,
-    slowdown: float | None,
+    gflops: float | None,
 ) -> WorkerSpec:
     """What a worker is told. Not `judged`: the start of an accepted variant, short and not held to the latency cap."""
     return WorkerSpec(
@@ -71,7 +71,7 @@ def worker_spec(
         golden_tolerance=assignment.golden_tolerance,
         warmup=20 if judged else 3,
         samples=_samples(assignment.latency_p95_ms) if judged else 5,
-        emulated_slowdown=slowdown,
+        emulated_gflops=gflops,
         rate_hz=assignment.rate_hz,
         model=assignment.model,
         exercise=exercise,

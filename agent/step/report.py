@@ -109,8 +109,8 @@ def _running(active: Slot | None, result: Result | None) -> str | None:
 
 def _emulated(state: State) -> str | None:
     parts = []
-    if state.setup.slowdown is not None:
-        parts.append(f"slowdown x{state.setup.slowdown:g}")
+    if state.setup.gflops is not None:
+        parts.append(f"{state.setup.gflops:g} GFLOP/s")
     if state.setup.sensors_emulated:
         parts.append("sensors")
     return ", ".join(parts) or None

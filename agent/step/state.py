@@ -17,8 +17,8 @@ from agent.wire.messages import Phase
 class Setup:
     """What does not change during a boot.
 
-    `slowdown` is the emulation of a slower device, None on a real one; `sensors_emulated` tells that what the sensors
-    say comes out of a simulation; `sensors` names what they are.
+    `gflops` is the pace of the device that this host stands for, None on a real one; `sensors_emulated` tells that what
+    the sensors say comes out of a simulation; `sensors` names what they are.
     """
 
     device: str
@@ -29,7 +29,7 @@ class Setup:
     profile: str
     power_idle_watts: float | None = None
     power_busy_watts: float | None = None
-    slowdown: float | None = None
+    gflops: float | None = None
     sensors_emulated: bool = False
     window_s: float = 30.0
     sensors: Mapping[str, str] = field(default_factory=dict)

@@ -91,7 +91,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """The device's own measured run of the exact artifact, before it may become active.
 
     RAM is the worker's high-water mark (`VmHWM`); base is the same with only the runtime loaded. Latency is wall time,
-    or on an emulated device (`emulated_slowdown` set) the thread's CPU time times that factor.
+    or on an emulated device (`emulated_gflops` set) the thread's CPU time at that device's pace.
     """
 
     sha256: str
@@ -104,7 +104,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     latency_p95_ms: float | None = None
     golden_max_error: float | None = None
     samples: int = 0
-    emulated_slowdown: float | None = None
+    emulated_gflops: float | None = None
 
 
 class Reported(Message, frozen=True, kw_only=True):

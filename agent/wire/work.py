@@ -23,8 +23,8 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     `model` is the name under which applications ask for it, `listen` are inherited descriptors of listening sockets.
     For as long as no application asks, the model is run at `rate_hz` on `exercise`: the path of an `.npy` of inputs
     `[n, *input_shape]`, or "random" for random ones; not at all where it is "none".
-    `emulated_slowdown` makes this host stand for a slower device: a latency is then the thread's CPU time times the
-    factor, and the worker sleeps the difference.
+    `emulated_gflops` makes this host stand for a slower device, of that pace in matrix products: a latency is then what
+    the inference would take there, and the worker sleeps the difference.
     """
 
     path: str
@@ -38,7 +38,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     golden_tolerance: float = 1e-3
     warmup: int = 20
     samples: int = 200
-    emulated_slowdown: float | None = None
+    emulated_gflops: float | None = None
     model: str = "model@1"
     listen: list[int] = []
     rate_hz: float = 1.0

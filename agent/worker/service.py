@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.wire.work import WindowLine, WorkerSpec
+from agent.worker.emulation import Emulation
 from agent.worker.runtime import Session, bind, example
 from agent.worker.tensors import Tensors
 from agent.worker.timing import timed_run
@@ -27,7 +27,7 @@ class Service:
     def __init__(self, spec: WorkerSpec, session: Session) -> None:
         self.session = session
         self.asked = False
-        self._slowdown = spec.emulated_slowdown
+        self._emulation = None if spec.emulated_gflops is None else Emulation(spec.emulated_gflops)
         self._lock = threading.Lock()
         self._window = self._new_window()
 
@@ -35,15 +35,18 @@ class Service:
         """All outputs. Raises what the runtime raises; that is counted, and the worker lives on."""
         with self._lock:
             try:
-                outputs, timed = timed_run(self.session, inputs)
+                outputs, latency_s = self._timed(inputs)
             except Exception:
                 self._window.add_error()
                 raise
-            latency_s = timed.latency_s(self._slowdown)
             self._window.add(latency_s)
-            if self._slowdown is not None:  # within the lock: the device that this stands for is busy
-                time.sleep(max(0.0, latency_s - timed.wall_s))
         return outputs
+
+    def _timed(self, inputs: Tensors) -> tuple[list[NDArray[Any]], float]:
+        if self._emulation is not None:
+            return self._emulation.run(self.session, inputs)
+        outputs, timed = timed_run(self.session, inputs)
+        return outputs, timed.wall_s
 
     def close_window(self) -> WindowLine:
         with self._lock:
@@ -51,7 +54,7 @@ class Service:
         return closed.close()
 
     def _new_window(self) -> Window:
-        return Window(emulated=self._slowdown is not None)
+        return Window(emulated=self._emulation is not None)
 
 
 Exercise = Iterator[Tensors] | None

@@ -1,8 +1,4 @@
-"""One timed inference. On an emulated device the thread's CPU time stands for the wall, times a factor.
-
-CPU time, because several emulated devices share a host: the wall would measure the neighbours, which a real device does
-not have. The resolution is CLOCK_THREAD_CPUTIME_ID's, nanoseconds.
-"""
+"""One timed inference: wall, and CPU time of the thread at the resolution of CLOCK_THREAD_CPUTIME_ID, nanoseconds."""
 
 from __future__ import annotations
 
@@ -15,14 +11,14 @@ from numpy.typing import NDArray
 from agent.worker.runtime import Session
 from agent.worker.tensors import Tensors
 
+# Inferences come one by one with a pause, as in service: back to back they would run from a warm cache and flatter.
+GAP_S = 0.004
+
 
 @dataclass(frozen=True, slots=True)
 class Timed:
     wall_s: float
     cpu_s: float
-
-    def latency_s(self, slowdown: float | None) -> float:
-        return self.wall_s if slowdown is None else self.cpu_s * slowdown
 
 
 def timed_run(session: Session, inputs: Tensors) -> tuple[list[NDArray[Any]], Timed]:

@@ -13,11 +13,10 @@ from agent.wire.errors import Failure
 from agent.wire.messages import Trial
 from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, TrialLine, WorkerSpec
 from agent.worker import memory
+from agent.worker.emulation import Emulation
 from agent.worker.runtime import ContractError, Session, backend, example, wake
-from agent.worker.timing import Timed, timed_run
+from agent.worker.timing import GAP_S, timed_run
 
-# Inferences come one by one with a pause, as in service: back to back they would run from a warm cache and flatter.
-GAP_S = 0.004
 _OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate", "MemoryError")
 
 
@@ -31,6 +30,7 @@ def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
     wake(runtime)
     percentiles([0.0, 1.0], (50, 95, 99))  # numpy loads this part of itself at first use
     times = np.full((spec.samples, 2), np.nan)  # kept one by one they would count as the model's RAM
+    emulation = None if spec.emulated_gflops is None else Emulation(spec.emulated_gflops)
     memory.settle()
     base = memory.rss_bytes()
     cap = peak_cap_bytes(spec, base)
@@ -39,11 +39,11 @@ def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
     try:
         session = runtime.open_session(spec.path)
         outputs = golden_outputs(session, spec.golden_seed)
-        measure(session, spec, times)
+        measure(session, spec, emulation, times)
     except Exception as error:  # runtimes raise their own types, and MemoryError is one of ours
         return _failed_to_run(spec, error, base), None
     peak = memory.peak_bytes()
-    line = _verdict(spec, base, peak, outputs, [Timed(*run) for run in times.tolist()])
+    line = _verdict(spec, base, peak, outputs, times)
     return line, session if line.trial.passed else None
 
 
@@ -60,15 +60,15 @@ def golden_outputs(session: Session, seed: int) -> list[list[float]]:
     return [[float(value) for value in output] for output in outputs]
 
 
-def measure(session: Session, spec: WorkerSpec, times: NDArray[np.float64]) -> None:
-    """Fill `times` `[samples, 2]` with wall and CPU seconds."""
+def measure(session: Session, spec: WorkerSpec, emulation: Emulation | None, times: NDArray[np.float64]) -> None:
+    """Fill `times` `[samples, 2]` with the device's latency and the CPU time, in seconds."""
     inputs = example(session, np.random.default_rng(spec.golden_seed))
     for _ in range(spec.warmup):
         session.run(inputs)
     for run in times:
         time.sleep(GAP_S)
         timed = timed_run(session, inputs)[1]
-        run[:] = timed.wall_s, timed.cpu_s
+        run[:] = emulation.latency_s(timed.cpu_s) if emulation else timed.wall_s, timed.cpu_s
 
 
 def golden_error(expected: list[list[float]], got: list[list[float]]) -> float:
@@ -80,10 +80,10 @@ def golden_error(expected: list[list[float]], got: list[list[float]]) -> float:
     return worst if np.isfinite(worst) else float("inf")
 
 
-def _verdict(spec: WorkerSpec, base: int, peak: int, outputs: list[list[float]], runs: list[Timed]) -> TrialLine:
-    latencies_ms = [run.latency_s(spec.emulated_slowdown) * 1e3 for run in runs]
-    p50, p95 = percentiles(latencies_ms, (50, 95))
-    cpu_p50, cpu_p95 = percentiles([run.cpu_s * 1e3 for run in runs], (50, 95))
+def _verdict(
+    spec: WorkerSpec, base: int, peak: int, outputs: list[list[float]], times: NDArray[np.float64]
+) -> TrialLine:
+    (p50, p95), (cpu_p50, cpu_p95) = (percentiles(each * 1e3, (50, 95)) for each in times.T)
     error = golden_error(spec.golden_outputs, outputs) if spec.golden_outputs else None
     failure, detail = judge(spec, base, peak, p95, error)
     trial = Trial(
@@ -96,8 +96,8 @@ def _verdict(spec: WorkerSpec, base: int, peak: int, outputs: list[list[float]],
         latency_p50_ms=p50,
         latency_p95_ms=p95,
         golden_max_error=error,
-        samples=len(runs),
-        emulated_slowdown=spec.emulated_slowdown,
+        samples=len(times),
+        emulated_gflops=spec.emulated_gflops,
     )
     return TrialLine(trial=trial, golden_outputs=outputs, latency_cpu_p50_ms=cpu_p50, latency_cpu_p95_ms=cpu_p95)
 
@@ -124,7 +124,7 @@ def _failed_to_run(spec: WorkerSpec, error: Exception, base: int) -> TrialLine:
         detail=text[:500],
         ram_base_bytes=base,
         ram_peak_bytes=memory.peak_bytes(),
-        emulated_slowdown=spec.emulated_slowdown,
+        emulated_gflops=spec.emulated_gflops,
     )
     return TrialLine(trial=trial)
 

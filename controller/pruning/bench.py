@@ -148,7 +148,7 @@ class Bench:
         They are onnxruntime's. What another runtime is measured to take corrects them, as it does for this one.
         """
         if precision not in self._costs:
-            self.progress(0.09, f"timing {precision} kernels that this host has not timed yet")
+            self.progress(0.09, f"pricing widths in {precision}, with kernels that are new to this host timed")
             groups, blocks = self.groups, self.blocks
             self._costs[precision] = describe_costs(
                 self.model.module, self.sample, groups, blocks, precision, self.tables

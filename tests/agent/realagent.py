@@ -115,7 +115,7 @@ class Agent:
         self.config = directory / "agent.yaml"
         self.config.write_text(
             f"profile: profile.yaml\nbroker: 127.0.0.1:{port}\nstate: state\ntrusted_key: key\nsysfs: sys\n"
-            "window: 0.5 s\nemulate: {slowdown: 2}\n" + more
+            "window: 0.5 s\nemulate: {gflops: 25}\n" + more
         )
         self._log = directory / "log"
         self.process: subprocess.Popen[bytes] | None = None

@@ -31,18 +31,18 @@ def test_defaults_and_paths_relative_to_the_file(home: Path) -> None:
     assert config.state == home / "state"
     assert config.profile.device == "a"
     assert config.profile_text == "device: a\nrate: 5 Hz\n"
-    assert (config.sysfs, config.window_s, config.slowdown, config.replay) == (Path("/sys"), 30.0, None, "random")
+    assert (config.sysfs, config.window_s, config.gflops, config.replay) == (Path("/sys"), 30.0, None, "random")
     assert (config.http, config.socket) == (None, None)
     assert config.trusted_key == KEY.public_key().public_bytes_raw()
 
 
 def test_every_key_and_flags_above_the_file(home: Path) -> None:
-    text = BASE + "sysfs: sys\nwindow: 2 s\nreplay: x.npy\nemulate: {slowdown: 20}\nspool_limit: 50\n"
+    text = BASE + "sysfs: sys\nwindow: 2 s\nreplay: x.npy\nemulate: {gflops: 20}\nspool_limit: 50\n"
     config = load(home, text)
-    assert (config.sysfs, config.window_s, config.slowdown) == (home / "sys", 2.0, 20.0)
+    assert (config.sysfs, config.window_s, config.gflops) == (home / "sys", 2.0, 20.0)
     assert (config.replay, config.spool_limit) == (home / "x.npy", 50)
-    over = load(home, text, window="500 ms", slowdown="3", broker="[::1]:1884")
-    assert (over.window_s, over.slowdown, over.host, over.port) == (0.5, 3.0, "::1", 1884)
+    over = load(home, text, window="500 ms", gflops="3", broker="[::1]:1884")
+    assert (over.window_s, over.gflops, over.host, over.port) == (0.5, 3.0, "::1", 1884)
     served = load(home, BASE + "http: 127.0.0.1:8520\nsocket: a.sock\nreplay: none\n")
     assert (served.http, served.socket, served.replay) == (("127.0.0.1", 8520), home / "a.sock", "none")
 
@@ -59,9 +59,9 @@ def test_flags_alone_are_enough(home: Path, monkeypatch: pytest.MonkeyPatch) -> 
     [
         ("state: s", r"agent.yaml: 'profile' is missing; give it here or as --profile"),
         (BASE + "colour: red", r"agent.yaml:5: colour: unknown key; allowed here: profile, broker"),
-        (BASE + "emulate: {speed: 2}", r"agent.yaml:5: emulate.speed: unknown key; allowed here: slowdown"),
-        (BASE + "emulate: {slowdown: 0.5}", r"agent.yaml:5: emulate.slowdown: 0.5: at least 1"),
-        (BASE + "emulate: {slowdown: .nan}", r"emulate.slowdown: nan: a factor"),
+        (BASE + "emulate: {speed: 2}", r"agent.yaml:5: emulate.speed: unknown key; allowed here: gflops"),
+        (BASE + "emulate: {gflops: 0}", r"agent.yaml:5: emulate.gflops: 0: must be above 0"),
+        (BASE + "emulate: {gflops: .nan}", r"emulate.gflops: nan: a number of GFLOP/s"),
         (BASE + "window: 2", r"agent.yaml:5: window: 2 is not a number of seconds: write a number and one of us, ms"),
         (BASE + "window: 0 s", r"agent.yaml:5: window: '0 s': must be above 0"),
         (BASE + "spool_limit: 1.5", r"spool_limit: 1.5: a whole number above 0"),

@@ -30,7 +30,7 @@ def test_install_swap_telemetry_and_a_clean_end(
     assert first is not None
     assert first.sha256 == sha256(before)
     assert first.trial is not None
-    assert first.trial.emulated_slowdown == 2
+    assert first.trial.emulated_gflops == 25
     controller.until(lambda: (last := controller.last(Telemetry)) is not None and last.windows[-1].seq >= 2)
     controller.assign(assignment(other, 2, rate_hz=20.0))
     controller.until(controller.reported(2))
@@ -42,7 +42,7 @@ def test_install_swap_telemetry_and_a_clean_end(
     assert window.power_source == "modelled"
     assert window.temperature_celsius is None
     assert agent.status()["sha256"] == sha256(other)
-    assert agent.status()["emulated"] == "slowdown x2, sensors"
+    assert agent.status()["emulated"] == "25 GFLOP/s, sensors"
     assert float(str(agent.status()["busy_s_total"])) > 0
     assert rss_bytes(agent.pid) < 30e6
     workers = agent.workers()

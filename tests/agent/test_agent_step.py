@@ -376,10 +376,10 @@ def test_notices_wait_for_the_link_and_are_bounded() -> None:
 
 
 def test_info_says_what_is_emulated() -> None:
-    state = State(setup=replace(SETUP, slowdown=20.0, sensors_emulated=True))
+    state = State(setup=replace(SETUP, gflops=20.0, sensors_emulated=True))
     sent = only(effects.Publish, step(state, events.LinkUp(now_s=0.0)).effects)
     info = msgspec.to_builtins(next(each.message for each in sent if each.leaf is Leaf.INFO))
-    assert info["emulated"] == "slowdown x20, sensors"
+    assert info["emulated"] == "20 GFLOP/s, sensors"
     assert info["profile"] == "device: dev-1"
 
 

@@ -48,7 +48,7 @@ def test_a_worker_is_ended_gently_or_at_once() -> None:
 
 def test_a_restart_is_short_and_not_held_to_the_latency() -> None:
     wanted = assignment(artifact(1), 1, latency_p95_ms=1000.0, ram_total_bytes=5)
-    common = {"window_s": 1.0, "exercise": "none", "slowdown": 3.0}
+    common = {"window_s": 1.0, "exercise": "none", "gflops": 3.0}
     judged = worker_spec(wanted, "p", judged=True, **common)  # type: ignore[arg-type]
     again = worker_spec(wanted, "p", judged=False, **common)  # type: ignore[arg-type]
     assert (judged.latency_p95_ms, judged.samples) == (1000.0, 40)

@@ -34,6 +34,13 @@ def test_jobs_start_oldest_first_while_there_is_room() -> None:
     assert started(young, old, policy=replace(POLICY, parallel_jobs=2)) == ["old", "young"]
 
 
+def test_of_jobs_asked_for_at_once_the_loosest_goes_first() -> None:
+    tag, band = job("a tag's", caps=Caps(ram_bytes=1)), job("b band's", caps=Caps(latency_s=2.0))
+    patch = job("a patch's", caps=Caps(latency_s=1.0))
+    policy = replace(POLICY, parallel_jobs=3)
+    assert started(tag, patch, band, policy=policy) == ["b band's", "a patch's", "a tag's"]
+
+
 def test_a_failed_job_is_tried_again_after_a_pause_and_a_few_times() -> None:
     assert started(job("j", JobState.FAILED, attempts=1, finished_unix_s=NOW - 60)) == ["j"]
     assert started(job("j", JobState.FAILED, attempts=1, finished_unix_s=NOW - 59)) == []

@@ -25,9 +25,10 @@ def shortcomings(scenes: Scenes) -> list[str]:
             wrong.append(f"{device} was refused without saying what would do")
     if all(seen.row["feasible"] for seen in scenes.after.values()):
         wrong.append("no device was refused as infeasible")
-    running = {seen.row["sha256"] for act in (scenes.before, scenes.after) for seen in act.values()} - {None}
-    if len(running) < _LEAST_VARIANTS:
-        wrong.append(f"{len(running)} different variants ran, at least {_LEAST_VARIANTS} are expected")
+    ran = {seen.row["sha256"] for act in (scenes.before, scenes.after) for seen in act.values()}
+    ran = (ran | {scenes.incident["from_sha256"], scenes.incident["to_sha256"]}) - {None}
+    if len(ran) < _LEAST_VARIANTS:
+        wrong.append(f"{len(ran)} different variants ran, at least {_LEAST_VARIANTS} are expected")
     if scenes.incident["state"] != "repaired":
         wrong.append(f"the incident ended {scenes.incident['state']}: {scenes.incident['outcome']}")
     return wrong
@@ -48,7 +49,7 @@ def outcome(scenes: Scenes) -> dict[str, Any]:
         "devices": [_device(scenes, seen) for seen in scenes.after.values()],
         "incident": _incident(scenes.incident),
         "dense": {"bytes": dense["size_bytes"], "accuracy": dense["accuracy"]},
-        "emulated_slowdown": scenes.slowdown,
+        "emulated_gflops": scenes.gflops,
         "seconds": scenes.elapsed_s,
     }
 
@@ -62,8 +63,8 @@ def print_report(scenes: Scenes, wrong: list[str], out: IO[str]) -> None:
     console.print(_fleet(scenes))
     console.print(
         f"dense model: {format_quantity(dense['size_bytes'], Unit.BYTES)}, {_accuracy(dense)} on people never seen. "
-        f"Latency is emulated: this host's CPU time times {scenes.slowdown:.1f}. RAM is measured; temperature, power "
-        "and battery come from the physics process, driven by each agent's measured duty."
+        f"Latency is emulated: CPU time at the pace of a device of {scenes.gflops:.2f} GFLOP/s. RAM is measured; "
+        "temperature, power and battery come from the physics process, driven by each agent's measured duty."
     )
     for device, seen in scenes.after.items():
         if not seen.row["feasible"]:

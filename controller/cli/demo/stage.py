@@ -1,8 +1,8 @@
 """The demo's scratch tree: settings, one directory a device with its profile, agent configuration and sensors.
 
-What is emulated is the devices' slowness and their heat and battery, and both are labelled. Every device runs on this
-host, slowed down so far that it takes `DENSE_ON_DEVICE_S` for the dense model; its profile's `speed` is what that
-amounts to. Sensors are files written by the physics process from each agent's own measured duty.
+What is emulated is the devices' pace and their heat and battery, and both are labelled. Every device runs on this host
+at a pace at which it takes `DENSE_ON_DEVICE_S` for the dense model; its profile's `speed` is what that amounts to.
+Sensors are files written by the physics process from each agent's own measured duty.
 """
 
 from __future__ import annotations
@@ -13,11 +13,18 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from agent.wire.profile import Profile, parse_profile
+from agent.wire.work import WorkerSpec
+from agent.worker.ask import tried
+from controller.client import Row
+from controller.core.artifacts import file_name
 
 DENSE_ON_DEVICE_S = 0.040
 WINDOW_S = 2.0
+_TRIED_GFLOPS = 1.0
+_TRIALS = 5
 AMBIENT_CELSIUS = 25.0
 _POLICY = """\
 # Patience scaled to windows of 2 seconds.
@@ -28,6 +35,14 @@ policy:
   cooldown_s: 30
   repair_deadline_s: 180
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Of the demo's devices: what they multiply matrices at, and their speed relative to this host."""
+
+    gflops: float
+    speed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +90,24 @@ def set_stage(root: Path) -> Stage:
     return stage
 
 
-def set_device(stage: Stage, profile: Profile, text: str, slowdown: float, replay: Path) -> None:
+def paced(stage: Stage, dense: Row) -> Pace:
+    """By trials of the dense model on a device of `_TRIED_GFLOPS`; `dense` is as the controller measured it.
+
+    Raises `agent.worker.ask.TrialError`.
+    """
+    path = stage.controller_state / "artifacts" / file_name(dense["sha256"], dense["runtime"])
+    spec = WorkerSpec(path=str(path), sha256=dense["sha256"], runtime=dense["runtime"], emulated_gflops=_TRIED_GFLOPS)
+    tried_s = median((tried(spec).trial.latency_p95_ms or 0.0) * 1e-3 for _ in range(_TRIALS))
+    return Pace(
+        gflops=_TRIED_GFLOPS * tried_s / DENSE_ON_DEVICE_S, speed=dense["latency_p95_ms"] * 1e-3 / DENSE_ON_DEVICE_S
+    )
+
+
+def set_device(stage: Stage, profile: Profile, text: str, pace: Pace, replay: Path) -> None:
     """One device's directory: `profile.yaml`, `agent.yaml` and an empty sensor root."""
     home = stage.device(profile.device)
     (home / "sysfs").mkdir(parents=True)
-    (home / "profile.yaml").write_text(f"{text.rstrip()}\nspeed: {1 / slowdown:.6f}  # emulated on this host\n")
+    (home / "profile.yaml").write_text(f"{text.rstrip()}\nspeed: {pace.speed:.6f}  # emulated on this host\n")
     (home / "agent.yaml").write_text(
         f"profile: profile.yaml\n"
         f"broker: 127.0.0.1:{stage.broker_port}\n"
@@ -88,7 +116,7 @@ def set_device(stage: Stage, profile: Profile, text: str, slowdown: float, repla
         f"sysfs: sysfs\n"
         f"window: {WINDOW_S:g} s\n"
         f"replay: {replay}\n"
-        f"emulate: {{slowdown: {slowdown:.3f}}}\n"
+        f"emulate: {{gflops: {pace.gflops:.3f}}}\n"
     )
 
 

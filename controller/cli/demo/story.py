@@ -15,12 +15,15 @@ import msgspec
 
 from agent.wire.messages import Window
 from agent.wire.profile import Profile
+from agent.worker.ask import TrialError
 from controller.cli.demo.processes import Processes
 from controller.cli.demo.stage import (
     DENSE_ON_DEVICE_S,
     WINDOW_S,
+    Pace,
     Stage,
     demo_profiles,
+    paced,
     physics_spec,
     set_device,
     warm,
@@ -30,7 +33,7 @@ from controller.client import Client, ClientError, Row
 
 T = TypeVar("T")
 WARMED_DEVICE = "warm-watch"
-_ROOM_LEFT = 0.8  # of the latency it has: what the warmer surroundings leave the device
+_ROOM_LEFT = 0.6  # of the latency it has: what the warmer surroundings leave the device
 _OBSERVED_WINDOWS = 5
 
 
@@ -51,7 +54,7 @@ class Scenes:
     after: Mapping[str, Observed]
     variants: Mapping[str, Row]
     incident: Row
-    slowdown: float
+    gflops: float
     elapsed_s: float
 
 
@@ -67,9 +70,12 @@ class Story:
         self._train()
         tell.chapter("2. A controller, and the dense model as measured here")
         model, dense = self._start_controller()
-        slowdown = DENSE_ON_DEVICE_S / (dense["latency_p95_ms"] * 1e-3)
-        tell.chapter(f"3. Six devices register, each its own process, this host slowed down {slowdown:.0f} times")
-        self._start_devices(slowdown)
+        pace = self._pace(dense)
+        tell.chapter(
+            f"3. Six devices register, each its own process, this host slowed down to {pace.gflops:.2f} GFLOP/s: "
+            f"{DENSE_ON_DEVICE_S * 1e3:.0f} ms for the dense model"
+        )
+        self._start_devices(pace)
         tell.chapter("4. One rollout: prune to each device's envelope, push, try on the device, serve")
         self._roll_out(model)
         before = self._observe()
@@ -78,7 +84,7 @@ class Story:
         incident = self._warm(ambient_celsius)
         after = self._observe()
         variants = {row["sha256"]: row for row in self._client.variants(model)}
-        return Scenes(before, after, variants, incident, slowdown, tell.elapsed_s)
+        return Scenes(before, after, variants, incident, pace.gflops, tell.elapsed_s)
 
     # --- the scenes --------------------------------------------------------------------------------------------------
 
@@ -105,10 +111,16 @@ class Story:
         dense = self._until(lambda: self._dense(ref), self._jobs, 180, "the dense model is measured")
         return ref, dense
 
-    def _start_devices(self, slowdown: float) -> None:
+    def _pace(self, dense: Row) -> Pace:
+        try:
+            return paced(self._stage, dense)
+        except TrialError as error:
+            raise DemoFailed(f"the dense model on an emulated device: {error}") from None
+
+    def _start_devices(self, pace: Pace) -> None:
         replay = self._model_folder / "replay.npy"
         for profile, text in self._profiles:
-            set_device(self._stage, profile, text, slowdown, replay)
+            set_device(self._stage, profile, text, pace, replay)
         self._processes.start("physics", "agent.simulate.sysfs", ["--spec", str(physics_spec(self._stage, self._all))])
         for profile, _ in self._profiles:
             home = self._stage.device(profile.device)

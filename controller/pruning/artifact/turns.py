@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from agent.worker.ask import TrialError
 from agent.worker.runtime import Session, backend, example
-from agent.worker.timing import timed_run
-from agent.worker.trial import GAP_S
+from agent.worker.timing import GAP_S, timed_run
 
 _WARMUP = 20
 _TIMEOUT_S = 300.0

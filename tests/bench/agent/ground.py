@@ -24,7 +24,7 @@ class Ground:
         self.agent = Agent(folder, self.broker.port, f"http: 127.0.0.1:{self.port}\nreplay: none\n")
         # The tests' agent stands for a slower device and hurries with its windows; this one is what users have.
         config = self.agent.config.read_text()
-        self.agent.config.write_text(config.replace("window: 0.5 s\nemulate: {slowdown: 2}\n", ""))
+        self.agent.config.write_text(config.replace("window: 0.5 s\nemulate: {gflops: 25}\n", ""))
 
     def serve(self, data: bytes, seq: int) -> None:
         self.controller.assign(assignment(data, seq))
