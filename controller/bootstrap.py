@@ -84,8 +84,9 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
     running_broker = broker_from(config.broker, config.state)
     running_broker.start()
     artifacts = Artifacts(config.state / "artifacts")
+    artifacts.sweep()
     sent_unix_s: dict[str, float] = {}
-    jobs = ProcessJobs(config.state / "artifacts")
+    jobs = ProcessJobs(config.state / "artifacts", config.threads)
     daemon = Daemon(
         store=store,
         artifacts=artifacts,

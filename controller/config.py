@@ -13,12 +13,16 @@ from controller.core.policy import Policy
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """`state` holds database, artifacts and keys. `database` is an SQLAlchemy URL, None the SQLite file in `state`."""
+    """`state` holds database, artifacts and keys. `database` is an SQLAlchemy URL, None the SQLite file in `state`.
+
+    `threads` is how many cores a job trains on.
+    """
 
     state: Path
     broker: str = "embedded:127.0.0.1:1883"
     http: str = "127.0.0.1:8080"
     database: str | None = None
+    threads: int = 1
     policy: Policy = field(default_factory=Policy)
 
     @property
@@ -61,6 +65,7 @@ def _read(text: str, source: str, found: Settings) -> Settings:
         broker=top.take("broker", str) or found.broker,
         http=top.take("http", str) or found.http,
         database=top.take("database", str),
+        threads=top.take("threads", _threads) or found.threads,
         policy=_policy(top.section("policy")),
     )
     top.done()
@@ -73,6 +78,12 @@ def _policy(section: Section | None) -> Policy:
     given = {each.name: section.take(each.name, _number(each.type)) for each in fields(Policy)}
     section.done()
     return Policy(**{key: value for key, value in given.items() if value is not None})
+
+
+def _threads(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise WireError(f"{value!r}: a whole number of 1 or more is allowed")
+    return value
 
 
 def _number(kind: Any) -> Any:

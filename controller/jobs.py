@@ -11,10 +11,10 @@ from controller.pruning.job import JobRequest, JobRunner
 
 
 class ProcessJobs:
-    """One process a job. `report_to` must be called before the first `start`."""
+    """One process a job, which trains on `threads` cores. `report_to` must be called before the first `start`."""
 
-    def __init__(self, artifacts: Path) -> None:
-        self._artifacts = artifacts
+    def __init__(self, artifacts: Path, threads: int) -> None:
+        self._artifacts, self._threads = artifacts, threads
         self._runner = JobRunner()
         self._report: Callable[[Fact], None] = lambda _fact: None
 
@@ -30,6 +30,7 @@ class ProcessJobs:
             rungs=job.rungs or 0,
             share=job.share or 0.0,
             start_from=start_from,
+            threads=self._threads,
         )
         self._runner.start(
             job.id,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -38,7 +38,7 @@ from controller.pruning.model.data import Floats, Split, data_digest
 from controller.pruning.model.load import LoadedModel, load_model
 from controller.pruning.model.outputs import answers
 from controller.pruning.recover.distil import Teacher
-from controller.pruning.shelf import Point, Shelf
+from controller.pruning.shelf import Kin, Point, Shelf
 from controller.pruning.spec import ModelSpec
 
 _PROBE_SAMPLES = 8
@@ -167,7 +167,7 @@ class Bench:
 
     def predictor(self, precision: Precision, without: Structure | None = None) -> Predictor:
         """From the kernel tables and every artifact that was measured, but for those of the structure `without`."""
-        costs, points = self.costs(precision), self.shelf.points(precision)
+        costs, points = self.costs(precision), self.points(precision)
         known = [each for each in points if without is None or not each.is_of(without)]
         return Predictor([Known(costs.price(each.widths, each.dropped), each.costs) for each in known], precision)
 
@@ -179,6 +179,20 @@ class Bench:
             return random
         real = np.concatenate([self.model.data.select.inputs, self.model.data.gate.inputs])[:count]
         return np.concatenate([real, random[len(real) :]])
+
+    def points(self, precision: Precision) -> list[Point]:
+        """What was measured of structures in these groups: another release may have grouped otherwise."""
+        return [each for each in self.shelf.points(precision) if self._groups_as(each.widths, each.dropped)]
+
+    def made_for(self, requested: str, precision: Precision) -> Kin | None:
+        """The variant that an earlier job made for the same request, of these groups and by these data."""
+        kin = self.shelf.made_for(requested, precision)
+        if kin is None or not self._groups_as(kin.structure.kept, kin.structure.dropped):
+            return None
+        return kin if kin.variant.lineage["data_sha256"] == self._data_sha256 else None
+
+    def _groups_as(self, roots: Collection[str], dropped: Collection[str]) -> bool:
+        return set(roots) == {group.root for group in self.groups} and set(dropped) <= set(self.blocks)
 
     def note_point(self, structure: Structure, precision: Precision, costs: Costs) -> None:
         """Keep what a structure was measured to cost, for the predictions of this job and of later ones."""
@@ -239,19 +253,24 @@ class Bench:
 
     def provenance(self) -> dict[str, object]:
         """What every variant's lineage starts with."""
-        data = self.model.data
         return {
             "model_digest": self.model.digest,
             "seed": self.seed,
-            "data_sha256": None if data is None else data_digest(data),
+            "data_sha256": self._data_sha256,
             "versions": {package: _version(package) for package in (*_PACKAGES, *_CONVERTERS[self.runtime])},
         }
 
+    @cached_property
+    def _data_sha256(self) -> str | None:
+        return None if self.model.data is None else data_digest(self.model.data)
 
-def open_bench(spec: ModelSpec, artifact_dir: Path, seed: int, progress: Progress, runtime: str = RUNTIMES[0]) -> Bench:
-    """Load the model. Raises what `load_model` raises."""
+
+def open_bench(
+    spec: ModelSpec, artifact_dir: Path, seed: int | None, progress: Progress, runtime: str = RUNTIMES[0]
+) -> Bench:
+    """Load the model; without a `seed` it is the spec's. Raises what `load_model` raises."""
     progress(0.02, f"loading {spec.ref}")
-    model = load_model(spec)
+    model, seed = load_model(spec), spec.seed if seed is None else seed
     torch.manual_seed(seed)
     sample = torch.randn((1, *model.sample_shape))
     return Bench(model, Shelf(artifact_dir, model.digest, runtime), Tables(tables_folder()), seed, progress, sample)

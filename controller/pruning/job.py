@@ -32,8 +32,8 @@ class JobRequest:
     `unstructured`: a report on `share` of the weights at zero.
 
     `artifact_dir` takes the artifact, called as `controller.core.artifacts` says. `start_from` names variants of the
-    model in it, from which a prune may go on rather than from the dense model. `threads` is for torch; measurements
-    always use one.
+    model in it, from which a prune may go on rather than from the dense model. `seed` is the spec's where there is
+    none. `threads` is for torch; measurements always use one.
     """
 
     kind: JobKind
@@ -42,7 +42,7 @@ class JobRequest:
     caps: Caps = field(default_factory=Caps)
     rungs: int = 0
     share: float = 0.0
-    seed: int = 0
+    seed: int | None = None
     start_from: tuple[str, ...] = ()
     threads: int = 1
 
@@ -51,9 +51,9 @@ class JobRequest:
 class JobResult:
     """DONE with the variant; INFEASIBLE with the cap that binds and the closest variant known; FAILED with why.
 
-    Of a DONE job the artifact is in place. A ladder has its rungs in `variants`, told of before or not, all with their
-    artifact in place however it ended. `retry`: a failure that may pass by itself. `model_digest` names weights,
-    spec and factory source that it was made from.
+    Of a DONE job the artifact is in place. A ladder has its rungs in `variants`, told of before or not, and a prune
+    what else it made; all with their artifact in place however the job ended. `retry`: a failure that may pass by
+    itself. `model_digest` names weights, spec and factory source that it was made from.
     """
 
     state: JobState

@@ -14,6 +14,7 @@ from controller.pruning.artifact.export import ExportError
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
+from controller.pruning.cost.tables import TableError
 from controller.pruning.dense import dense_kin
 from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import Announce, JobResult
@@ -58,9 +59,7 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     dense = dense_kin(bench).variant
     ladder.add(dense)
     stage: Stage | None = dense_stage(bench, dense)
-    _in_integers(
-        ladder, 0, Origin(bench.model.module, full(bench.groups), "fp32", request(0, rungs, bench.seed)), dense
-    )
+    _in_integers(ladder, 0, Origin(bench.model.module, full(bench.groups), "fp32", request(0, bench.seed)), dense)
     for rung in range(1, rungs + 1):
         if stage is not None:
             stage = _rung(ladder, rung, stage)
@@ -73,16 +72,16 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     )
 
 
-def request(rung: int, rungs: int, seed: int) -> str:
+def request(rung: int, seed: int) -> str:
     """What a ladder's variants say that they were made for."""
-    return f"ladder rung={rung} of={rungs} seed={seed}"
+    return f"ladder rung={rung} seed={seed}"
 
 
 def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
     """The stage of this rung, from the shelf or made; None where the ladder ends here or above."""
     bench = ladder.bench
-    asked = request(rung, ladder.rungs, bench.seed)
-    kin = bench.shelf.made_for(asked, "fp32")
+    asked = request(rung, bench.seed)
+    kin = bench.made_for(asked, "fp32")
     if kin is not None:
         stage, trained = stage_of(bench, kin), training_of(kin.variant)
         ladder.add(kin.variant)
@@ -103,13 +102,11 @@ def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
 
 def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -> Origin:
     bench = ladder.bench
-    module = above.cut(bench, structure).eval()
+    module = above.cut_soundly(bench, structure)
     begin, end = ((rung + share) / (ladder.rungs + 1) for share in (0.1, 0.8))
     recovered = recover_stage(bench, module, bench.model.spec.recovery, begin, end)
     module = module if recovered is None else recovered.module
-    return Origin(
-        module, structure, "fp32", request(rung, ladder.rungs, bench.seed), above.parent, Trained().and_by(recovered)
-    )
+    return Origin(module, structure, "fp32", request(rung, bench.seed), above.parent, Trained().and_by(recovered))
 
 
 def _budgets(bench: Bench, rung: int) -> Budgets:
@@ -130,9 +127,7 @@ def _ship(ladder: _Ladder, rung: int, origin: Origin, plain: Variant | None = No
     try:
         built = bench.build(origin.module, origin.precision, _SAMPLES, _REPEATS)
         variant, verdict = make_variant(bench, origin, built)
-    except ExportError as error:
-        if plain is None:
-            raise
+    except (ExportError, TableError) as error:
         ladder.keep_out(rung, origin.precision, str(error))
         return None
     bench.note_point(origin.structure, origin.precision, built.measured.costs)
@@ -153,7 +148,7 @@ def _gains(variant: Variant, plain: Variant) -> bool:
 def _in_integers(ladder: _Ladder, rung: int, origin: Origin, plain: Variant) -> None:
     """The same rung in the other precisions."""
     for precision in (each for each in ladder.bench.precisions if each != origin.precision):
-        kin = ladder.bench.shelf.made_for(origin.requested, precision)
+        kin = ladder.bench.made_for(origin.requested, precision)
         if kin is not None:
             ladder.add(kin.variant)
         else:

@@ -15,12 +15,13 @@ from controller.pruning.artifact.measure import QUICK
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench, Built
 from controller.pruning.cost.predict import Costs, binding
+from controller.pruning.cost.tables import TableError
 from controller.pruning.dense import dense_kin
-from controller.pruning.graph.probe import unsound
-from controller.pruning.graph.structure import StructureError, full
+from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import JobResult
 from controller.pruning.recover.distil import distance
 from controller.pruning.recovery import half, recover_stage
+from controller.pruning.smallest import smallest_variant
 from controller.pruning.solve.planner import Planner, appraise
 from controller.pruning.solve.search import Found, TooTight, search
 from controller.pruning.spec import Recovery
@@ -34,10 +35,11 @@ _ATTEMPTS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """Inside the caps or not, it does not ship."""
+    """Inside the caps or not, it does not ship. `smallest` is the structure that the caps were too tight for."""
 
     detail: str
     binding: Constraint
+    smallest: Structure | None = None
 
 
 def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult:
@@ -47,11 +49,11 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
     appraisal = appraise(bench, stage)
     refusals = list[_Refused]()
     for planner in _preferred([Planner(bench, stage, appraisal, each) for each in bench.precisions], held(caps)):
-        made = _make(planner, caps)
+        made = _attempted(planner, caps)
         if isinstance(made, JobResult):
             return made
         refusals.append(made)
-    return _known(bench, caps, start_from) or _infeasible(bench, refusals, caps, start_from)
+    return _known(bench, caps, start_from) or _infeasible(bench, stage, refusals, caps, start_from)
 
 
 def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...], dense: Variant) -> Stage:
@@ -63,18 +65,19 @@ def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...], dense: Variant
 
 
 def _preferred(planners: list[Planner], caps: Caps) -> list[Planner]:
-    """Those predicted to fit with the least loss first; the rest in case that is wrong."""
-
-    def rank(planner: Planner) -> tuple[bool, float]:
+    """Those predicted to fit with the least loss first; the rest in case that is wrong. None that cannot be made."""
+    ranked = list[tuple[bool, float, Planner]]()
+    for planner in planners:
         rounding = rounding_loss(planner.bench, planner.precision)  # first: the plan knows what this measures
-        plan = planner.plan(caps)
-        return not plan.fits, plan.loss + rounding
-
-    return sorted(planners, key=rank)
+        if rounding < np.inf:
+            plan = planner.plan(caps)
+            ranked.append((not plan.fits, plan.loss + rounding, planner))
+    return [planner for _, _, planner in sorted(ranked, key=lambda each: each[:2])]
 
 
 def rounding_loss(bench: Bench, precision: Precision) -> float:
-    """What the precision itself loses: the quantised dense model's distance from the dense model.
+    """What the precision itself loses: the quantised dense model's distance from the dense model; infinite where it
+    cannot be quantised.
 
     What that costs is measured and noted, once a model: all predictions for the precision start from there.
     """
@@ -87,10 +90,20 @@ def rounding_loss(bench: Bench, precision: Precision) -> float:
         got = run_artifact(artifact, inputs)
     except ExportError:
         return np.inf
-    if not bench.shelf.points(precision):
+    if not bench.points(precision):
         built = bench.measured(artifact, *QUICK)
         bench.note_point(full(bench.groups), precision, built.measured.costs)
     return float(distance(torch.from_numpy(got), torch.from_numpy(bench.teacher.select[: len(got)])))
+
+
+def _attempted(planner: Planner, caps: Caps) -> JobResult | _Refused:
+    """What a precision other than fp32 cannot do is no fault of the model's."""
+    try:
+        return _make(planner, caps)
+    except (ExportError, TableError) as error:
+        if planner.precision == "fp32":
+            raise
+        return _Refused(str(error), Constraint.NONE)
 
 
 def _make(planner: Planner, caps: Caps) -> JobResult | _Refused:
@@ -100,31 +113,29 @@ def _make(planner: Planner, caps: Caps) -> JobResult | _Refused:
     for attempt in range(_ATTEMPTS):
         found = search(planner, held(caps))
         if isinstance(found, TooTight):
-            detail = f"the smallest structure of {bench.model.spec.ref} in {planner.precision} exceeds the caps: "
-            return _Refused(detail + against(found.costs, caps), found.binding)
+            return _Refused(_too_tight(planner, found, caps), found.binding, found.smallest)
         begin = 0.4 + 0.13 * attempt
         origin = _recovered(bench, stage, found, caps, budget, begin)
         bench.progress(begin + 0.1, "exporting and measuring what ships")
-        try:
-            built = bench.build(origin.module, planner.precision, _SAMPLES, _REPEATS)
-            bench.note_point(origin.structure, planner.precision, built.measured.costs)
-            if binding(built.measured.costs, held(caps))[1] <= 1:
-                return _ship(bench, origin, built, caps)
-        except ExportError as error:
-            if planner.precision == "fp32":
-                raise
-            return _Refused(str(error), found.binding)
+        built = bench.build(origin.module, planner.precision, _SAMPLES, _REPEATS)
+        bench.note_point(origin.structure, planner.precision, built.measured.costs)
+        if binding(built.measured.costs, held(caps))[1] <= 1:
+            return _ship(bench, origin, built, caps)
         stage = Stage(origin.module, origin.structure, stage.parent, origin.trained)
         budget = half(budget)
         planner = Planner(bench, stage, appraise(bench, stage), planner.precision)
     return _Refused(f"still above the caps: {against(built.measured.costs, caps)}", found.binding)
 
 
+def _too_tight(planner: Planner, found: TooTight, caps: Caps) -> str:
+    smallest = f"the smallest structure of {planner.bench.model.spec.ref} in {planner.precision}"
+    inside = binding(found.costs, caps)[1] <= 1
+    failing = "is closer to the caps than measurements repeat" if inside else "exceeds the caps"
+    return f"{smallest} {failing}: {against(found.costs, caps)}"
+
+
 def _recovered(bench: Bench, stage: Stage, found: Found, caps: Caps, budget: Recovery, begin: float) -> Origin:
-    reason = unsound(bench.model.module, bench.probes, bench.groups, found.structure)
-    if reason is not None:
-        raise StructureError(f"the chosen structure {reason}")
-    module = stage.cut(bench, found.structure).eval()
+    module = stage.cut_soundly(bench, found.structure)
     changed = found.structure != stage.structure
     recovered = recover_stage(bench, module, budget, begin, begin + 0.1) if changed else None
     module = module if recovered is None else recovered.module
@@ -170,12 +181,22 @@ def _inside(costs: Costs, caps: Caps) -> tuple[Constraint, str]:
     return which, f"uses {share:.0%} of the {which} cap ({against(costs, caps)})" if share else "no cap is set"
 
 
-def _infeasible(bench: Bench, refusals: list[_Refused], caps: Caps, start_from: tuple[str, ...]) -> JobResult:
+def _infeasible(
+    bench: Bench, stage: Stage, refusals: list[_Refused], caps: Caps, start_from: tuple[str, ...]
+) -> JobResult:
+    """With the smallest variant there is, where that was too large: it tells what the caps would have to give."""
+    details, smallest = [refusal.detail for refusal in refusals], list[Variant]()
+    too_tight = next((refusal.smallest for refusal in refusals if refusal.smallest is not None), None)
+    if too_tight is not None:
+        made = smallest_variant(bench, stage, too_tight)
+        details += [made] if isinstance(made, str) else []
+        smallest += [made] if isinstance(made, Variant) else []
     return JobResult(
         state=JobState.INFEASIBLE,
-        variant=closest(caps, _shippable(bench, start_from)),
-        binding=refusals[0].binding,
-        detail=told([refusal.detail for refusal in refusals]),
+        variant=closest(caps, [*_shippable(bench, start_from), *smallest]),
+        variants=tuple(smallest),
+        binding=next((each.binding for each in refusals if each.binding is not Constraint.NONE), Constraint.NONE),
+        detail=told(details),
         model_digest=bench.model.digest,
     )
 

@@ -90,13 +90,13 @@ class Shelf:
             lines = self._points.read_bytes().splitlines()
         except FileNotFoundError:
             return []
-        points = [msgspec.json.decode(line, type=Point) for line in lines]
+        points = [point for point in map(_point, lines) if point is not None]
         return [point for point in points if point.precision == precision]
 
     def add_point(self, point: Point) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._points.open("ab", buffering=0) as file:  # one unbuffered append: jobs may run side by side
-            file.write(msgspec.json.encode(point) + b"\n")
+            file.write(b"\n" + msgspec.json.encode(point) + b"\n")  # and the line before may be torn
 
     def worth(self, seed: int) -> MeasuredWorth | None:
         """What narrowing the dense model loses, as measured with this seed."""
@@ -107,6 +107,17 @@ class Shelf:
 
     def put_worth(self, seed: int, worth: MeasuredWorth) -> None:
         write_artifact(msgspec.json.encode(worth), self._worth(seed))
+
+    def refusal(self, requested: str) -> str | None:
+        """Why what was made for this request was kept out, where it was."""
+        path = self._refusal(requested)
+        return path.read_text() if path.is_file() else None
+
+    def put_refusal(self, requested: str, reason: str) -> None:
+        write_artifact(reason.encode(), self._refusal(requested))
+
+    def _refusal(self, requested: str) -> Path:
+        return self.folder / f"refused-{self.digest[:16]}-{requested.replace(' ', '-')}.txt"
 
     def _worth(self, seed: int) -> Path:
         return self.folder / f"worth-{self.digest[:16]}-{seed}.json"
@@ -133,3 +144,11 @@ class Shelf:
 
     def _weights(self, sha256: str) -> Path:
         return self.folder / f"{sha256}.safetensors"
+
+
+def _point(line: bytes) -> Point | None:
+    """None of half a line: the disk was full, or the power went."""
+    try:
+        return msgspec.json.decode(line, type=Point)
+    except msgspec.MsgspecError:
+        return None

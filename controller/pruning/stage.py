@@ -9,7 +9,8 @@ from torch import nn
 from controller.core.types import Variant
 from controller.pruning.bench import Bench
 from controller.pruning.graph.cut import cut
-from controller.pruning.graph.structure import Structure, full
+from controller.pruning.graph.probe import unsound
+from controller.pruning.graph.structure import Structure, StructureError, full
 from controller.pruning.recover.distil import Recovered
 from controller.pruning.shelf import Kin
 
@@ -39,6 +40,13 @@ class Stage:
     def cut(self, bench: Bench, wanted: Structure) -> nn.Module:
         """A copy with only what is wanted. Raises `StructureError`."""
         return cut(self.module, bench.groups, self.structure, wanted)
+
+    def cut_soundly(self, bench: Bench, wanted: Structure) -> nn.Module:
+        """The same of a structure that passes the soundness probe itself, in eval mode. Raises `StructureError`."""
+        reason = unsound(bench.model.module, bench.probes, bench.groups, wanted)
+        if reason is not None:
+            raise StructureError(f"the chosen structure {reason}")
+        return self.cut(bench, wanted).eval()
 
 
 def dense_stage(bench: Bench, variant: Variant | None = None) -> Stage:

@@ -18,6 +18,11 @@ class Artifacts:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
+    def sweep(self) -> None:
+        """Remove what writers that were killed left behind. For when nobody writes: before the first job starts."""
+        for part in self._directory.glob("*.part"):
+            part.unlink(missing_ok=True)
+
     def path(self, sha256: str) -> Path:
         """Where the artifact is kept, there or not. Raises `ArtifactError` for what is no digest."""
         if not _SHA256.fullmatch(sha256):

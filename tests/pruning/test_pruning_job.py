@@ -133,8 +133,30 @@ def test_caps_below_the_smallest_structure_are_refused_with_numbers(
     for precision in ("fp32", "int8"):
         assert f"the smallest structure of glyphs@1 in {precision} exceeds the caps: storage" in result.detail
     assert "1.95 KiB" in result.detail
+    assert "the smallest structure, recovered: accuracy" in result.detail
+    assert "below the floor of 60 %" in result.detail
+    assert result.variants == ()
     assert result.variant is not None
     assert result.variant.sha256 == dense.variant.sha256
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", ["low.yaml", "model.yaml"])
+def test_the_smallest_structure_is_recovered_and_judged_once_for_whatever_caps_are_too_tight(
+    spec: str, glyphs: Path, tmp_path: Path, briefly: Follow
+) -> None:
+    first, again = (briefly(_request(glyphs / spec, tmp_path, Caps(storage_bytes=each))) for each in (1900, 1800))
+    assert any("recovering" in step for step in first.steps)
+    assert not any("recovering" in step for step in again.steps)
+    assert first.result.variants == again.result.variants
+    if spec == "low.yaml":
+        (smallest,) = first.result.variants
+        assert (first.result.variant, smallest.requested) == (smallest, "smallest seed=7")
+        assert (tmp_path / f"{smallest.sha256}.onnx").stat().st_size == smallest.size_bytes
+    else:
+        told = [each.result.detail.rpartition("; ")[2] for each in (first, again)]
+        assert told[0] == told[1]
+        assert "below the floor" in told[0]
 
 
 @pytest.mark.slow

@@ -62,6 +62,9 @@ class Yard:
     def note_point(self, structure: Structure, precision: Precision, costs: Costs) -> None:
         self.shelf.add_point(Point(structure.widths, structure.dropped, precision, costs))
 
+    def points(self, precision: Precision) -> list[Point]:
+        return self.shelf.points(precision)
+
     def know(self, *widths: int) -> None:
         for width in widths:
             self.note_point(of_width(width), self.precision, self.truth(width))
@@ -88,7 +91,7 @@ class Yard:
         return Built(b"", f"{width:064}", measured)
 
     def plan(self, caps: Caps) -> Plan:
-        points = self.shelf.points(self.precision)
+        points = self.points(self.precision)
         known = [Known(price(point.widths["a"]), point.costs) for point in points]
         budgets = Predictor(known, self.precision).budgets(caps)
         fitting = [width for width in range(NARROWEST, DENSE + 1) if budgets.use(price(width))[1] <= 1]
@@ -141,7 +144,7 @@ def test_where_nothing_is_smaller_it_stops_and_names_the_cap(tmp_path: Path) -> 
     result = known.search(Caps(ram_bytes=900_000, storage_bytes=40_000))
     assert isinstance(result, TooTight)
     assert result.binding is Constraint.RAM_MODEL
-    assert result.costs == straight(NARROWEST)
+    assert (result.smallest, result.costs) == (of_width(NARROWEST), straight(NARROWEST))
     assert known.built == []
 
 

@@ -44,3 +44,11 @@ def test_a_write_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(OSError, match="no space"):
         Artifacts(tmp_path).put(b"onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_writers_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    artifacts = Artifacts(tmp_path)
+    sha256 = artifacts.put(b"onnx")
+    (tmp_path / "tmp1234.part").write_bytes(b"on")
+    artifacts.sweep()
+    assert list(tmp_path.iterdir()) == [artifacts.path(sha256)]

@@ -78,8 +78,8 @@ def dense_worth(bench: Bench, data: Data, inputs: Floats) -> MeasuredWorth:
     What a cut loses at once says more of how layers are scaled than of what they can do: the last layer's channels look
     dearest and recover best. NetAdapt (Yang et al., ECCV 2018) fine-tunes each of its proposals for the same reason.
     """
-    known = bench.shelf.worth(bench.seed)
-    if known is not None:
+    known, wanted = bench.shelf.worth(bench.seed), ({group.root for group in bench.groups}, set(bench.blocks))
+    if known is not None and (set(known.curves), set(known.blocks)) == wanted:
         return known
     dense, steps = dense_stage(bench), _brief_steps(bench)
 

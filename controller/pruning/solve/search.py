@@ -35,6 +35,7 @@ class Found:
 class TooTight:
     """Not even the smallest structure lies inside the caps."""
 
+    smallest: Structure
     costs: Costs
     binding: Constraint
 
@@ -43,7 +44,7 @@ def search(planner: Planner, caps: Caps) -> Found | TooTight:
     """The best-used structure found under `caps`, cut from the planner's stage (not recovered yet)."""
     bench, stage = planner.bench, planner.stage
     best: Found | None = None
-    tried = dict[tuple[object, ...], Costs]()
+    tried = dict[tuple[object, ...], tuple[Structure, Costs]]()
     for number, target in enumerate(_TARGETS):
         if best is not None and (best.use >= _GOOD_USE or number >= _ENOUGH_ROUNDS):
             break
@@ -52,18 +53,19 @@ def search(planner: Planner, caps: Caps) -> Found | TooTight:
         if key in tried:
             continue
         bench.progress(0.15 + 0.03 * number, f"measuring a candidate of {plan.weights_share:.0%} of the weights")
-        costs = tried[key] = _costs(planner, plan.structure)
+        costs = _costs(planner, plan.structure)
+        tried[key] = plan.structure, costs
         which, use = binding(costs, caps)
         if use <= 1 and (best is None or use > best.use):
             best = Found(plan.structure, planner.precision, costs, which, use)
-        if use > 1 and not plan.fits:
-            return TooTight(costs, which)
+        if use > 1 and not plan.fits:  # nothing smaller is left
+            break
         if best is not None and plan.structure == stage.structure:
             break
     if best is not None:
         return best
-    costs = min(tried.values(), key=lambda each: binding(each, caps)[1])
-    return TooTight(costs, binding(costs, caps)[0])
+    smallest, costs = min(tried.values(), key=lambda each: binding(each[1], caps)[1])
+    return TooTight(smallest, costs, binding(costs, caps)[0])
 
 
 def _costs(planner: Planner, structure: Structure) -> Costs:
@@ -72,7 +74,7 @@ def _costs(planner: Planner, structure: Structure) -> Costs:
     What ships is measured after its candidate; where it was above a cap, the candidate must not be found once more.
     """
     bench = planner.bench
-    for point in reversed(bench.shelf.points(planner.precision)):
+    for point in reversed(bench.points(planner.precision)):
         if point.is_of(structure):
             return point.costs
     built = bench.build(planner.stage.cut(bench, structure), planner.precision, *QUICK)
