@@ -21,5 +21,15 @@ def drop(row: Row) -> str:
     return f"{row['drop'] * 100:.1f}" + _interval(row["drop_low"], row["drop_high"])
 
 
+def predicted(row: Row, key: str) -> str:
+    """A prediction from kernel tables and live tensors as a share of what was then measured; "-" where there is none.
+
+    `key` is that of the lineage's `predicted`, in SI units, of a latency or of bytes.
+    """
+    measured = row["latency_p95_ms"] / 1e3 if key.endswith("_s") else row[key]
+    said = row["lineage"].get("predicted", {}).get(key)
+    return "-" if said is None or not measured else format_quantity(said / measured, Unit.SHARE)
+
+
 def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" ({low * 100:.1f} to {high * 100:.1f})"

@@ -31,7 +31,9 @@ _VARIANTS = (
     ("ACCURACY", "accuracy"),
     ("POINTS BELOW DENSE", "drop_words"),
     ("LATENCY P95", "latency_p95_ms"),
+    ("PREDICTED", "latency_predicted"),
     ("RAM", "ram_bytes"),
+    ("PREDICTED", "ram_predicted"),
     ("SIZE", "size_bytes"),
     ("PARAMETERS", "parameters"),
 )
@@ -105,7 +107,20 @@ def _show(model: Row, variants: list[Row], output: Format) -> None:
         return
     show_row(model, output)
     print()
-    show_rows([{**each, "drop_words": figures.drop(each)} for each in variants], _VARIANTS, output)
+    show_rows([_in_words(each) for each in variants], _VARIANTS, output)
+    kept_dense = next((each["lineage"].get("kept_dense") for each in variants if each["dense"]), None)
+    if kept_dense:
+        print()
+        show_row({"kept dense": kept_dense}, output)
+
+
+def _in_words(variant: Row) -> Row:
+    return {
+        **variant,
+        "drop_words": figures.drop(variant),
+        "latency_predicted": figures.predicted(variant, "latency_p95_s"),
+        "ram_predicted": figures.predicted(variant, "ram_bytes"),
+    }
 
 
 def plan(model: Ref, selector: Selector = "", api: Api = API, output: Output = OUTPUT) -> None:

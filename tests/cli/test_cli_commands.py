@@ -103,6 +103,12 @@ def test_models_with_their_variants(run: Run, port: StorePort, tmp_path: Path) -
     shown = run("model", "show", "fall").stdout
     assert "2.86 MiB" in shown
     assert "91 %" in shown
+    assert "105 %" in shown  # the latency that was predicted, of what was measured
+    assert "kept dense" not in shown
+    told = {"lineage": {"kept_dense": {"shuffle": "runs through a channel shuffle"}}, "dense": True, "sha256": "c" * 64}
+    with port.store.begin() as tx:
+        tx.put_variant(replace(variant(), **told))
+    assert "kept dense:\n  shuffle: runs through a channel shuffle" in run("model", "show", "fall").stdout
     assert answer(run("model", "show", "fall@1", "-o", "json"))["variants"][0]["latency_p95_ms"] == 4.0
 
 
@@ -110,6 +116,7 @@ def variant() -> Variant:
     return Variant(
         sha256=SHA, model="fall@1", size_bytes=900_000, precision="int8", ram_bytes=3_000_000,
         ram_base_bytes=50_000_000, latency_p50_s=0.003, latency_p95_s=0.004, parameters=10_000, accuracy=0.91,
+        lineage={"predicted": {"latency_p95_s": 0.0042}},
     )  # fmt: skip
 
 
