@@ -1,8 +1,9 @@
 """The ladder job: rungs chained from the dense model down, each in every precision that passes the gate.
 
-Rung k is cut from rung k - 1 as recovered, for 0.8**k of the dense model's time in kernels by the tables. The
-tables are the host's and fixed once measured, so the same seed makes the same bytes; and a rung that is on the shelf is
-taken from there, so a job that was killed goes on where it was.
+Rung k has 0.8**k of the dense model's time in kernels by the tables. It is cut from the weights that training left
+rung k - 1 with, not from their average, which shipped: all rungs are one training, which no rung has to warm up again.
+The tables are the host's and fixed once measured, so the same seed makes the same bytes; and a rung that is on the
+shelf is taken from there, so a job that was killed goes on where it was.
 """
 
 from __future__ import annotations
@@ -83,11 +84,11 @@ def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
     asked = request(rung, bench.seed)
     kin = bench.made_for(asked, "fp32")
     if kin is not None:
-        stage, trained = stage_of(bench, kin), training_of(kin.variant)
+        made, trained = stage_of(bench, kin), training_of(kin.variant)
         ladder.add(kin.variant)
-        origin = Origin(stage.module, stage.structure, "fp32", asked, above.parent, trained)
+        origin = Origin(made.module, made.structure, "fp32", asked, above.parent, trained)
         _in_integers(ladder, rung, origin, kin.variant)
-        return stage
+        return stage_of(bench, kin, onward=True)
     ladder.told(rung, 0.0, "choosing a structure")
     plan = Planner(bench, above, appraise(bench, above), "fp32").within(_budgets(bench, rung))
     if plan.structure == above.structure:
@@ -97,7 +98,7 @@ def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
     if variant is None:
         return None
     _in_integers(ladder, rung, origin, variant)
-    return Stage(origin.module, origin.structure, variant.sha256) if plan.fits else None
+    return Stage(origin.onward or origin.module, origin.structure, variant.sha256) if plan.fits else None
 
 
 def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -> Origin:
@@ -105,8 +106,9 @@ def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -
     module = above.cut_soundly(bench, structure)
     begin, end = ((rung + share) / (ladder.rungs + 1) for share in (0.1, 0.8))
     recovered = recover_stage(bench, module, bench.model.spec.recovery, begin, end)
-    module = module if recovered is None else recovered.module
-    return Origin(module, structure, "fp32", request(rung, bench.seed), above.parent, Trained().and_by(recovered))
+    module, onward = (module, None) if recovered is None else (recovered.module, recovered.onward)
+    asked, trained = request(rung, bench.seed), Trained().and_by(recovered)
+    return Origin(module, structure, "fp32", asked, above.parent, trained, onward)
 
 
 def _budgets(bench: Bench, rung: int) -> Budgets:
@@ -136,7 +138,7 @@ def _ship(ladder: _Ladder, rung: int, origin: Origin, plain: Variant | None = No
         reason = "neither faster nor smaller than in fp32" if useless else verdict.reason
         ladder.keep_out(rung, origin.precision, reason)
         return None
-    bench.shelf.put(built.artifact, variant, origin.structure, origin.module)
+    bench.shelf.put(built.artifact, variant, origin.structure, origin.module, origin.onward)
     ladder.add(variant)
     return variant
 
@@ -152,4 +154,4 @@ def _in_integers(ladder: _Ladder, rung: int, origin: Origin, plain: Variant) -> 
         if kin is not None:
             ladder.add(kin.variant)
         else:
-            _ship(ladder, rung, replace(origin, precision=precision), plain)
+            _ship(ladder, rung, replace(origin, precision=precision, onward=None), plain)

@@ -28,7 +28,7 @@ def recover_stage(bench: Bench, module: nn.Module, budget: Recovery, begin: floa
         if data.select.labels is None or floor is None or recovered.score >= floor:
             break
         # Cut this deep, the budget was not enough; the gate's data must not be what tells.
-        more = recover(recovered.module, data, bench.teacher, budget, bench.seed + round(recovered.epochs), progress)
+        more = recover(recovered.onward, data, bench.teacher, budget, bench.seed + round(recovered.epochs), progress)
         recovered = replace(more, epochs=recovered.epochs + more.epochs, cpu_s=recovered.cpu_s + more.cpu_s)
     return recovered
 

@@ -22,7 +22,10 @@ from controller.pruning.solve.worth import MeasuredWorth
 
 @dataclass(frozen=True, slots=True)
 class Kin:
-    """An earlier variant of the model: its structure, and where its artifact and its fp32 weights are."""
+    """An earlier variant of the model: its structure, and where its artifact and its fp32 weights are.
+
+    A ladder's rung also has the weights that training goes on from, which are not those of the artifact.
+    """
 
     variant: Variant
     structure: Structure
@@ -34,6 +37,10 @@ class Kin:
 
     def state(self) -> dict[str, torch.Tensor]:
         return dict(load(self.weights.read_bytes()))
+
+    def onward(self) -> dict[str, torch.Tensor]:
+        path = _onward(self.weights)
+        return dict(load(path.read_bytes())) if path.is_file() else self.state()
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -56,17 +63,28 @@ class Shelf:
     digest: str
     runtime: str = RUNTIMES[0]
 
-    def put(self, artifact: bytes, variant: Variant, structure: Structure, module: nn.Module) -> None:
-        """Keep the artifact for devices, the weights for later prunes. The artifact is on disk when this returns."""
+    def put(
+        self,
+        artifact: bytes,
+        variant: Variant,
+        structure: Structure,
+        module: nn.Module,
+        onward: nn.Module | None = None,
+    ) -> None:
+        """Keep the artifact for devices, the weights for later prunes, and those that a next rung is cut from.
+
+        All of it is on disk when this returns.
+        """
         metadata = {
             "model_digest": self.digest,
             "structure": msgspec.json.encode(structure).decode(),
             "variant": msgspec.json.encode(variant).decode(),
         }
-        state = {name: tensor.contiguous().clone() for name, tensor in module.state_dict().items()}
-        # The weights name the variant, so they come last: what is listed has its artifact.
+        # The weights name the variant, so they come last: what is listed has all else.
         write_artifact(artifact, self.folder / file_name(variant.sha256, variant.runtime))
-        write_artifact(save(state, metadata), self._weights(variant.sha256))
+        if onward is not None:
+            write_artifact(save(_state(onward)), _onward(self._weights(variant.sha256)))
+        write_artifact(save(_state(module), metadata), self._weights(variant.sha256))
 
     def kin(self, sha256s: tuple[str, ...] | None = None) -> list[Kin]:
         """Those of the named variants, or of all, that are here, of this model and for this runtime, by name."""
@@ -144,6 +162,14 @@ class Shelf:
 
     def _weights(self, sha256: str) -> Path:
         return self.folder / f"{sha256}.safetensors"
+
+
+def _state(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: tensor.contiguous().clone() for name, tensor in module.state_dict().items()}
+
+
+def _onward(weights: Path) -> Path:
+    return weights.with_suffix(".onward")
 
 
 def _point(line: bytes) -> Point | None:

@@ -54,8 +54,8 @@ def dense_stage(bench: Bench, variant: Variant | None = None) -> Stage:
     return Stage(bench.model.module, full(bench.groups), None if variant is None else variant.sha256)
 
 
-def stage_of(bench: Bench, kin: Kin) -> Stage:
-    """The kin's model, brought back from the shelf."""
+def stage_of(bench: Bench, kin: Kin, onward: bool = False) -> Stage:
+    """The kin's model, brought back from the shelf; `onward` as a next rung is cut from it."""
     module = dense_stage(bench).cut(bench, kin.structure)
-    module.load_state_dict(kin.state())
+    module.load_state_dict(kin.onward() if onward else kin.state())
     return Stage(module.eval(), kin.structure, kin.variant.sha256)

@@ -20,7 +20,10 @@ PARITY_SAMPLES = 256
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a variant was made from and for: a structure's `module`, `trained` since it was cut from `parent`."""
+    """What a variant was made from and for: a structure's `module`, `trained` since it was cut from `parent`.
+
+    `onward` are the weights that a ladder's next rung is cut from.
+    """
 
     module: nn.Module
     structure: Structure
@@ -28,6 +31,7 @@ class Origin:
     requested: str
     parent: str | None = None
     trained: Trained = field(default_factory=Trained)
+    onward: nn.Module | None = None
 
 
 def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, Verdict]:

@@ -118,3 +118,16 @@ def test_a_data_source_of_the_wrong_shape_names_the_split() -> None:
         check_data(Data(good, bad, good), (6,))
     with pytest.raises(DataError, match="gate labels have shape"):
         check_data(Data(good, good, Split(good.inputs, np.zeros(2, np.int64))), (6,))
+
+
+def test_what_ships_is_an_average_and_training_goes_on_from_its_last_step() -> None:
+    dense, data = dense_model(), unlabelled()
+    got = run(damaged(dense), dense, data, Recovery(epochs=4))
+    averaged, last = (list(each.parameters()) for each in (got.module, got.onward))
+    assert not any(torch.equal(a, b) for a, b in zip(averaged, last, strict=True))
+    wanted = answers(dense, data.gate.inputs)
+    far, near = (np.abs(answers(each, data.gate.inputs) - wanted).mean() for each in (damaged(dense), got.module))
+    assert near < far
+    steps = Recovery(epochs=4)
+    again = run(got.onward, dense, data, steps)
+    assert again.score >= got.score

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,6 +22,7 @@ _BATCH = 64
 _TEMPERATURE = 3.0
 _TEACHER_SHARE = 0.7
 _RATE, _DECAY = 2e-3, 1e-2
+_AVERAGED_STEPS = 200  # the memory of the weights' average, once there have been many more
 _CHECKS = 4  # at least so often is the select split asked during a budget
 # Training goes on until half the budget has brought nothing: at a high rate a score may rest for long before it rises.
 _PATIENCE_SHARE, _PATIENCE_CHECKS = 0.5, 3
@@ -44,9 +44,11 @@ class Recovered:
     """`module` at its best check, how long it trained, and its score on the select split then.
 
     The score is the share right, or without labels the distillation loss below zero: higher is better either way.
+    `onward` are the weights as the last step left them, which are worse and train better.
     """
 
     module: nn.Module
+    onward: nn.Module
     epochs: float
     cpu_s: float
     score: float
@@ -63,31 +65,32 @@ def recover(
     """Train `model` on the train split to answer as the dense model does, until the budget or the patience ends.
 
     Knowledge distillation (Hinton et al., 2015): KL at temperature 3, plus cross-entropy where there are labels; where
-    the outputs are no classes, mean square error. The learning rate follows half a cosine over the budget.
+    the outputs are no classes, mean square error. The learning rate stays, and what is judged and shipped is the
+    weights' running average (B. Polyak and A. Juditsky, 1992): as good as after a rate that falls to nothing, and the
+    training may go on from any step of it, through further cuts too.
     """
     torch.manual_seed(seed)
     course = _Course(model, data, teacher, Clock.start(budget), torch.Generator().manual_seed(seed))
-    recalibrate(model, data.train.inputs, course.dice)
-    best, best_score = copy.deepcopy(model), course.score()
-    risen_at, checks = 0.0, 0
+    (best, best_score), risen_at, checks = course.judged(), 0.0, 0
     while (used := course.used) < 1 and not (checks >= _PATIENCE_CHECKS and used - risen_at >= _PATIENCE_SHARE):
         progress(used, course.told())
         course.train()
-        recalibrate(model, data.train.inputs, course.dice)
-        score = course.score()
+        averaged, score = course.judged()
         risen_at, checks = (course.used, 0) if score > best_score else (risen_at, checks + 1)
         if score >= best_score:
-            best, best_score = copy.deepcopy(model), score
-    best.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's own stub leaves it out
-    return Recovered(best.eval(), course.epochs, course.clock.cpu_s, best_score)
+            best, best_score = averaged, score
+    for each in (best, model):
+        each.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # torch's own stub leaves it out
+    return Recovered(best.eval(), model.eval(), course.epochs, course.clock.cpu_s, best_score)
 
 
-def recover_briefly(model: nn.Module, data: Data, teacher: Teacher, steps: int, seed: int) -> None:
-    """`steps` batches of the same training, in place: enough to tell what a cut will cost from what only looks bad."""
+def recover_briefly(model: nn.Module, data: Data, teacher: Teacher, steps: int, seed: int) -> nn.Module:
+    """`model` after `steps` batches of the same training: enough to tell what a cut will cost from what looks bad."""
     torch.manual_seed(seed)
     epochs = steps / max(1, len(data.train.inputs) // _BATCH)
     course = _Course(model, data, teacher, Clock.start(Recovery(epochs=epochs)), torch.Generator().manual_seed(seed))
     course.train_on(steps)
+    return course.averaged()
 
 
 class _Course:
@@ -98,7 +101,9 @@ class _Course:
         self._model, self._data, self._teacher = model, data, teacher
         if data.train.inputs.ndim == 4:
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._optimiser = torch.optim.AdamW(model.parameters(), lr=_RATE, weight_decay=_DECAY)
+        self._weights: list[torch.Tensor] = list(model.parameters())
+        self._average = [weight.detach().clone() for weight in self._weights]
+        self._optimiser = torch.optim.AdamW(self._weights, lr=_RATE, weight_decay=_DECAY)
         self._steps = max(1, len(data.train.inputs) // _BATCH)
         self._batches = iter(batches(len(data.train.inputs), _BATCH, dice))
 
@@ -127,10 +132,30 @@ class _Course:
                 break
             self._step(self._next())
             self._done += 1
+            self._follow()
         self._model.eval()
 
-    def score(self) -> float:
-        outputs, split = quick_answers(self._model, self._data.select.inputs), self._data.select
+    @torch.no_grad()
+    def averaged(self) -> nn.Module:
+        """A copy with the weights' average."""
+        model = copy.deepcopy(self._model)
+        for weight, average in zip(model.parameters(), self._average, strict=True):
+            weight.copy_(average)
+        return model
+
+    def judged(self) -> tuple[nn.Module, float]:
+        """The average with BatchNorm statistics of its own, and its score."""
+        model = self.averaged()
+        recalibrate(model, self._data.train.inputs, self.dice)
+        return model, self._score(model)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """The last tenth of the steps so far weigh most: the first ones are of a model that had just been cut."""
+        torch._foreach_lerp_(self._average, self._weights, max(1 / _AVERAGED_STEPS, 10 / (10 + self._done)))
+
+    def _score(self, model: nn.Module) -> float:
+        outputs, split = quick_answers(model, self._data.select.inputs), self._data.select
         if split.labels is not None:
             return classify(outputs, split.labels).share
         return -float(distance(torch.from_numpy(outputs), torch.from_numpy(self._teacher.select)))
@@ -143,8 +168,6 @@ class _Course:
         return chosen
 
     def _step(self, chosen: torch.Tensor) -> None:
-        for group in self._optimiser.param_groups:
-            group["lr"] = _RATE * (0.5 + 0.5 * math.cos(math.pi * self.used))
         inputs, labels = _chosen(self._data.train, chosen)
         with quickly():
             output = first_output(self._model(inputs))

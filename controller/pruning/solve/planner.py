@@ -84,9 +84,7 @@ def dense_worth(bench: Bench, data: Data, inputs: Floats) -> MeasuredWorth:
     dense, steps = dense_stage(bench), _brief_steps(bench)
 
     def recovered(wanted: Structure) -> nn.Module:
-        module = dense.cut(bench, wanted)
-        recover_briefly(module, data, bench.teacher, steps, bench.seed)
-        return module
+        return recover_briefly(dense.cut(bench, wanted), data, bench.teacher, steps, bench.seed)
 
     worth = measure_worth(
         dense.structure,
