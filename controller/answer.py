@@ -11,6 +11,7 @@ from typing import assert_never
 
 from agent.wire.errors import WireError
 from agent.wire.profile import RUNTIMES
+from controller.core.caps import below_floor, shippable
 from controller.core.intents import (
     AbortRollout,
     AcceptDevice,
@@ -23,6 +24,7 @@ from controller.core.intents import (
     StartRollout,
 )
 from controller.core.jobs import identified
+from controller.core.relax import lower_floor
 from controller.core.selector import parse_selector
 from controller.core.types import DeviceState, JobKind, JobState, Model, PruneJob, Rollout, RolloutState, Variant
 from controller.pruning.spec import load_spec
@@ -165,6 +167,9 @@ def _start_rollout(tx: Tx, intent: StartRollout, now_unix_s: float) -> str:
     model, dense = _measured(tx, intent.model)
     if dense.accuracy is None and not intent.allow_unverified:
         raise IntentError(409, f"model {model.ref} has unverified accuracy (no data): --allow-unverified rolls it out")
+    if not shippable([dense], model.accuracy_floor):
+        reason = below_floor(dense, model.accuracy_floor)
+        raise IntentError(409, f"model {model.ref} may not ship: {reason}; what would do: {lower_floor(dense)}")
     waves = intent.waves or Rollout(id="", model="", selector="").waves
     if list(waves) != sorted(waves) or waves[0] <= 0 or waves[-1] != 1.0:
         raise IntentError(400, f"waves {waves}: growing shares above 0 that end at 1 are allowed, as in 0.1,0.5,1")
