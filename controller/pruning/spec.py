@@ -112,9 +112,11 @@ def _version_text(value: Any) -> str:
 
 
 def _match(pattern: re.Pattern[str], value: Any, allowed: str) -> str:
-    if not pattern.fullmatch(str(value)):
+    if not isinstance(value, str):  # 1.10 has become 1.1, and 010 has become 8
+        raise WireError(f"YAML reads this as {value}, which is no text: put it in quotes")
+    if not pattern.fullmatch(value):
         raise WireError(f"{value!r}: {allowed} are allowed")
-    return str(value)
+    return value
 
 
 def _function(value: Any, folder: Path) -> FunctionRef:

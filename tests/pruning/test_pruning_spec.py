@@ -91,6 +91,25 @@ def test_an_error_names_file_line_key_and_what_is_allowed(
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("version: 1.10", "1.1"), ("version: 010", "8"), ("version: 2", "2"), ("version: 2026-01-02", "2026-01-02"),
+        ("version: on", "True"), ("version: [a]", r"\['a'\]"), ("name: 1_000", "1000"),
+    ],
+)  # fmt: skip
+def test_a_name_or_a_version_that_yaml_does_not_read_as_a_text_is_to_be_put_in_quotes(
+    folder: Path, line: str, read: str
+) -> None:
+    key, value = line.split(": ")
+    was = {"name": "name: digits", "version": 'version: "2"'}[key]
+    with pytest.raises(WireError, match=rf"model\.yaml:\d: {key}: YAML reads this as {read}, .*put it in quotes"):
+        load_spec(write(folder, GOOD.replace(was, line)))
+    if key == "version" and value.isalnum():
+        quoted = load_spec(write(folder, GOOD.replace(was, f'version: "{value}"')))
+        assert quoted.version == value
+
+
 def test_budget_and_epochs_exclude_each_other(folder: Path) -> None:
     with pytest.raises(WireError, match="either 'budget'"):
         load_spec(write(folder, GOOD.replace("budget: 10 s", "budget: 10 s\n  epochs: 2")))
