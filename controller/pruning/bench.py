@@ -253,7 +253,7 @@ def open_bench(spec: ModelSpec, artifact_dir: Path, seed: int, progress: Progres
     progress(0.02, f"loading {spec.ref}")
     model = load_model(spec)
     torch.manual_seed(seed)
-    sample = torch.randn((1, *model.sample_shape))
+    sample = torch.randn((1, *model.sample_shape)) if model.example is None else torch.from_numpy(model.example)
     return Bench(model, Shelf(artifact_dir, model.digest, runtime), Tables(tables_folder()), seed, progress, sample)
 
 
