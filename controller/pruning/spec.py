@@ -71,7 +71,7 @@ def load_spec(path: Path) -> ModelSpec:
     """The spec at `path`. Raises `WireError` naming file, line and key, also for files that are not there."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # not UTF-8, or a path that can be none
         raise WireError(f"{path}: cannot be read: {error}") from None
     return parse_spec(text, path)
 
@@ -137,10 +137,16 @@ def _weights(value: Any, folder: Path) -> Path:
 
 
 def _existing(value: Any, folder: Path) -> Path:
-    path = (folder / str(value)).resolve()
-    if not path.is_file():
-        raise WireError(f"{value!r}: there is no such file beside the spec")
-    return path
+    """The absolute path of a file that can be read. Raises `WireError`."""
+    try:
+        path = (folder / str(value)).resolve()
+        if path.is_file():
+            path.open("rb").close()
+            return path
+    except (OSError, ValueError, RuntimeError) as error:  # no right to it; too long a name; a loop of links
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise WireError(f"{value!r}: cannot be read: {reason}") from None
+    raise WireError(f"{value!r}: there is no such file beside the spec")
 
 
 def _input(section: Section, folder: Path) -> tuple[tuple[int, ...] | None, Path | None]:
