@@ -11,6 +11,7 @@ from typing import assert_never
 
 from agent.wire.errors import WireError
 from agent.wire.profile import RUNTIMES
+from controller.core.caps import below_floor, shippable, use
 from controller.core.intents import (
     AbortRollout,
     AcceptDevice,
@@ -23,6 +24,7 @@ from controller.core.intents import (
     StartRollout,
 )
 from controller.core.jobs import identified
+from controller.core.relax import lower_floor
 from controller.core.selector import parse_selector
 from controller.core.types import DeviceState, JobKind, JobState, Model, PruneJob, Rollout, RolloutState, Variant
 from controller.pruning.spec import load_spec
@@ -106,7 +108,7 @@ def _add_model(tx: Tx, spec_path: Path, now_unix_s: float) -> str:
 
 
 def _ask_job(tx: Tx, intent: AskJob, now_unix_s: float) -> str:
-    """The job that is asked for: the one that there is, or a new one. A failed one waits again only if told so."""
+    """The job that is asked for: the one that there is, or a new one. An ended one waits again only for a reason."""
     model, _ = _measured(tx, intent.model)
     _refuse_nonsense(intent)
     job = identified(
@@ -122,12 +124,23 @@ def _ask_job(tx: Tx, intent: AskJob, now_unix_s: float) -> str:
         )
     )
     known = tx.get_job(job.id)
-    if known is None or (known.state is JobState.FAILED and intent.again):
+    if known is None or _runs_anew(tx, model, known, intent.again):
         log.info("event=asked job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
         tx.put_job(job)
     elif not known.asked:
         tx.put_job(replace(known, asked=True))
     return job.id
+
+
+def _runs_anew(tx: Tx, model: Model, known: PruneJob, again: bool) -> bool:
+    """A job that failed or found nothing, where told so; the latter also where by now some variant is inside its caps.
+
+    An infeasible job's detail would else be the answer for ever, whatever a ladder has made since.
+    """
+    if known.state is JobState.INFEASIBLE:
+        variants = shippable(tx.variants(model.ref), model.accuracy_floor)
+        return again or any(each.runtime == known.caps.runtime and use(known.caps, each) <= 1 for each in variants)
+    return known.state is JobState.FAILED and again
 
 
 def _refuse_nonsense(intent: AskJob) -> None:
@@ -165,6 +178,9 @@ def _start_rollout(tx: Tx, intent: StartRollout, now_unix_s: float) -> str:
     model, dense = _measured(tx, intent.model)
     if dense.accuracy is None and not intent.allow_unverified:
         raise IntentError(409, f"model {model.ref} has unverified accuracy (no data): --allow-unverified rolls it out")
+    if not shippable([dense], model.accuracy_floor):
+        reason = below_floor(dense, model.accuracy_floor)
+        raise IntentError(409, f"model {model.ref} may not ship: {reason}; what would do: {lower_floor(dense)}")
     waves = intent.waves or Rollout(id="", model="", selector="").waves
     if list(waves) != sorted(waves) or waves[0] <= 0 or waves[-1] != 1.0:
         raise IntentError(400, f"waves {waves}: growing shares above 0 that end at 1 are allowed, as in 0.1,0.5,1")

@@ -99,7 +99,10 @@ class Client:
         runtime: str = "onnxruntime",
         again: bool = False,
     ) -> Row:
-        """The job under these caps, at least one; equal caps are one job. `again` runs a failed one once more."""
+        """The job under these caps, at least one; equal caps are one job.
+
+        `again` runs one that failed or found nothing once more.
+        """
         body = {
             "ram_cap_bytes": ram_bytes,
             "storage_cap_bytes": storage_bytes,

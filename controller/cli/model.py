@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -61,7 +62,7 @@ def add(
     output: Output = OUTPUT,
 ) -> None:
     """Add a model from its spec: the dense model is loaded, checked, exported and measured."""
-    if not file.is_file():
+    if not os.path.isfile(file):  # Path.is_file raises where the name is too long
         raise ClientError(
             f"{file} is no file here; the controller reads the spec and the weights from its own disk", USAGE
         )

@@ -52,7 +52,7 @@ def prune(
         ),
     ] = None,
     runtime: Annotated[str, typer.Option(help="What is to run it: onnxruntime or ncnn.")] = "onnxruntime",
-    again: Annotated[bool, typer.Option("--again", help="Also where the same has failed before.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also where the same failed, or nothing fitted.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it to its end.")] = True,
     api: Api = API,
     output: Output = OUTPUT,

@@ -60,5 +60,15 @@ def shippable(variants: Sequence[Variant], accuracy_floor: float | None) -> list
     return [each for each in variants if each.accuracy is None or each.accuracy >= floor]
 
 
+def below_floor(dense: Variant, accuracy_floor: float | None) -> str:
+    """Why the dense model, which is not `shippable`, may not ship."""
+    return f"the dense model itself has {_percent(dense.accuracy)} accuracy, the floor is {_percent(accuracy_floor)}"
+
+
+def _percent(share: float | None) -> str:
+    """To a hundredth of a percent, which is one of 10,000 samples: a figure just below the floor is told from it."""
+    return f"{100 * (share or 0.0):.2f}".rstrip("0").rstrip(".") + " %"
+
+
 def closest(caps: Caps, variants: Sequence[Variant]) -> Variant | None:
     return min(variants, key=lambda each: use(caps, each), default=None)

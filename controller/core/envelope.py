@@ -10,6 +10,7 @@ A numerator at or below zero means that idle draw alone exceeds the budget: infe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,12 +22,25 @@ from controller.core.types import Calibration, Cap, Constraint, Envelope
 
 @dataclass(frozen=True, slots=True)
 class Impossible:
-    """No model of any size fits: what binds, why, and what would have to change."""
+    """No model of any size fits: what binds (of several budgets the one exceeded most), why, and what would do.
+
+    The answers cover every budget that is exceeded, all of them together enough; of those for one, any will do.
+    """
 
     binding: Constraint
     reason: str
     relaxations: tuple[str, ...]
     envelope: Envelope
+
+
+@dataclass(frozen=True, slots=True)
+class _Exceeded:
+    """A budget that is used up before any model runs, by this factor. Each of the relaxations is enough for it."""
+
+    binding: Constraint
+    factor: float
+    reason: str
+    relaxations: tuple[str, ...]
 
 
 def collapse(profile: Profile, calibration: Calibration, ram_base_bytes: int) -> Envelope | Impossible:
@@ -37,11 +51,8 @@ def collapse(profile: Profile, calibration: Calibration, ram_base_bytes: int) ->
         storage_bytes=_cap(profile.storage_bytes, Constraint.STORAGE),
         latency_s=_tightest(latency_caps(profile, calibration)),
     )
-    if envelope.latency_s is not None and envelope.latency_s.value <= 0:
-        return _idle_exceeds(profile, calibration, envelope)
-    if envelope.ram_bytes is not None and envelope.ram_bytes.value <= 0:
-        return _runtime_exceeds(base, profile, envelope)
-    return envelope
+    used_up = [cap for cap in (*latency_caps(profile, calibration), *ram_caps(profile, base)) if cap.value <= 0]
+    return _impossible([_exceeded(profile, calibration, base, cap) for cap in used_up], envelope) or envelope
 
 
 def sustained_watts(profile: Profile, calibration: Calibration) -> float | None:
@@ -113,62 +124,80 @@ def _cap(value: int | None, binding: Constraint) -> Cap | None:
     return None if value is None else Cap(value, binding)
 
 
-def _runtime_exceeds(base_bytes: int, profile: Profile, envelope: Envelope) -> Impossible:
-    need = format_quantity(base_bytes, Unit.BYTES)
-    total = format_quantity(profile.ram_total_bytes or 0, Unit.BYTES)
-    return Impossible(
+def _impossible(exceeded: list[_Exceeded], envelope: Envelope) -> Impossible | None:
+    if not exceeded:
+        return None
+    exceeded = sorted(exceeded, key=lambda each: -each.factor)
+    answers = dict.fromkeys(text for each in exceeded for text in each.relaxations)  # one idle draw answers two budgets
+    return Impossible(exceeded[0].binding, "; ".join(each.reason for each in exceeded), tuple(answers), envelope)
+
+
+def _exceeded(profile: Profile, calibration: Calibration, base_bytes: int, cap: Cap) -> _Exceeded:
+    match cap.binding:
+        case Constraint.THERMAL:
+            return _too_hot_idle(profile, calibration)
+        case Constraint.BATTERY:
+            return _battery_too_small(profile, calibration)
+        case _:
+            return _runtime_exceeds(profile, base_bytes)
+
+
+def _runtime_exceeds(profile: Profile, base_bytes: int) -> _Exceeded:
+    total = profile.ram_total_bytes
+    assert total is not None
+    return _Exceeded(
         Constraint.RAM_TOTAL,
-        f"the runtime alone takes {need}, memory.total is {total}",
+        base_bytes / total,
+        f"the runtime alone takes {format_quantity(base_bytes, Unit.BYTES)}, "
+        f"memory.total is {format_quantity(total, Unit.BYTES)}",
         (f"memory.total above {at_least(base_bytes, Unit.BYTES)}",),
-        envelope,
     )
 
 
-def _idle_exceeds(profile: Profile, calibration: Calibration, envelope: Envelope) -> Impossible:
-    assert envelope.latency_s is not None
-    assert profile.power is not None
-    if envelope.latency_s.binding is Constraint.BATTERY:
-        return _battery_too_small(profile, profile.power.idle_watts, envelope)
-    return _too_hot_idle(profile, calibration, profile.power.idle_watts, envelope)
-
-
-def _too_hot_idle(profile: Profile, calibration: Calibration, idle_watts: float, envelope: Envelope) -> Impossible:
-    thermal, ambient = profile.thermal, ambient_celsius(profile, calibration)
+def _too_hot_idle(profile: Profile, calibration: Calibration) -> _Exceeded:
+    thermal, power, sustained = profile.thermal, profile.power, sustained_watts(profile, calibration)
     assert thermal is not None
-    ceiling = thermal.limit_celsius - thermal.guard_celsius
-    rise = idle_watts * thermal.resistance_celsius_per_watt
+    assert power is not None
+    assert sustained is not None
+    ambient, ceiling = ambient_celsius(profile, calibration), thermal.limit_celsius - thermal.guard_celsius
+    rise = power.idle_watts * thermal.resistance_celsius_per_watt
     relaxations = [f"surroundings below {celsius_at_most(ceiling - rise)} instead of {ambient:.1f} C"]
-    if ambient < ceiling:
-        room = ceiling - ambient
-        relaxations += [
-            f"an idle draw below {at_most(room / thermal.resistance_celsius_per_watt, Unit.WATTS)}",
-            f"a thermal resistance below {at_most(room / idle_watts, Unit.CELSIUS_PER_WATT)}",
-        ]
-    return Impossible(
+    if sustained > 0:
+        resistance = at_most((ceiling - ambient) / power.idle_watts, Unit.CELSIUS_PER_WATT)
+        relaxations += [_idle_below(profile, calibration), f"a thermal resistance below {resistance}"]
+    return _Exceeded(
         Constraint.THERMAL,
-        f"idle draw alone ({_watts(idle_watts)}) settles at {ambient + rise:.1f} C in {ambient:.1f} C surroundings, "
-        f"the ceiling is {ceiling:.1f} C: infeasible at any model size and any rate",
+        power.idle_watts / sustained if sustained > 0 else math.inf,
+        f"idle draw alone ({_watts(power.idle_watts)}) settles at {ambient + rise:.1f} C in {ambient:.1f} C "
+        f"surroundings, the ceiling is {ceiling:.1f} C: infeasible at any model size and any rate",
         tuple(relaxations),
-        envelope,
     )
 
 
-def _battery_too_small(profile: Profile, idle_watts: float, envelope: Envelope) -> Impossible:
-    battery, budget = profile.battery, lifetime_watts(profile)
+def _battery_too_small(profile: Profile, calibration: Calibration) -> _Exceeded:
+    battery, power, budget = profile.battery, profile.power, lifetime_watts(profile)
     assert battery is not None
+    assert power is not None
     assert budget is not None
     lifetime, capacity = format_quantity(battery.lifetime_s, Unit.SECONDS), battery.capacity_watt_hours
-    return Impossible(
+    factor = power.idle_watts / budget
+    return _Exceeded(
         Constraint.BATTERY,
-        f"idle draw alone ({_watts(idle_watts)}) exceeds the {_watts(budget)} that {lifetime} on {capacity:g} Wh "
+        factor,
+        f"idle draw alone ({_watts(power.idle_watts)}) exceeds the {_watts(budget)} that {lifetime} on {capacity:g} Wh "
         "allow: infeasible at any model size and any rate",
         (
-            f"a lifetime below {at_most(battery.lifetime_s * budget / idle_watts, Unit.SECONDS)} instead of {lifetime}",
-            f"a battery above {at_least(capacity * idle_watts / budget, Unit.WATT_HOURS)} instead of {capacity:g} Wh",
-            f"an idle draw below {at_most(budget, Unit.WATTS)}",
+            f"a lifetime below {at_most(battery.lifetime_s / factor, Unit.SECONDS)} instead of {lifetime}",
+            f"a battery above {at_least(capacity * factor, Unit.WATT_HOURS)} instead of {capacity:g} Wh",
+            _idle_below(profile, calibration),
         ),
-        envelope,
     )
+
+
+def _idle_below(profile: Profile, calibration: Calibration) -> str:
+    """The idle draw that is enough for the heat and for the battery, whichever of them it can help."""
+    budgets = [watts for watts, _ in _power_budgets(profile, calibration) if watts > 0]
+    return f"an idle draw below {at_most(min(budgets), Unit.WATTS)}"
 
 
 def _watts(value: float) -> str:

@@ -1,7 +1,8 @@
 """The fit: the most accurate variant whose upper-bound cost is inside the envelope, or a prune, or a refusal.
 
-Costs are calibrated upper bounds on the device itself. A fit that leaves the envelope under 85% used asks for a variant
-made for it, once: an answered request for the same caps is not asked again.
+Nothing below the model's accuracy floor is chosen, not even the dense variant. Costs are calibrated upper bounds on the
+device itself. A fit that leaves the envelope under 85% used asks for a variant made for it, once: an answered request
+for the same caps is not asked again.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from dataclasses import dataclass, replace
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
 from controller.core import calibrate
+from controller.core.caps import below_floor, shippable
 from controller.core.envelope import Impossible, collapse
-from controller.core.relax import relaxations
+from controller.core.relax import lower_floor, relaxations
 from controller.core.types import Calibration, Caps, Constraint, Envelope, JobState, Model, PruneJob, Variant
 
 WELL_USED = 0.85
@@ -75,6 +77,11 @@ class Catalog:
     def dense(self) -> Variant | None:
         return next((variant for variant in self.variants if variant.dense), None)
 
+    @property
+    def may_ship(self) -> list[Variant]:
+        """Those at or above the accuracy floor."""
+        return shippable(self.variants, self.model.accuracy_floor)
+
 
 def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: int | None = None) -> Fit:
     """Choose for one device. A failed job counts as hopeless after `attempts`; None waits for another one for ever."""
@@ -86,6 +93,8 @@ def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: 
     if dense is None:
         return _first(profile.runtime, envelope, catalog)
     best = _best(profile, calibration, envelope, catalog)
+    if best is None and dense not in catalog.may_ship:
+        return _unshippable(profile, calibration, envelope, catalog, dense)
     binding = binding_constraint(profile, calibration, envelope, dense)
     if best is not None and (as_dense(best, catalog) or use_of(profile, calibration, envelope, best) >= WELL_USED):
         return Fitted(best, binding, envelope)
@@ -179,7 +188,7 @@ def _best(profile: Profile, calibration: Calibration, envelope: Envelope, catalo
     Of one structure in two precisions it is the faster. Within an interval the gate's data would be choosing by chance,
     and they are there to choose nothing.
     """
-    fitting = [each for each in catalog.variants if within(profile, calibration, envelope, each)]
+    fitting = [each for each in catalog.may_ship if within(profile, calibration, envelope, each)]
     whole = [each for each in fitting if as_dense(each, catalog)]
     return max(
         whole or most_accurate(fitting),
@@ -205,6 +214,26 @@ def _or(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else value
 
 
+def _closest(profile: Profile, calibration: Calibration, envelope: Envelope, catalog: Catalog) -> Variant:
+    """Of the variants that may ship the one that exceeds its tightest cap least; of all where none may."""
+    return min(catalog.may_ship or catalog.variants, key=lambda each: use_of(profile, calibration, envelope, each))
+
+
+def _unshippable(
+    profile: Profile, calibration: Calibration, envelope: Envelope, catalog: Catalog, dense: Variant
+) -> Infeasible:
+    """The dense model itself may not ship. No prune is asked for: what is cut from it is held to the same floor."""
+    closest, model = _closest(profile, calibration, envelope, catalog), catalog.model
+    lower = () if closest in catalog.may_ship else (lower_floor(closest),)
+    return Infeasible(
+        Constraint.ACCURACY,
+        envelope,
+        f"nothing of {model.ref} that fits may ship: {below_floor(dense, model.accuracy_floor)}",
+        (*lower, *relaxations(profile, calibration, closest.ram_base_bytes, closest)),
+        closest,
+    )
+
+
 def _refuse(
     profile: Profile,
     calibration: Calibration,
@@ -214,7 +243,7 @@ def _refuse(
     binding: Constraint,
 ) -> Infeasible:
     """The job has answered, and nothing that it found fits."""
-    closest = min(catalog.variants, key=lambda each: use_of(profile, calibration, envelope, each))
+    closest = _closest(profile, calibration, envelope, catalog)
     return Infeasible(
         _on_the_device(job.binding, envelope) or binding,
         envelope,

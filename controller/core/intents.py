@@ -36,7 +36,7 @@ class AddModel:
 class AskJob:
     """A prune under at least one cap, a ladder of `rungs`, or a report on unstructured sparsity at this `share`.
 
-    Asked twice it is one job with one answer; one that failed is run once more `again`.
+    Asked twice it is one job with one answer; one that failed or found nothing is run once more `again`.
     """
 
     model: str

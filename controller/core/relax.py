@@ -13,7 +13,7 @@ from agent.wire.units import Unit, format_quantity
 from controller.core import calibrate
 from controller.core.caps import Use, use, uses
 from controller.core.envelope import busy_watts, latency_caps, lifetime_watts, ram_caps
-from controller.core.rounding import at_least, at_most, celsius_at_most
+from controller.core.rounding import at_least, at_most, celsius_at_most, percent_at_most
 from controller.core.types import Calibration, Cap, Caps, Constraint, Variant
 
 _NAMES = {Constraint.RAM_TOTAL: "memory.total", Constraint.RAM_MODEL: "memory.model"}
@@ -30,6 +30,12 @@ def relaxations(profile: Profile, calibration: Calibration, ram_base_bytes: int,
         *_rate(profile, exceeded, latency_s),
         *_power(profile, calibration, exceeded, latency_s),
     )
+
+
+def lower_floor(variant: Variant) -> str:
+    """The accuracy floor under which a `variant` of known accuracy may ship. A model's own floor never changes."""
+    assert variant.accuracy is not None
+    return f"a floor of {percent_at_most(variant.accuracy)}, under a new version of the model"
 
 
 def relaxations_of_caps(caps: Caps, variants: Sequence[Variant]) -> tuple[str, ...]:

@@ -24,3 +24,8 @@ def at_most(value: float, unit: Unit) -> str:
 
 def celsius_at_most(value: float) -> str:
     return f"{math.floor(value * 10) / 10:.1f} C"
+
+
+def percent_at_most(share: float) -> str:
+    """A tenth less where `share` is even: read back, the text may differ from it in the last bit."""
+    return f"{max(math.floor(share * 1000 - 1e-6), 0) / 10:.1f} %"

@@ -272,7 +272,7 @@ def open_bench(
     progress(0.02, f"loading {spec.ref}")
     model, seed = load_model(spec), spec.seed if seed is None else seed
     torch.manual_seed(seed)
-    sample = torch.randn((1, *model.sample_shape))
+    sample = torch.randn((1, *model.sample_shape)) if model.example is None else torch.from_numpy(model.example)
     return Bench(model, Shelf(artifact_dir, model.digest, runtime), Tables(tables_folder()), seed, progress, sample)
 
 

@@ -71,7 +71,7 @@ def load_spec(path: Path) -> ModelSpec:
     """The spec at `path`. Raises `WireError` naming file, line and key, also for files that are not there."""
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # not UTF-8, or a path that can be none
         raise WireError(f"{path}: cannot be read: {error}") from None
     return parse_spec(text, path)
 
@@ -112,9 +112,11 @@ def _version_text(value: Any) -> str:
 
 
 def _match(pattern: re.Pattern[str], value: Any, allowed: str) -> str:
-    if not pattern.fullmatch(str(value)):
+    if not isinstance(value, str):  # 1.10 has become 1.1, and 010 has become 8
+        raise WireError(f"YAML reads this as {value}, which is no text: put it in quotes")
+    if not pattern.fullmatch(value):
         raise WireError(f"{value!r}: {allowed} are allowed")
-    return str(value)
+    return value
 
 
 def _function(value: Any, folder: Path) -> FunctionRef:
@@ -135,10 +137,16 @@ def _weights(value: Any, folder: Path) -> Path:
 
 
 def _existing(value: Any, folder: Path) -> Path:
-    path = (folder / str(value)).resolve()
-    if not path.is_file():
-        raise WireError(f"{value!r}: there is no such file beside the spec")
-    return path
+    """The absolute path of a file that can be read. Raises `WireError`."""
+    try:
+        path = (folder / str(value)).resolve()
+        if path.is_file():
+            path.open("rb").close()
+            return path
+    except (OSError, ValueError, RuntimeError) as error:  # no right to it; too long a name; a loop of links
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise WireError(f"{value!r}: cannot be read: {reason}") from None
+    raise WireError(f"{value!r}: there is no such file beside the spec")
 
 
 def _input(section: Section, folder: Path) -> tuple[tuple[int, ...] | None, Path | None]:

@@ -120,7 +120,7 @@ def _ask(tx: Tx, intent: AskJob) -> str:
         )
     )  # fmt: skip
     known = tx.get_job(job.id)
-    if known is None or (known.state is JobState.FAILED and intent.again):
+    if known is None or (known.state in (JobState.FAILED, JobState.INFEASIBLE) and intent.again):
         tx.put_job(job)
     return job.id
 

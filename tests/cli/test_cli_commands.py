@@ -96,7 +96,8 @@ def test_models_with_their_variants(run: Run, port: StorePort, tmp_path: Path) -
     assert answer(run("model", "add", "-f", str(spec), "-o", "json"))["ref"] == "fall@1"
     assert port.asked == [AddModel(str(spec.resolve()))]
     assert run("model", "add", "-f", str(spec)).exit_code == 1
-    assert run("model", "add", "-f", str(tmp_path / "none.yaml")).exit_code == 2
+    for name in ("none.yaml", "x" * 300):
+        assert run("model", "add", "-f", str(tmp_path / name)).exit_code == 2
     with port.store.begin() as tx:
         tx.put_variant(variant())
     assert "fall@1" in run("model", "list").stdout

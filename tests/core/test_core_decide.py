@@ -84,6 +84,14 @@ def test_when_desired_and_observed_agree_there_is_nothing_to_do() -> None:
     assert told(view()) == []
 
 
+def test_what_runs_is_left_alone_where_the_floor_would_no_longer_let_it_out() -> None:
+    below = catalog(variants=(replace(DENSE, accuracy=0.5),))
+    assert told(view(catalog=below)) == []
+    newcomer = only(told(view(catalog=below, placement=None, desired=None, reported=None)))
+    assert isinstance(newcomer, Place)
+    assert (newcomer.placement.feasible, newcomer.placement.binding) == (False, Constraint.ACCURACY)
+
+
 @pytest.mark.parametrize("state", [DeviceState.PENDING, DeviceState.REVOKED])
 def test_a_device_that_is_not_accepted_is_left_alone(state: DeviceState) -> None:
     assert told(view(device=device(state=state), placement=None, desired=None, reported=None)) == []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from agent.wire.profile import Battery, Power, Profile, Thermal, parse_profile
 from agent.wire.units import Unit, parse_quantity
@@ -132,6 +134,52 @@ def test_every_relaxation_of_a_too_small_battery_is_enough(battery: Battery, pow
         assert isinstance(collapse(_relaxed(made, text), BARE, 0), Envelope), text
 
 
+HEAT = ("surroundings", "an idle draw", "a thermal resistance")
+ANSWERS = (HEAT, ("a lifetime", "a battery", "an idle draw"), ("memory.total",))
+
+
+@always
+@given(
+    thermal=st.none() | thermals,
+    battery=st.none() | batteries,
+    power=powers(),
+    total=st.none() | st.integers(MIB, 80 * MIB),
+)
+def test_where_several_budgets_are_used_up_one_answer_for_each_is_enough(
+    thermal: Thermal | None, battery: Battery | None, power: Power, total: int | None
+) -> None:
+    made = profile(thermal=thermal, battery=battery, power=power, ram_total_bytes=total)
+    found = collapse(made, BARE, BASE)
+    assume(isinstance(found, Impossible))
+    assert isinstance(found, Impossible)
+    assert len(set(found.relaxations)) == len(found.relaxations)
+    hot = thermal is not None and (sustained_watts(made, BARE) or 0.0) <= 0  # no idle draw is low enough then
+    each_for = (HEAT[:1], *ANSWERS[1:]) if hot else ANSWERS
+    answers = [[text for text in found.relaxations if text.startswith(names)] for names in each_for]
+    for chosen in itertools.product(*(each for each in answers if each)):
+        relaxed = made
+        for text in chosen:
+            relaxed = _relaxed(relaxed, text)
+        assert isinstance(collapse(relaxed, BARE, BASE), Envelope), chosen
+
+
+def test_the_budget_that_is_exceeded_most_binds_and_the_reason_names_the_others_too() -> None:
+    made = profile(
+        ram_total_bytes=32 * MIB,  # 1.25 times
+        power=Power(idle_watts=1, busy_watts=3),
+        thermal=Thermal(limit_celsius=60, ambient_celsius=55, resistance_celsius_per_watt=10),  # 2 times
+        battery=Battery(capacity_watt_hours=10, lifetime_s=36_000),  # 1.11 times
+    )
+    refused = impossible(made)
+    assert refused.binding is Constraint.THERMAL
+    heat, ram, battery = refused.reason.split("; ")
+    assert "settles at 65.0 C" in heat
+    assert ram == "the runtime alone takes 40 MiB, memory.total is 32 MiB"
+    assert "10 h on 10 Wh" in battery
+    assert [each for each in refused.relaxations if "idle" in each] == ["an idle draw below 497 mW"]
+    assert impossible(replace(made, ram_total_bytes=MIB)).binding is Constraint.RAM_TOTAL
+
+
 def _relaxed(made: Profile, text: str) -> Profile:
     """The profile after its owner did what `text` says, by a millionth more than the bound that it names."""
     match = re.fullmatch(r"(.*?) (below|above) (.+?)( instead of .*)?", text)
@@ -149,6 +197,8 @@ def _relaxed(made: Profile, text: str) -> Profile:
     if what == "an idle draw":
         assert power is not None
         return replace(made, power=replace(power, idle_watts=parse_quantity(match[3], Unit.WATTS) * nudge))
+    if what == "memory.total":
+        return replace(made, ram_total_bytes=int(parse_quantity(match[3], Unit.BYTES)))
     assert battery is not None
     if what == "a lifetime":
         return replace(made, battery=replace(battery, lifetime_s=parse_quantity(match[3], Unit.SECONDS) * nudge))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.wire.profile import Power, Profile, Thermal
+from controller.core.caps import shippable
 from controller.core.envelope import Impossible, collapse
 from controller.core.fit import (
     WELL_USED,
@@ -143,9 +144,42 @@ def test_below_every_variant_the_refusal_names_the_closest_and_what_would_do() -
     job = answered(HOPELESS, JobState.INFEASIBLE, sha256="quarter", binding=Constraint.DEADLINE)
     found = fit(HOPELESS, BARE, catalog(job))
     assert isinstance(found, Infeasible)
-    assert (found.binding, found.closest, found.waiting_for) == (Constraint.DEADLINE, QUARTER, None)
+    assert (found.binding, found.closest, found.waiting_for) == (Constraint.DEADLINE, HALF, None)
     assert found.reason == "no variant of net@1 at or above 90 % accuracy fits: the head is the limit"
-    assert found.relaxations == ("a deadline of 2.71 ms",)
+    assert found.relaxations == ("a deadline of 5.43 ms",)
+
+
+def test_a_variant_below_the_floor_is_not_chosen_where_it_alone_fits() -> None:
+    made = profile(deadline_s=0.0035)
+    assert within(made, BARE, envelope_of(made), QUARTER)
+    found = fit(made, BARE, catalog(answered(made, JobState.INFEASIBLE)))
+    assert isinstance(found, Infeasible)
+    assert (found.binding, found.closest) == (Constraint.DEADLINE, HALF)
+
+
+POOR = replace(DENSE, accuracy=0.882)
+
+
+@pytest.mark.parametrize("made", [profile(deadline_s=1.0), TIGHT], ids=["roomy", "tight"])
+def test_a_dense_model_below_its_floor_ships_nowhere_and_asks_for_no_prune(made: Profile) -> None:
+    known = catalog(variants=(POOR,))
+    found = fit(made, BARE, known)
+    assert isinstance(found, Infeasible)
+    assert (found.binding, found.closest, found.waiting_for) == (Constraint.ACCURACY, POOR, None)
+    assert found.reason.endswith("the dense model itself has 88.2 % accuracy, the floor is 90 %")
+    first, *rest = found.relaxations
+    assert first == "a floor of 88.1 %, under a new version of the model"
+    assert bool(rest) is not within(made, BARE, found.envelope, POOR)
+    lower = replace(known, model=replace(MODEL, accuracy_floor=0.881))
+    assert isinstance(fit(profile(deadline_s=1.0), BARE, lower), Fitted)
+
+
+def test_what_is_at_the_floor_ships_where_the_dense_model_is_below_it() -> None:
+    assert chosen(profile(deadline_s=0.006), POOR, HALF) == "half"
+    found = fit(HOPELESS, BARE, catalog(variants=(POOR, HALF)))
+    assert isinstance(found, Infeasible)
+    assert (found.binding, found.closest) == (Constraint.ACCURACY, HALF)
+    assert found.relaxations == ("a deadline of 5.43 ms",)
 
 
 def test_a_variant_that_came_out_above_its_caps_is_a_refusal_and_not_a_wait() -> None:
@@ -195,10 +229,10 @@ def test_without_accuracy_the_variant_that_kept_most_is_chosen() -> None:
     assert found.variant.sha256 == "half"
 
 
-@pytest.mark.parametrize(("high", "chosen"), [(0.905, "wide"), (0.895, "narrow")])
+@pytest.mark.parametrize(("high", "chosen"), [(0.935, "wide"), (0.925, "narrow")])
 def test_of_variants_within_the_interval_the_one_that_kept_most_is_chosen(high: float, chosen: str) -> None:
-    wide = variant("wide", 0.5, accuracy=0.89, accuracy_high=high)
-    narrow = variant("narrow", 0.48, accuracy=0.90, accuracy_high=0.91)
+    wide = variant("wide", 0.5, accuracy=0.92, accuracy_high=high)
+    narrow = variant("narrow", 0.48, accuracy=0.93, accuracy_high=0.94)
     found = fit(profile(deadline_s=0.006), BARE, catalog(variants=(DENSE, wide, narrow)))
     assert isinstance(found, Fitted)
     assert found.variant.sha256 == chosen
@@ -236,7 +270,8 @@ def test_a_fit_is_inside_every_cap_and_nothing_inside_is_more_accurate(
     if isinstance(found, NeedsPrune):
         job = PruneJob(id="j", model=MODEL.ref, caps=found.caps, state=state)
         found = fit(made, calibration, catalog(job, variants=ladder))
-    inside = [each for each in ladder if within(made, calibration, found.envelope, each)]
+    may_ship = shippable(ladder, MODEL.accuracy_floor)
+    inside = [each for each in may_ship if within(made, calibration, found.envelope, each)]
     if not isinstance(found, Fitted):
         waits = isinstance(found, NeedsPrune)
         assert waits or not inside or isinstance(collapse(made, calibration, DENSE.ram_base_bytes), Impossible)
@@ -335,11 +370,11 @@ def test_an_int8_of_the_whole_structure_that_is_as_right_is_enough_where_dense_d
 
 
 def test_of_one_structure_in_two_precisions_that_are_tied_the_faster_is_chosen() -> None:
-    fp32 = variant("fp32", 0.5, accuracy=0.90, accuracy_high=0.92)
-    int8 = replace(fp32, sha256="int8", precision="int8", accuracy=0.89, latency_p95_s=0.0049)
+    fp32 = variant("fp32", 0.5, accuracy=0.92, accuracy_high=0.94)
+    int8 = replace(fp32, sha256="int8", precision="int8", accuracy=0.91, latency_p95_s=0.0049)
     made = profile(deadline_s=0.0056)
     assert chosen(made, DENSE, fp32, int8) == "int8"
-    assert chosen(made, DENSE, fp32, replace(int8, accuracy_high=0.895)) == "fp32"
+    assert chosen(made, DENSE, fp32, replace(int8, accuracy_high=0.915)) == "fp32"
     same = replace(int8, latency_p95_s=fp32.latency_p95_s, size_bytes=fp32.size_bytes // 4)
     assert chosen(made, DENSE, fp32, same) == "int8", "the smaller where neither is faster"
 

@@ -6,13 +6,14 @@ import re
 from dataclasses import replace
 
 from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from agent.wire.profile import Power, Profile, Thermal
 from agent.wire.units import Unit, format_quantity, parse_quantity
 from controller.core.envelope import Impossible, collapse
 from controller.core.fit import within
 from controller.core.relax import relaxations
-from controller.core.rounding import at_least, at_most, celsius_at_most
+from controller.core.rounding import at_least, at_most, celsius_at_most, percent_at_most
 from controller.core.types import Calibration, Variant
 from tests.core.builders import BARE, DENSE, MIB, QUARTER, always, calibrations, floats, profile, profiles, variants
 
@@ -64,6 +65,12 @@ def test_what_is_written_errs_on_the_safe_side_and_by_little(value: float) -> No
 @given(value=floats(-100, 200))
 def test_a_temperature_is_never_rounded_up(value: float) -> None:
     assert value - 0.1 - 1e-9 <= parse_quantity(celsius_at_most(value), Unit.CELSIUS) <= value + 1e-9
+
+
+@always
+@given(value=floats(0.001, 1.0) | st.integers(1, 1000).map(lambda right: right / 1000))
+def test_a_share_that_is_typed_back_is_met_by_the_share_that_it_was_written_for(value: float) -> None:
+    assert value - 0.0011 <= parse_quantity(percent_at_most(value), Unit.SHARE) <= value
 
 
 def _relaxed(made: Profile, calibration: Calibration, text: str) -> tuple[Profile, Calibration]:

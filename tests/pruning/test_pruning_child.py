@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import torch
 
 from controller.core.types import Caps, JobKind, JobState, Variant
 from controller.pruning import child
@@ -72,6 +73,10 @@ def test_a_process_that_is_killed_after_a_rung_has_made_it_and_may_be_run_again(
         (MemoryError(), True),
         (ValueError("the spec names no layer"), False),
         (RuntimeError("shapes do not match"), False),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 400 bytes."), True),
+        (RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 400 bytes."), True),
+        (ValueError("net.py:4: data: MemoryError: Unable to allocate 7.11 PiB"), True),
+        (Exception("[ONNXRuntimeError] : 1 : FAIL : Failed to allocate memory for requested buffer"), True),
         (KeyError("net"), False),
     ],
 )
@@ -87,6 +92,16 @@ def test_only_what_may_pass_is_tried_again(
     result = child.run_job(request, lambda _share, _text: None)
     assert (result.state, result.retry) == (JobState.FAILED, retry)
     assert result.detail
+
+
+def test_what_torch_itself_raises_where_memory_is_short_may_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.pruning.spec.load_spec", lambda _: None)
+    monkeypatch.setattr("controller.pruning.bench.open_bench", lambda *_: torch.empty(10**15))
+    request = JobRequest(kind=JobKind.DENSE, spec_path="m.yaml", artifact_dir=str(tmp_path))
+    result = child.run_job(request, lambda _share, _text: None)
+    assert (result.state, result.retry) == (JobState.FAILED, True)
 
 
 def test_each_kind_does_its_own_work_with_what_was_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,3 +131,33 @@ def test_what_ships_is_an_average_and_training_goes_on_from_its_last_step() -> N
     steps = Recovery(epochs=4)
     again = run(got.onward, dense, data, steps)
     assert again.score >= got.score
+
+
+def _noise(count: int, seed: int) -> Split:
+    return Split(np.random.default_rng(seed).normal(size=(count, 6)).astype(np.float32))
+
+
+@pytest.mark.parametrize("known", ["train", "select"])
+def test_a_gate_that_was_trained_or_chosen_on_is_refused_with_how_many(known: str) -> None:
+    data = Data(_noise(400, 1), _noise(100, 2), _noise(50, 3))
+    leak = Split(getattr(data, known).inputs[:40])
+    with pytest.raises(DataError, match=rf"40 of the 40 gate inputs stand in .*{known} \(40\).*at most 4 may"):
+        check_data(data._replace(gate=leak), (6,))
+    with pytest.raises(DataError, match="50 of the 50 gate inputs"):
+        check_data(Data(data.gate, data.gate, data.gate), (6,))
+
+
+def test_the_few_that_stand_twice_in_a_data_set_are_let_be() -> None:
+    data = Data(_noise(400, 1), _noise(100, 2), _noise(50, 3))
+    data.gate.inputs[:5] = data.train.inputs[:5]
+    assert len(check_data(data, (6,)).gate.inputs) == 50
+    data.gate.inputs[5] = data.select.inputs[0]
+    with pytest.raises(DataError, match="6 of the 50"):
+        check_data(data, (6,))
+
+
+@pytest.mark.parametrize("many", [(4000, 200, 400), (300, 100, 200)], ids=["most", "some"])
+def test_where_inputs_have_few_values_the_gate_repeats_them_as_train_does(many: tuple[int, int, int]) -> None:
+    dice = np.random.default_rng(0)
+    few = Data(*(Split(dice.integers(0, 3, (count, 6)).astype(np.float32)) for count in many))
+    check_data(few, (6,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -89,6 +90,55 @@ def test_an_error_names_file_line_key_and_what_is_allowed(
         load_spec(path)
     assert f"model.yaml:{line}:" in str(caught.value)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "read"),
+    [
+        ("version: 1.10", "1.1"), ("version: 010", "8"), ("version: 2", "2"), ("version: 2026-01-02", "2026-01-02"),
+        ("version: on", "True"), ("version: [a]", r"\['a'\]"), ("name: 1_000", "1000"),
+    ],
+)  # fmt: skip
+def test_a_name_or_a_version_that_yaml_does_not_read_as_a_text_is_to_be_put_in_quotes(
+    folder: Path, line: str, read: str
+) -> None:
+    key, value = line.split(": ")
+    was = {"name": "name: digits", "version": 'version: "2"'}[key]
+    with pytest.raises(WireError, match=rf"model\.yaml:\d: {key}: YAML reads this as {read}, .*put it in quotes"):
+        load_spec(write(folder, GOOD.replace(was, line)))
+    if key == "version" and value.isalnum():
+        quoted = load_spec(write(folder, GOOD.replace(was, f'version: "{value}"')))
+        assert quoted.version == value
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("x" * 300 + ".pt", "File name too long"),
+        ('"a\\0.pt"', "embedded null byte"),
+        ("locked.pt", "Permission denied"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_its_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
+    (folder / "locked.pt").write_bytes(b"")
+    path, opened = write(folder, GOOD.replace("weights.pt", name)), Path.open
+
+    def locked(file: Path, *how: Any, **more: Any) -> Any:  # root may read everything
+        if file.name == "locked.pt":
+            raise PermissionError(13, "Permission denied", str(file))
+        return opened(file, *how, **more)
+
+    monkeypatch.setattr(Path, "open", locked)
+    with pytest.raises(WireError, match=rf"model\.yaml:4: weights: .*: cannot be read: {reason}"):
+        load_spec(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "gone.yaml", ""])
+def test_a_spec_that_cannot_be_read_is_named(folder: Path, name: str) -> None:
+    with pytest.raises(WireError, match="cannot be read"):
+        load_spec(folder / name)
 
 
 def test_budget_and_epochs_exclude_each_other(folder: Path) -> None:

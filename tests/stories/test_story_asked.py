@@ -97,6 +97,24 @@ def test_infeasible_caps_have_their_answer_and_add_nothing(world: World) -> None
     assert (world.job(job).state, world.job(job).binding) == (JobState.INFEASIBLE, Constraint.DEADLINE)
     assert [each.dense for each in world.variants()] == [True]
     assert world.ask(asked) == job
+    assert ended(world, job)
+    assert world.ask(replace(asked, again=True)) == job
+    assert not ended(world, job)
+
+
+@pytest.mark.parametrize(("latency_s", "runs"), [(0.0013, False), (0.006, True)])
+def test_what_was_infeasible_runs_again_where_a_ladder_has_made_what_is_inside(
+    world: World, latency_s: float, runs: bool
+) -> None:
+    world.jobs.answers = lambda job: JobResult(state=JobState.INFEASIBLE) if job.kind is JobKind.PRUNE else None
+    asked = replace(PRUNE, caps=Caps(latency_s=latency_s))
+    job = world.ask(asked)
+    world.until(lambda: ended(world, job))
+    world.jobs.answers = lambda job: None
+    ladder = world.ask(LADDER)
+    world.until(lambda: ended(world, ladder))
+    assert world.ask(asked) == job
+    assert ended(world, job) is not runs
 
 
 def test_what_fails_for_good_runs_again_only_when_told_so(world: World) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.wire.messages import Result
+from controller.core.intents import IntentError
 from controller.core.types import Constraint, DeviceState, RolloutState, Variant
 from tests.stories.world import World, profile
 
@@ -38,6 +39,17 @@ def test_each_device_runs_the_variant_of_its_own_budget(world: World) -> None:
     assert [world.placement(each).binding for each in sorted(world.devices)] == [  # type: ignore[union-attr]
         Constraint.NONE, Constraint.DEADLINE, Constraint.RAM_MODEL,
     ]  # fmt: skip
+
+
+def test_a_dense_model_below_its_floor_is_not_rolled_out(world: World) -> None:
+    world.jobs.spoilt = lambda variant: replace(variant, accuracy=0.8432)
+    world.add_model()
+    device = world.add_device(profile("roomy", *ROOMY))
+    with pytest.raises(IntentError, match=r"84\.32 % accuracy, the floor is 85 %.* a floor of 84\.3 %") as refused:
+        world.roll_out()
+    assert refused.value.status == 409
+    world.run(10)
+    assert device.running is None
 
 
 def test_equal_envelopes_share_one_prune(world: World) -> None:

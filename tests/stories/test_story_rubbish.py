@@ -10,7 +10,7 @@ from agent.link import Arrived
 from agent.wire.messages import Info, Message, Telemetry, Window, encode
 from agent.wire.topics import Leaf, topic
 from controller import daemon
-from controller.core.intents import IntentError, RegisterDevice
+from controller.core.intents import AddModel, IntentError, RegisterDevice
 from controller.core.policy import Policy
 from controller.core.types import DeviceState
 from tests.stories.world import World, profile
@@ -46,3 +46,16 @@ def test_a_request_that_fails_inside_is_answered_and_the_loop_goes_on(
         with pytest.raises(IntentError, match="KeyError: 'nothing'"):
             world.ask(RegisterDevice(profile("good", "")))
     world.ask(RegisterDevice(profile("good", "")))
+
+
+def test_a_spec_that_names_what_cannot_be_read_is_the_operators_mistake_and_not_ours(tmp_path: Path) -> None:
+    world = World(tmp_path, Policy())
+    (tmp_path / "net.py").write_text("def build(): ...\n")
+    spec = tmp_path / "model.yaml"
+    spec.write_text(
+        f"name: m\nversion: '1'\nfactory: net.py:build\nweights: {'x' * 300}.pt\ninput: {{shape: [1, 3]}}\n"
+    )
+    for path, words in ((spec, r"model\.yaml:4: weights: .*File name too long"), (tmp_path / ("x" * 300), "too long")):
+        with pytest.raises(IntentError, match=words) as refused:
+            world.ask(AddModel(str(path)))
+        assert refused.value.status == 400

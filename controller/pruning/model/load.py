@@ -32,13 +32,17 @@ class LoadError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """`module` in eval mode with its weights; `sample_shape` without the batch axis; `digest` names all of it."""
+    """`module` in eval mode with its weights; `sample_shape` without the batch axis; `digest` names all of it.
+
+    `example` is the input `[1, ...]` that the spec names, to trace and export with; None where it only gives a shape.
+    """
 
     spec: ModelSpec
     module: nn.Module
     sample_shape: tuple[int, ...]
     data: Data | None
     digest: str
+    example: Floats | None = None
 
 
 def load_model(spec: ModelSpec) -> LoadedModel:
@@ -49,9 +53,10 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     if not isinstance(module, nn.Module):
         raise LoadError(f"factory {spec.factory.function}: returned {type(module).__name__}, expected an nn.Module")
     _fill(module, spec.weights)
-    sample_shape = _sample_shape(spec)
+    example = None if spec.input_example is None else _example(spec.input_example)
+    sample_shape = _sample_shape(spec, example)
     data = None if spec.data is None else _data(spec.data, sample_shape)
-    return LoadedModel(spec, prepare(module.float().eval()), sample_shape, data, _digest(spec, source))
+    return LoadedModel(spec, prepare(module.float().eval()), sample_shape, data, _digest(spec, source), example)
 
 
 def _fill(module: nn.Module, weights: Path) -> None:
@@ -133,18 +138,28 @@ def _from_file(path: Path) -> Any:
     return module
 
 
-def _sample_shape(spec: ModelSpec) -> tuple[int, ...]:
-    if spec.input_shape is not None:
-        return spec.input_shape[1:]
-    assert spec.input_example is not None
-    example: Floats = np.load(spec.input_example, allow_pickle=False)
+def _sample_shape(spec: ModelSpec, example: Floats | None) -> tuple[int, ...]:
+    if example is not None:
+        return example.shape[1:]
+    assert spec.input_shape is not None
+    return spec.input_shape[1:]
+
+
+def _example(path: Path) -> Floats:
+    """The values of an .npy file as float32. Raises `LoadError`."""
+    try:
+        example: Floats = np.ascontiguousarray(np.load(path, allow_pickle=False), dtype=np.float32)
+    except (OSError, EOFError, ValueError, TypeError) as error:
+        raise LoadError(f"{path.name}: not an .npy file of numbers: {error}") from None
     if example.ndim < 2 or example.shape[0] != 1:
-        raise LoadError(f"{spec.input_example.name}: shape {list(example.shape)}, expected a batch of 1 first")
-    return tuple(example.shape[1:])
+        raise LoadError(f"{path.name}: shape {list(example.shape)}, expected a batch of 1 first")
+    if not np.isfinite(example).all():
+        raise LoadError(f"{path.name}: holds values that are not finite")
+    return example
 
 
 def _digest(spec: ModelSpec, factory_source: bytes) -> str:
-    """sha256 over the weights' bytes, the spec in canonical form and the factory's source file."""
+    """sha256 over the weights' bytes, the spec in canonical form, the factory's source file and the example's bytes."""
     canonical = asdict(spec)
     for key in ("weights", "input_example"):
         canonical[key] = None if canonical[key] is None else canonical[key].name
@@ -152,6 +167,7 @@ def _digest(spec: ModelSpec, factory_source: bytes) -> str:
         if canonical[key] is not None and canonical[key]["is_file"]:
             canonical[key]["place"] = Path(canonical[key]["place"]).name
     digest = hashlib.sha256()
-    for part in (spec.weights.read_bytes(), dumps(canonical, sort_keys=True).encode(), factory_source):
+    example = () if spec.input_example is None else (spec.input_example.read_bytes(),)
+    for part in (spec.weights.read_bytes(), dumps(canonical, sort_keys=True).encode(), factory_source, *example):
         digest.update(hashlib.sha256(part).digest())
     return digest.hexdigest()

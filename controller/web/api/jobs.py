@@ -20,7 +20,10 @@ router = APIRouter(tags=["jobs"])
 
 @dataclass
 class Prune:
-    """At least one cap, in the reference host's terms; latency is the p95. `again` also where it has failed before."""
+    """At least one cap, in the reference host's terms; latency is the p95.
+
+    `again` also where it failed or found nothing before.
+    """
 
     ram_cap_bytes: int | None = None
     storage_cap_bytes: int | None = None
