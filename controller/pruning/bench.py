@@ -223,7 +223,9 @@ class Bench:
     @property
     def _pace(self) -> Pace | None:
         dense = self.shelf.dense()
-        return None if dense is None else Pace(dense.artifact, dense.variant.latency_p50_s)
+        if dense is None:
+            return None
+        return Pace(dense.artifact, dense.variant.latency_p50_s, dense.variant.latency_p95_s)
 
     def judge(self, built: Built) -> Judged:
         """Ask the gate. Raises `ExportError` where the labels are of other classes than the outputs."""

@@ -13,6 +13,7 @@ from torch import nn
 
 from agent.worker.ask import TrialError
 from controller.pruning.artifact.export import export_onnx
+from controller.pruning.artifact.measure import Pace, measure
 from controller.pruning.artifact.turns import by_turns
 
 _WIDE = 64
@@ -34,11 +35,18 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_times_are_told_in_medians_of_the_other_one(small: Path, large: Path) -> None:
-    slow, quick = by_turns(large, small, "onnxruntime", 0, 12), by_turns(small, large, "onnxruntime", 0, 12)
-    assert slow.shape == (12,)
-    assert np.median(slow) > 10
-    assert np.median(quick) < 0.1
+def test_times_come_in_pairs_of_the_one_and_the_other(small: Path, large: Path) -> None:
+    times = by_turns(large, small, "onnxruntime", 0, 12)
+    assert times.shape == (12, 2)
+    slow, quick = np.median(times, axis=0)
+    assert slow > 10 * quick
+
+
+def test_an_artifact_beside_itself_keeps_the_times_that_were_taken_first(large: Path) -> None:
+    """Also the tail, which is told against the other one's tail: a busy minute lengthens both."""
+    measured = measure(large, "a" * 64, 0, 20, 2, Pace(large, 0.5, 0.8))
+    assert measured.latency_p50_s == pytest.approx(0.5, rel=0.3)
+    assert measured.latency_p95_s == pytest.approx(0.8, rel=0.5)
 
 
 def test_what_cannot_be_measured_says_why(small: Path, tmp_path: Path) -> None:

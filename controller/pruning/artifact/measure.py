@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -9,7 +10,7 @@ from statistics import median
 import numpy as np
 
 from agent.wire.profile import RUNTIMES
-from agent.wire.work import WorkerSpec
+from agent.wire.work import TrialLine, WorkerSpec
 from agent.worker.ask import tried
 from controller.pruning.artifact.turns import by_turns
 from controller.pruning.cost.predict import Costs
@@ -39,13 +40,16 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """The artifact that times are told against, and the median time that it had when they were first taken.
+    """The artifact that times are told against, and the times that it had when they were first taken.
 
-    Measured by turns with this one, an artifact keeps its time, however fast the host is in that minute.
+    Measured by turns with this one, an artifact keeps its times, however fast the host is in that minute. Its tail is
+    told against this one's tail: a neighbour lengthens both. Against the median, a p95 differed twice as much from one
+    measurement to the next.
     """
 
     path: Path
     latency_p50_s: float
+    latency_p95_s: float
 
 
 def measure(
@@ -59,25 +63,34 @@ def measure(
 ) -> Measured:
     """Try the artifact at `path` in `repeats` fresh workers, and time it in as many processes. Raises `TrialError`.
 
-    Latencies are those of all these inferences by turns with the ones of `pace`; where there is none, with its own, and
-    the middle one of the workers' medians is its time. The least one would be of a moment that no service sees again,
-    and all that is timed beside this artifact later would seem faster than it is. RAM is the highest seen.
+    Latencies are those of all these inferences by turns with the ones of `pace`; where there is none, the middle ones
+    of the workers' own. The least would be of a moment that no service sees again, and all that is timed beside this
+    artifact later would seem faster than it is. RAM is the highest seen.
     """
     tries = samples if pace is None else min(samples, _FOR_RAM)
     spec = WorkerSpec(
         path=str(path), sha256=sha256, runtime=runtime, golden_seed=golden_seed, warmup=_WARMUP, samples=tries
     )
     runs = [tried(spec) for _ in range(repeats)]
-    pace = pace or Pace(path, median(run.latency_cpu_p50_ms or 0.0 for run in runs) / 1e3)
-    times = [by_turns(path, pace.path, runtime, golden_seed, samples) for _ in range(repeats)]
-    p50, p95 = np.percentile(np.concatenate(times), (50, 95))
+    p50_s, p95_s = _own(runs) if pace is None else _beside(pace, path, runtime, golden_seed, samples, repeats)
     # Each run's own difference: the base moves by more from process to process than a model's share of it.
     grown = [(run.trial.ram_peak_bytes or 0) - (run.trial.ram_base_bytes or 0) for run in runs]
     return Measured(
         ram_base_bytes=int(median(run.trial.ram_base_bytes or 0 for run in runs)),
         ram_bytes=max(grown),
         storage_bytes=path.stat().st_size,
-        latency_p50_s=float(p50) * pace.latency_p50_s,
-        latency_p95_s=float(p95) * pace.latency_p50_s,
+        latency_p50_s=p50_s,
+        latency_p95_s=p95_s,
         golden_outputs=tuple(tuple(row) for row in runs[0].golden_outputs),
     )
+
+
+def _own(runs: Sequence[TrialLine]) -> tuple[float, float]:
+    p50s, p95s = [run.latency_cpu_p50_ms or 0.0 for run in runs], [run.latency_cpu_p95_ms or 0.0 for run in runs]
+    return median(p50s) / 1e3, median(p95s) / 1e3
+
+
+def _beside(pace: Pace, path: Path, runtime: str, seed: int, samples: int, repeats: int) -> tuple[float, float]:
+    times = np.concatenate([by_turns(path, pace.path, runtime, seed, samples) for _ in range(repeats)])
+    (p50, p95), (beside_p50, beside_p95) = np.percentile(times, (50, 95), axis=0).T
+    return float(p50 / beside_p50) * pace.latency_p50_s, float(p95 / beside_p95) * pace.latency_p95_s

@@ -48,7 +48,7 @@ def report_unstructured(
         for each, path in zip((model, sparse), paths, strict=True):
             write_artifact(export_onnx(each, sample), path)
         before = measure(paths[0], _sha256(paths[0]), seed, samples, repeats)
-        pace = Pace(paths[0], before.latency_p50_s)
+        pace = Pace(paths[0], before.latency_p50_s, before.latency_p95_s)
         after = measure(paths[1], _sha256(paths[1]), seed, samples, repeats, pace)
         return SparsityReport(
             share=share,

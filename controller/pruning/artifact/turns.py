@@ -1,4 +1,4 @@
-"""Two artifacts by turns in one process: how long one's inferences take in units of the other's median.
+"""Two artifacts by turns in one process: how long one's inferences take beside the other's.
 
 A host is a quarter slower in one minute than in the next, and one process than another beside it: a memory page laid
 out otherwise, a neighbour on the same core. Inferences a few milliseconds apart in one process share all of that.
@@ -24,7 +24,7 @@ _TIMEOUT_S = 300.0
 
 
 def by_turns(path: Path, beside: Path, runtime: str, seed: int, samples: int) -> NDArray[np.float64]:
-    """`[samples]`: the CPU time of each inference of `path`, over the median of those of `beside` between them.
+    """`[samples, 2]` seconds of CPU: of each inference of `path`, and of the one of `beside` that came after it.
 
     Each follows a pause, as in service. Raises `TrialError`.
     """
@@ -36,8 +36,7 @@ def by_turns(path: Path, beside: Path, runtime: str, seed: int, samples: int) ->
     except subprocess.CalledProcessError as error:
         told = error.stderr.decode(errors="replace").strip()[-300:]
         raise TrialError(f"the measuring process ended with code {error.returncode}: {told}") from None
-    times, between = np.asarray(json.loads(done.stdout)).T
-    return np.asarray(times / np.median(between))
+    return np.asarray(json.loads(done.stdout), dtype=np.float64)
 
 
 def _timed(sessions: list[Session], seed: int, samples: int) -> list[list[float]]:

@@ -1,8 +1,7 @@
 """A network's ladder, and the peers at the same measured speeds with the same number of training epochs.
 
-A ladder of n rungs trains n times a rung's epochs for its n points. So a peer's point has as many epochs as one rung,
-and the eight points cost both the same. What a peer reaches with all the epochs of a rung's chain in one go stands
-beside our own structure recovered in one go.
+A rung is trained through all the rungs above it, so a peer's point beside it has the epochs of that whole chain: what
+an operator would spend who wants this one point.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from torch import nn
 
 from controller.core.types import JobKind, Variant
 from controller.pruning.cost.predict import Known, Predictor
-from controller.pruning.stage import dense_stage, stage_of
+from controller.pruning.stage import stage_of
 from controller.zoo.reference import find_reference
 from tests.bench.prune import peers
 from tests.bench.prune.lab import Lab
@@ -106,22 +105,6 @@ def rivals(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
             module = lab.recovered(found.module, ours["epochs"])
             rows.append(_row(lab, peer.name, found.setting, module, 1 / found.latency, dense_s, ours))
         rows.append(_scratch(lab, ours, dense_s))
-    return rows
-
-
-def in_one_go(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Our own structures nearest each speed-up, cut from the dense model at once and recovered for the whole chain's
-    epochs: what a one-off prune with such a budget gives."""
-    dense_s = _dense_s(points)
-    rows = []
-    for wanted in SPEEDUPS:
-        ours = nearest(points, wanted)
-        if ours is not None:
-            lab.say(f"{lab.name}: ours in one go at {ours['speedup']:.2f}x, {ours['epochs']:g} epochs")
-            structure = lab.bench.shelf.kin((ours["sha256"],))[0].structure
-            module = lab.recovered(dense_stage(lab.bench).cut(lab.bench, structure), ours["epochs"])
-            setting = f"as rung {ours['rung']}"
-            rows.append(_row(lab, "hedgerow in one go", setting, module, ours["speedup"], dense_s, ours))
     return rows
 
 

@@ -20,7 +20,7 @@ from tests.bench.prune.targets import targets
 _EPOCHS = {"residual": 1.75, "wearable": 4.0, "mobile": 1.0}
 _ENVELOPES = 10  # of each network
 _BESPOKE = 10
-_IN_FULL = "residual"  # peers with the epochs of a whole chain, and profiles: hours for all
+_SERVING = "residual"  # a thousand profiles: a quarter of an hour for each network
 
 
 def main(work: Path, docs: Path, fresh: bool) -> None:
@@ -48,18 +48,11 @@ def main(work: Path, docs: Path, fresh: bool) -> None:
 def _network(lab: Lab) -> dict[str, Any]:
     ladder = _part(lab, "ladder", lambda: points.ladder(lab))
     ours = ladder["points"]
-    of_a_rung = [each | {"epochs": lab.epochs} for each in ours]
-    network = {
-        "ladder": ladder,
-        "peers": _part(lab, "peers-rung", lambda: points.rivals(lab, of_a_rung)),
-        "in_one_go": _part(lab, "one-go", lambda: points.in_one_go(lab, ours)),
-        "peers_in_one_go": _part(lab, "peers", lambda: points.rivals(lab, ours)) if lab.name == _IN_FULL else [],
-    }
-    beside = [*network["peers"], *network["in_one_go"], *network["peers_in_one_go"]]
-    network["points"] = [*ours, *(each for each in beside if "accuracy" in each)]
+    network = {"ladder": ladder, "peers": _part(lab, "peers", lambda: points.rivals(lab, ours))}
+    network["points"] = [*ours, *(each for each in network["peers"] if "accuracy" in each)]
     network["predictions"] = _part(lab, "predictions", lambda: points.tracked(lab, ours))
     network["envelopes"] = _part(lab, "envelopes", lambda: envelopes.envelopes(lab, _ENVELOPES))
-    if lab.name == _IN_FULL:
+    if lab.name == _SERVING:
         network["profiles"] = _part(lab, "profiles", lambda: profiles.profiles(lab, _BESPOKE))
     return network
 

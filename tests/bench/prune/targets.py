@@ -34,10 +34,6 @@ def _at_speedups(name: str, network: Row) -> Iterator[Row]:
         ours = nearest(points, speedup)
         if ours is not None:
             yield from _against_peers(f"{name} {speedup:g}x", ours, network["peers"])
-        for once in network["in_one_go"]:
-            if ours is not None and once["beside"] == ours["rung"]:
-                yield _non_inferior(f"{name} in one go", once, speedup, margin, 0.0)
-                yield from _against_peers(f"{name} {speedup:g}x in one go", once, network["peers_in_one_go"])
 
 
 def _non_inferior(name: str, ours: Row, speedup: float, margin: float, bytes_saved: float) -> Row:
@@ -53,8 +49,10 @@ def _non_inferior(name: str, ours: Row, speedup: float, margin: float, bytes_sav
 
 
 def _against_peers(name: str, ours: Row, peers: list[Row]) -> Iterator[Row]:
-    rung = ours["beside"] if "beside" in ours else ours["rung"]
-    for peer in (each for each in peers if each["beside"] == rung and "accuracy" in each):
+    for peer in (each for each in peers if each["beside"] == ours["rung"]):
+        if "unreachable" in peer:
+            yield _target(f"{name} above {peer['series']}", "at least 0.3 pp above", peer["unreachable"], None)
+            continue
         ahead = ours["accuracy"] - peer["accuracy"]
         got = f"{ahead * 100:+.2f} pp ({ours['accuracy']:.2%} against {peer['accuracy']:.2%} at {peer['speedup']:.2f}x)"
         if peer["series"].startswith("uniform"):
