@@ -134,7 +134,7 @@ class CostModel:
         self._tables.seconds([kernel for family, _ in families for kernel in needed_slow(family, self._tables)])
         timed = tuple(_Timed(self._surface(family), drivers) for family, drivers in families)
         weights = [each for steps in at_once for each in self._weights(steps[0], steps[1:])]
-        held = liveness(dense, len(self._traces[0].steps))
+        held = liveness(dense, self._traces[0].rows)
         buffers = [self._lines.size(dense.shapes[at], [each.shapes[at] for each in narrower]) for at in held.tensors]
         widths_bytes = [self._element_bytes(tensor, dense) for tensor in held.tensors]
         pairs = tuple(zip(widths_bytes, buffers, strict=True))
@@ -245,6 +245,12 @@ def from_models(
 def _skeleton(traced: Trace) -> list[object]:
     """All of a trace but the sizes."""
     return [
-        (step.name, step.inputs, step.output, step.work and (step.work.kind, step.work.fixed, len(step.work.axes)))
+        (
+            step.name,
+            step.inputs,
+            step.output,
+            step.further,
+            step.work and (step.work.kind, step.work.fixed, len(step.work.axes)),
+        )
         for step in traced.steps
     ]
