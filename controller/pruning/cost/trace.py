@@ -19,7 +19,7 @@ Shape = tuple[int, ...]
 
 
 class TraceError(ValueError):
-    """A model whose run cannot be described: its operators change with its widths, or nothing was run."""
+    """A model whose run cannot be described: nothing of its input is in its output."""
 
 
 @dataclass(frozen=True, slots=True)
