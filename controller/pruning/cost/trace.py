@@ -14,6 +14,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from controller.pruning.cost.lower import Lowered, lower
+from controller.pruning.model.outputs import tensors
 
 Shape = tuple[int, ...]
 
@@ -73,7 +74,7 @@ def trace(model: nn.Module, sample: torch.Tensor, watched: Collection[str] = ())
         model.train(was_training)
         for handle in handles:
             handle.remove()
-    outputs = [recorder.numbers.get(id(each)) for each in _tensors(result)]
+    outputs = [recorder.numbers.get(id(each)) for each in tensors(result)]
     if not outputs or outputs[0] is None:
         raise TraceError("the model's output does not come from its input")
     steps = _needed(recorder.steps, {*outputs, *recorder.changed})
@@ -102,9 +103,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        read = list(_tensors((args, kwargs)))
+        read = list(tensors((args, kwargs)))
         inputs = tuple(self.numbers[id(each)] for each in read if id(each) in self.numbers)
-        made = list(_tensors(result))
+        made = list(tensors(result))
         if not inputs or not made:
             self._alive.extend(made)
             return result
@@ -124,17 +125,6 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
 
 
 _SPLITS = ("split", "split_with_sizes", "chunk", "unbind")
-
-
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _tensors(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _tensors(each)
 
 
 def _needed(steps: Sequence[Step], wanted: set[int | None]) -> tuple[Step, ...]:
@@ -161,7 +151,7 @@ def _hooks(name: str, recorder: _Recorder) -> tuple[Any, Any]:
 
     def leave(_module: nn.Module, inputs: Any, output: Any) -> None:
         recorder.owners.pop()
-        read, made = next(_tensors(inputs)), next(_tensors(output))
+        read, made = next(tensors(inputs)), next(tensors(output))
         recorder.calls.setdefault(name, []).append((recorder.numbers[id(read)], recorder.numbers[id(made)]))
 
     return enter, leave

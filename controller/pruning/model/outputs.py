@@ -1,7 +1,8 @@
-"""Running a model over many inputs; of several outputs the first one is the answer."""
+"""Running a model over many inputs. Of several outputs, however nested, the first one is the answer."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,15 +14,31 @@ from controller.pruning.model.data import Floats
 _BATCH = 128
 
 
-def first_output(output: Any) -> torch.Tensor:
-    """The tensor in what a model returned: itself, or the first of a tuple, list or dict."""
-    if isinstance(output, dict):
-        output = next(iter(output.values()))
-    if isinstance(output, tuple | list):
-        output = output[0]
-    if not isinstance(output, torch.Tensor):
-        raise TypeError(f"the model returns {type(output).__name__}, expected a tensor or a tuple of them")
-    return output
+def tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Every tensor in what a model takes or returns."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, Mapping | tuple | list):
+        for each in value.values() if isinstance(value, Mapping) else value:
+            yield from tensors(each)
+
+
+def all_outputs(returned: Any) -> tuple[torch.Tensor, ...]:
+    """What a model returned, in the order of its artifact's outputs. Raises `TypeError` where that is no tensor."""
+    found = tuple(tensors(returned))
+    if not found:
+        raise TypeError(f"the model returns {type(returned).__name__}, expected a tensor or a tuple of them")
+    return found
+
+
+def first_output(returned: Any) -> torch.Tensor:
+    """The answer."""
+    return all_outputs(returned)[0]
+
+
+def output_name(number: int) -> str:
+    """What artifacts call it. Applications ask by these: layers are called otherwise in every variant."""
+    return f"output_{number}" if number else "output"
 
 
 def answers(model: nn.Module, inputs: Floats) -> Floats:
