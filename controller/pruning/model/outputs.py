@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from controller.pruning.model.data import Floats
@@ -39,6 +40,19 @@ def first_output(returned: Any) -> torch.Tensor:
 def output_name(number: int) -> str:
     """What artifacts call it. Applications ask by these: layers are called otherwise in every variant."""
     return f"output_{number}" if number else "output"
+
+
+def joined(runs: Iterable[Sequence[NDArray[Any]]]) -> tuple[NDArray[Any], ...]:
+    """The outputs of several runs, each along its first axis."""
+    return tuple(np.concatenate([np.atleast_1d(part) for part in parts]) for parts in zip(*runs, strict=True))
+
+
+@torch.no_grad()
+def answers_alone(model: nn.Module, inputs: Floats) -> tuple[NDArray[Any], ...]:
+    """All of the model's outputs, `joined`, asked for one input at a time: what an artifact of batch 1 must answer."""
+    model.eval()
+    alone = (laid_out(torch.from_numpy(each[np.newaxis])) for each in inputs)
+    return joined([made.detach().numpy() for made in all_outputs(model(each))] for each in alone)
 
 
 def answers(model: nn.Module, inputs: Floats) -> Floats:
