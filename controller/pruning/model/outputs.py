@@ -58,14 +58,30 @@ def answers_alone(model: nn.Module, inputs: Floats) -> tuple[NDArray[Any], ...]:
 def answers(model: nn.Module, inputs: Floats) -> Floats:
     """The model's first output for each of `inputs` `[n, ...]`, in eval mode: `[n, ...]`."""
     model.eval()
-    return _outputs(model, inputs)
+    return _outputs(model, inputs, (0,))[0]
 
 
 def quick_answers(model: nn.Module, inputs: Floats) -> Floats:
     """The same to three digits in half the time, where the CPU computes in bfloat16: for choosing, not for judging."""
     model.eval()
     with quickly():
-        return _outputs(model, inputs)
+        return _outputs(model, inputs, (0,))[0]
+
+
+def quick_outputs(model: nn.Module, inputs: Floats) -> dict[int, Floats]:
+    """`quick_answers` as number 0, and by its number each other output that is of floats and has a row an input."""
+    model.eval()
+    with quickly():
+        numbers = (0, *_further(model, inputs))
+        return dict(zip(numbers, _outputs(model, inputs, numbers), strict=True))
+
+
+@torch.no_grad()
+def _further(model: nn.Module, inputs: Floats) -> list[int]:
+    """Told by their sizes for one input and for two: a recurrent state's first axis is its layers."""
+    one, two = (all_outputs(model(torch.from_numpy(inputs[:count]))) for count in (1, 2))
+    rows = [(*few.shape[:1], *more.shape[:1]) for few, more in zip(one, two, strict=True)]
+    return [number for number, each in enumerate(one) if number and each.is_floating_point() and rows[number] == (1, 2)]
 
 
 def quickly() -> torch.autocast:
@@ -79,7 +95,8 @@ def laid_out(batch: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _outputs(model: nn.Module, inputs: Floats) -> Floats:
+def _outputs(model: nn.Module, inputs: Floats, numbers: Sequence[int]) -> tuple[Floats, ...]:
     starts = range(0, len(inputs), _BATCH)
     batches = (laid_out(torch.from_numpy(inputs[start : start + _BATCH])) for start in starts)
-    return np.concatenate([first_output(model(batch)).float().numpy() for batch in batches])
+    runs = (all_outputs(model(batch)) for batch in batches)
+    return joined([made[number].float().numpy() for number in numbers] for made in runs)
