@@ -25,6 +25,7 @@ from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.grain import grains
 from controller.pruning.cost.model import CostModel, describe_costs
 from controller.pruning.cost.predict import Costs, Known, Predictor
+from controller.pruning.cost.runs import Runs, run_widths
 from controller.pruning.cost.tables import Tables
 from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.groups import find_groups
@@ -68,8 +69,8 @@ class Judged:
 
 @dataclass(frozen=True)
 class Bench:
-    """What every step of a job needs. `groups` and `blocks` passed the soundness probe; `refused` says why others are
-    kept dense."""
+    """What every step of a job needs. `groups` and `blocks` passed the soundness probe, and `groups` can be priced;
+    `refused` says why others are kept dense."""
 
     model: LoadedModel
     shelf: Shelf
@@ -89,14 +90,15 @@ class Bench:
         return find_blocks(self.model.module, self.probes)
 
     @cached_property
-    def _grouping(self) -> tuple[tuple[ChannelGroup, ...], Mapping[str, str]]:
+    def _grouping(self) -> tuple[Runs, Mapping[str, str]]:
         groups, refused = find_groups(self.model.module, self.sample)
         sound, unsound = sound_groups(self.model.module, self.probes, groups, self.seed, self.blocks)
-        return sound, {**refused, **unsound}
+        runs = run_widths(self.model.module, self.sample, sound, self.blocks)
+        return runs, {**refused, **unsound, **runs.refused}
 
     @property
     def groups(self) -> tuple[ChannelGroup, ...]:
-        return self._grouping[0]
+        return self._grouping[0].groups
 
     @property
     def refused(self) -> Mapping[str, str]:
@@ -149,10 +151,7 @@ class Bench:
         """
         if precision not in self._costs:
             self.progress(0.09, f"pricing widths in {precision}, with kernels that are new to this host timed")
-            groups, blocks = self.groups, self.blocks
-            self._costs[precision] = describe_costs(
-                self.model.module, self.sample, groups, blocks, precision, self.tables
-            )
+            self._costs[precision] = describe_costs(self._grouping[0], precision, self.tables)
         return self._costs[precision]
 
     @cached_property

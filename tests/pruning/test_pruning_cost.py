@@ -24,6 +24,7 @@ from controller.pruning.cost.grain import grains, step
 from controller.pruning.cost.kernels import Kernel
 from controller.pruning.cost.memory import liveness
 from controller.pruning.cost.model import CostModel, describe_costs
+from controller.pruning.cost.runs import run_widths
 from controller.pruning.cost.surface import rise
 from controller.pruning.cost.tables import Tables
 from controller.pruning.cost.trace import Trace, drop, trace
@@ -90,7 +91,7 @@ class Counted(Tables):
 def priced() -> tuple[nn.Module, tuple[ChannelGroup, ...], CostModel]:
     model = Residual().eval()
     groups, _ = find_groups(model, SAMPLE)
-    return model, groups, describe_costs(model, SAMPLE, groups, ("block",), "fp32", Counted())
+    return model, groups, describe_costs(run_widths(model, SAMPLE, groups, ("block",)), "fp32", Counted())
 
 
 def narrowed(groups: tuple[ChannelGroup, ...], widths: dict[str, int], dropped: tuple[str, ...] = ()) -> Structure:
@@ -122,7 +123,7 @@ def test_int8_weights_are_those_of_the_artifact_with_a_scale_for_each_channel() 
     artifact = quantise(export_onnx(model, SAMPLE), np.random.default_rng(0).normal(size=(8, 3, 8, 8)).astype("f4"))
     stored = [onnx.numpy_helper.to_array(each) for each in onnx.load_from_string(artifact).graph.initializer]
     weights = [each for each in stored if each.ndim and each.any() and each.dtype != np.int64]  # zero points are 0
-    price = describe_costs(model, SAMPLE, groups, ("block",), "int8", Counted()).price(full(groups).widths)
+    price = describe_costs(run_widths(model, SAMPLE, groups, ("block",)), "int8", Counted()).price(full(groups).widths)
     assert price.weights_bytes == sum(each.nbytes for each in weights)
 
 
@@ -167,7 +168,7 @@ def test_a_width_that_the_fast_kernels_refuse_costs_more_than_the_next_one_that_
 def test_the_runtime_s_stair_is_found_as_the_grain() -> None:
     model = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 96, 3), nn.ReLU(), nn.Conv2d(96, 8, 3)).eval()
     groups, _ = find_groups(model, SAMPLE)
-    costs = describe_costs(model, SAMPLE, groups, (), "fp32", Counted())
+    costs = describe_costs(run_widths(model, SAMPLE, groups, ()), "fp32", Counted())
     assert set(grains(costs, {group.root: group.channels for group in groups}).values()) == {16}
 
 

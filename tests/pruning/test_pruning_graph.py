@@ -431,6 +431,17 @@ def two_answers() -> nn.Module:
     return Net(wire, a=conv(8, 3, 3), b=conv(12, 8), head=head(12))
 
 
+def two_branches() -> nn.Module:
+    """Channels change places on the way to the second answer only."""
+
+    def wire(net: Any, x: torch.Tensor) -> Any:
+        features = net.a(x)
+        one = net.one(net.b(features))
+        return {"one": one, "more": [net.other(net.c(features.roll(1, 1))), (one > 0, one.argmax(1))]}
+
+    return Net(wire, a=conv(8, 3, 3), b=conv(12, 8), c=conv(12, 8), one=head(12), other=head(12))
+
+
 class Around(NamedTuple):
     make: Make
     shape: tuple[int, ...]
@@ -496,6 +507,7 @@ AROUND = {
     ),
     "seen across channels": Around(seen_across, IMAGE, {"b.0"}, {"a.0": "followed"}),
     "features are an answer": Around(two_answers, IMAGE, {"b.0"}, {}),
+    "roll before the second answer": Around(two_branches, IMAGE, {"b.0", "c.0"}, {"a.0": "changes the output_1 by"}),
 }
 
 

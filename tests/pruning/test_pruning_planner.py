@@ -7,6 +7,7 @@ import itertools
 import math
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,20 @@ shares = st.one_of(st.none(), st.floats(0.03, 1.1))
 def test_the_net_has_groups_and_blocks_to_choose_among() -> None:
     assert plain().blocks == BLOCKS
     assert {group.root for group in plain().groups} == {"stem", "early.first", "down", "late.first"}
+
+
+def test_a_group_that_has_no_price_is_kept_dense_and_the_rest_is_planned() -> None:
+    class Branching(Residual):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = F.relu(self.stem(x))
+            x = F.relu(self.down(self.early(x if x.shape[1] % 4 else F.relu6(x))))
+            out: torch.Tensor = self.head(self.late(x).mean((2, 3)))
+            return out
+
+    bench = plain()
+    bench = replace(bench, model=replace(bench.model, module=Branching().eval()))
+    assert bench.refused == {"stem": "changes with its width which operators run"}
+    assert bench.costs("fp32").roots == ("early.first", "down", "late.first")
 
 
 @settings(max_examples=60, deadline=None)

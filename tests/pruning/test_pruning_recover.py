@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from controller.pruning.model.data import Data, DataError, Split, check_data
-from controller.pruning.model.outputs import answers
+from controller.pruning.model.outputs import answers, answers_alone
 from controller.pruning.recover.budget import Clock
 from controller.pruning.recover.distil import Recovered, Teacher, recover
 from controller.pruning.recover.recalibrate import recalibrate
@@ -56,6 +57,39 @@ def test_distillation_without_labels_comes_closer_to_the_teacher() -> None:
     after = np.abs(answers(got.module, data.gate.inputs) - wanted).mean()
     assert after < 0.8 * before
     assert got.epochs == 6
+
+
+class ManyAnswers(nn.Module):
+    """Beside the answer a place, and what has no row of floats for each input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deep, self.kind, self.place = nn.Linear(6, 32), nn.Linear(32, 4), nn.Linear(32, 2)
+
+    def forward(self, x: torch.Tensor) -> object:
+        x = torch.relu(self.deep(x))
+        place = self.place(x)
+        return self.kind(x), {"place": place, "beside": (torch.stack([place, place]), place.argmax(1), place.mean())}
+
+
+@pytest.mark.parametrize("split", [unlabelled, lambda: labelled(many_answers())])
+def test_an_output_beside_the_answer_is_taught_too(split: Callable[[], Data]) -> None:
+    dense, data = many_answers(), split()
+    inputs = data.gate.inputs
+    recovered = run(damaged(dense), dense, data, Recovery(epochs=6)).module
+    wanted, before, after = (answers_alone(model, inputs)[1] for model in (dense, damaged(dense), recovered))
+    assert np.abs(after - wanted).mean() < 0.5 * np.abs(before - wanted).mean()
+
+
+def many_answers() -> nn.Module:
+    torch.manual_seed(1)
+    return ManyAnswers().eval()
+
+
+def test_only_outputs_of_floats_with_a_row_an_input_can_be_taught() -> None:
+    data = unlabelled()
+    train = taught(many_answers(), data).train
+    assert {number: wanted.shape for number, wanted in train.items()} == {0: (512, 4), 1: (512, 2)}
 
 
 def test_a_budget_may_be_a_part_of_an_epoch() -> None:

@@ -10,16 +10,18 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from agent.wire.profile import RUNTIMES
 from agent.worker.runtime import backend, bind
 from controller.pruning.artifact.slim import slim
 from controller.pruning.model.data import Floats
+from controller.pruning.model.outputs import all_outputs, joined, output_name
 
 
 class ExportError(RuntimeError):
@@ -37,7 +39,6 @@ def export_onnx(model: nn.Module, sample: torch.Tensor) -> bytes:
                 dynamo=True,
                 external_data=False,
                 verbose=False,
-                # Applications ask by these: the layer that makes the output would be another name in another variant.
                 input_names=["input"],
                 output_names=_output_names(model, sample),
             )
@@ -50,9 +51,7 @@ def export_onnx(model: nn.Module, sample: torch.Tensor) -> bytes:
 
 @torch.no_grad()
 def _output_names(model: nn.Module, sample: torch.Tensor) -> list[str]:
-    made = model(sample)
-    more = len(made) - 1 if isinstance(made, (tuple, list)) else 0
-    return ["output", *(f"output_{number + 1}" for number in range(more))]
+    return [output_name(number) for number, _ in enumerate(all_outputs(model(sample)))]
 
 
 def write_artifact(data: bytes, path: Path) -> None:
@@ -77,8 +76,13 @@ def write_artifact(data: bytes, path: Path) -> None:
 
 def run_artifact(artifact: bytes, inputs: Floats, runtime: str = RUNTIMES[0]) -> Floats:
     """The artifact's first output for each of `inputs`, one by one as a device does: `[n, ...]`."""
+    return run_outputs(artifact, inputs, runtime)[0]
+
+
+def run_outputs(artifact: bytes, inputs: Floats, runtime: str = RUNTIMES[0]) -> tuple[NDArray[Any], ...]:
+    """All of them, `joined`."""
     session = backend(runtime).open_session(artifact)
-    return np.concatenate([session.run(bind(session, each))[0] for each in inputs])
+    return joined(session.run(bind(session, each)) for each in inputs)
 
 
 @contextlib.contextmanager

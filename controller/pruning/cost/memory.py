@@ -1,4 +1,7 @@
-"""Which buffers live at each step, as the runtime shares them: views and in-place results take their input's buffer."""
+"""Which buffers live at each step, as the runtime shares them: views and in-place results take their input's buffer.
+
+What a step makes besides its output takes memory only where it is read: the runtime is not asked for the rest.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,17 @@ def liveness(traced: Trace, rows: int) -> Liveness:
     tensors, start, end = [traced.input], [-1], [last.get(traced.input, -1)]
     for step in traced.steps:
         shared = _shared(step, traced, buffer, end, last)
+        fresh = [each for each in step.further if each in last]
         if shared is None:
-            shared = len(tensors)
-            tensors.append(step.output)
+            fresh.append(step.output)
+        else:
+            buffer[step.output] = shared
+            end[shared] = max(end[shared], step.row, last.get(step.output, -1))
+        for tensor in fresh:
+            buffer[tensor] = len(tensors)
+            tensors.append(tensor)
             start.append(step.row)
-            end.append(step.row)
-        buffer[step.output] = shared
-        end[shared] = max(end[shared], step.row, last.get(step.output, -1))
+            end.append(max(step.row, last.get(tensor, -1)))
     live = np.zeros((rows, len(tensors)))
     for step in traced.steps:
         if step.work is not None:

@@ -1,7 +1,7 @@
 """What any structure of a model costs, before it exists: latency from kernel times, weights, live activations.
 
-Everything is a function of the group widths. The model is traced once, and once more per group with one unit removed;
-kernels are measured on a grid of their sizes. After that a structure is priced without touching the model.
+Everything is a function of the group widths, read off a few runs of the model; kernels are measured on a grid of their
+sizes. After that a structure is priced without touching the model.
 """
 
 from __future__ import annotations
@@ -11,18 +11,16 @@ from dataclasses import dataclass, field, replace
 from math import gcd
 
 import numpy as np
-import torch
-from torch import nn
 
 from controller.pruning.cost.fuse import fuse
 from controller.pruning.cost.memory import ALIGN_BYTES, liveness
 from controller.pruning.cost.price import Change, Marginals, Price
+from controller.pruning.cost.runs import Runs
 from controller.pruning.cost.sizes import Floats, Lines, Size, dims_at
 from controller.pruning.cost.surface import BLOCK, Family, Surface, needed, needed_slow, surface
 from controller.pruning.cost.tables import Tables
-from controller.pruning.cost.trace import Step, Trace, TraceError, drop, trace
-from controller.pruning.graph.cut import cut
-from controller.pruning.graph.structure import ChannelGroup, Structure, full
+from controller.pruning.cost.trace import Step, Trace, drop
+from controller.pruning.graph.structure import full
 
 __all__ = ["Change", "CostModel", "Marginals", "Price", "describe_costs"]
 
@@ -89,7 +87,7 @@ class CostModel:
     precision: str
     start_s: float  # of a run, whatever runs
     _lines: Lines
-    _traces: tuple[Trace, ...]  # the dense one, then one per root with a unit less
+    _traces: tuple[Trace, ...]  # the dense one, then one per root at the width next to its own
     _tables: Tables
     _plans: dict[frozenset[str], _Plan] = field(default_factory=dict)
     _surfaces: dict[Family, Surface] = field(default_factory=dict)
@@ -127,22 +125,22 @@ class CostModel:
 
     def _make_plan(self, dropped: frozenset[str]) -> _Plan:
         traces = [fuse(drop(each, dropped), self.precision) for each in self._traces]
-        dense, narrower = traces[0], traces[1:]
+        dense, others = traces[0], traces[1:]
         at_once = list(zip(*(each.steps for each in traces), strict=True))
         families = [self._family(steps[0], steps[1:]) for steps in at_once if steps[0].work is not None]
         self._tables.seconds([kernel for family, _ in families for kernel in needed(family)])
         self._tables.seconds([kernel for family, _ in families for kernel in needed_slow(family, self._tables)])
         timed = tuple(_Timed(self._surface(family), drivers) for family, drivers in families)
         weights = [each for steps in at_once for each in self._weights(steps[0], steps[1:])]
-        held = liveness(dense, len(self._traces[0].steps))
-        buffers = [self._lines.size(dense.shapes[at], [each.shapes[at] for each in narrower]) for at in held.tensors]
+        held = liveness(dense, self._traces[0].rows)
+        buffers = [self._lines.size(dense.shapes[at], [each.shapes[at] for each in others]) for at in held.tensors]
         widths_bytes = [self._element_bytes(tensor, dense) for tensor in held.tensors]
         pairs = tuple(zip(widths_bytes, buffers, strict=True))
         return _Plan(self._lines.table(), timed, tuple(weights), pairs, held.live)
 
-    def _family(self, step: Step, narrower: Sequence[Step]) -> tuple[Family, tuple[Size, ...]]:
+    def _family(self, step: Step, others: Sequence[Step]) -> tuple[Family, tuple[Size, ...]]:
         assert step.work is not None
-        works = [each.work for each in narrower if each.work is not None]
+        works = [each.work for each in others if each.work is not None]
         axes = [
             self._lines.size(axis, [work.axes[number] for work in works]) for number, axis in enumerate(step.work.axes)
         ]
@@ -168,18 +166,18 @@ class CostModel:
             self._surfaces[family] = surface(family, self._tables)
         return self._surfaces[family]
 
-    def _weights(self, step: Step, narrower: Sequence[Step]) -> list[tuple[int, Size]]:
+    def _weights(self, step: Step, others: Sequence[Step]) -> list[tuple[int, Size]]:
         """Bytes an element and elements. INT8 has a float scale beside for each output channel, and each bias value."""
         made = _made_axis(step) if self.precision == "int8" else None
         weights = list[tuple[int, Size]]()
         for number, shape in enumerate(step.weights):
-            size = self._lines.size(shape, [each.weights[number] for each in narrower])
+            size = self._lines.size(shape, [each.weights[number] for each in others])
             if made is None:
                 weights.append((_FLOAT_BYTES, size))
             elif len(shape) == 1:
                 weights.append((2 * _FLOAT_BYTES, size))
             else:
-                scales = self._lines.size((shape[made],), [(each.weights[number][made],) for each in narrower])
+                scales = self._lines.size((shape[made],), [(each.weights[number][made],) for each in others])
                 weights += [(1, size), (_FLOAT_BYTES, scales)]
         return weights
 
@@ -200,51 +198,13 @@ def _block(factors: Sequence[int]) -> int:
     return BLOCK // gcd(BLOCK, *factors) if factors else 1
 
 
-def describe_costs(
-    model: nn.Module,
-    sample: torch.Tensor,
-    groups: tuple[ChannelGroup, ...],
-    blocks: Collection[str],
-    precision: str,
-    tables: Tables,
-) -> CostModel:
-    """The costs of `model`'s structures; `sample` is one batch of 1. Measures what `tables` do not know yet.
+def describe_costs(runs: Runs, precision: str, tables: Tables) -> CostModel:
+    """The costs of the structures of the model that `runs` are of. Measures what `tables` do not know yet.
 
-    Raises `TraceError` where the operators that run depend on the widths, `TableError` where a kernel does not run.
+    Raises `TableError` where a kernel does not run.
     """
-    dense = full(groups)
-    narrower = [cut(model, groups, dense, _less(dense, group.root)) for group in groups]
-    return from_models(model, narrower, sample, groups, tuple(blocks), precision, tables)
-
-
-def _less(structure: Structure, root: str) -> Structure:
-    return replace(structure, kept={**structure.kept, root: structure.kept[root][:-1]})
-
-
-def from_models(
-    model: nn.Module,
-    narrower: Sequence[nn.Module],
-    sample: torch.Tensor,
-    groups: Sequence[ChannelGroup],
-    blocks: tuple[str, ...],
-    precision: str,
-    tables: Tables,
-) -> CostModel:
-    """As `describe_costs`, from `model` and per group a copy of it that lacks one unit."""
-    traces = tuple(trace(each, sample, blocks) for each in (model, *narrower))
-    for group, other in zip(groups, traces[1:], strict=True):
-        if _skeleton(other) != _skeleton(traces[0]):
-            raise TraceError(f"{group.root}: the operators that run depend on its width")
-    lines = Lines(tuple(group.channels for group in groups))
-    roots, start = tuple(group.root for group in groups), tables.start_seconds()
-    costs = CostModel(roots, blocks, precision, start, lines, traces, tables)
-    costs.price(full(groups).widths)
+    lines = Lines(tuple(group.channels for group in runs.groups), runs.more)
+    roots, traces = tuple(group.root for group in runs.groups), (runs.dense, *runs.others)
+    costs = CostModel(roots, runs.blocks, precision, tables.start_seconds(), lines, traces, tables)
+    costs.price(full(runs.groups).widths)
     return costs
-
-
-def _skeleton(traced: Trace) -> list[object]:
-    """All of a trace but the sizes."""
-    return [
-        (step.name, step.inputs, step.output, step.work and (step.work.kind, step.work.fixed, len(step.work.axes)))
-        for step in traced.steps
-    ]

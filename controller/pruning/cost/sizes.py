@@ -28,17 +28,19 @@ class Size:
 class Lines:
     """The distinct dimensions that depend on a width, each divided by its greatest common divisor. Grows as used.
 
-    `widths` are the dense ones; a dimension is read off the dense trace and off one trace per group with a unit less.
+    `widths` are the dense ones; a dimension is read off the dense trace and off one trace per group, which there has
+    `more[group]` units more: 1 or -1.
     """
 
     widths: tuple[int, ...]
+    more: tuple[int, ...]
     _numbers: dict[tuple[int, ...], int] = field(default_factory=dict)
 
-    def size(self, dense: Sequence[int], narrower: Sequence[Sequence[int]]) -> Size:
-        """The product of the dimensions `dense`; `narrower[g]` are the same with one unit of group g removed."""
+    def size(self, dense: Sequence[int], others: Sequence[Sequence[int]]) -> Size:
+        """The product of the dimensions `dense`; `others[g]` are the same at the other width of group g."""
         factor, lines = 1, list[int]()
         for axis, value in enumerate(dense):
-            slopes = [value - other[axis] for other in narrower]
+            slopes = [more * (other[axis] - value) for other, more in zip(others, self.more, strict=True)]
             if not any(slopes):
                 factor *= value
                 continue

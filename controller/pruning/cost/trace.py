@@ -5,7 +5,7 @@ The model is run once under a dispatch mode, which sees the operators that modul
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,12 +14,13 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from controller.pruning.cost.lower import Lowered, lower
+from controller.pruning.model.outputs import tensors
 
 Shape = tuple[int, ...]
 
 
 class TraceError(ValueError):
-    """A model whose run cannot be described: its operators change with its widths, or nothing was run."""
+    """A model whose run cannot be described: nothing of its input is in its output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Step:
     """One operator. `work` is None where the runtime does nothing (a view); tensors are numbers into `Trace.shapes`.
 
     `weights` are the shapes of the parameters it reads, as the artifact stores them; `row` numbers the step for good,
-    whatever is dropped or fused later.
+    whatever is dropped or fused later. `further` is what it makes besides: an LSTM's last states, a pooling's indices.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Step:
     weights: tuple[Shape, ...]
     owners: tuple[str, ...]
     row: int
+    further: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,11 @@ class Trace:
     input: int
     output: int
     calls: Mapping[str, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """More than any step's row."""
+        return 1 + max((step.row for step in self.steps), default=-1)
 
 
 @torch.no_grad()
@@ -67,12 +74,11 @@ def trace(model: nn.Module, sample: torch.Tensor, watched: Collection[str] = ())
         model.train(was_training)
         for handle in handles:
             handle.remove()
-    first = next(_tensors(result), None)
-    if first is None or id(first) not in recorder.numbers:
+    outputs = [recorder.numbers.get(id(each)) for each in tensors(result)]
+    if not outputs or outputs[0] is None:
         raise TraceError("the model's output does not come from its input")
-    return Trace(
-        tuple(recorder.steps), tuple(recorder.shapes), start, recorder.numbers[id(first)], _frozen(recorder.calls)
-    )
+    steps = _needed(recorder.steps, {*outputs, *recorder.changed})
+    return Trace(steps, tuple(recorder.shapes), start, outputs[0], _frozen(recorder.calls))
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
@@ -83,6 +89,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
         self.numbers: dict[int, int] = {}
         self.shapes: list[Shape] = []
         self.steps: list[Step] = []
+        self.changed: set[int] = set()  # made in place: what else holds that memory reads it unseen
         self.owners: list[str] = []
         self.calls: dict[str, list[tuple[int, int]]] = {}
         self._alive: list[torch.Tensor] = [*model.parameters(), *model.buffers()]  # ids are not used again
@@ -96,35 +103,38 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         result = func(*args, **kwargs)
-        read = list(_tensors((args, kwargs)))
+        read = list(tensors((args, kwargs)))
         inputs = tuple(self.numbers[id(each)] for each in read if id(each) in self.numbers)
-        made = list(_tensors(result))
+        made = list(tensors(result))
         if not inputs or not made:
             self._alive.extend(made)
             return result
         weights = tuple(tuple(each.shape) for each in read if id(each) not in self.numbers)
-        name = func.overloadpacket.__name__.rstrip("_")
+        called = func.overloadpacket.__name__
+        name = called.rstrip("_")
         known = frozenset(id(each) for each in read if id(each) in self.numbers)
-        for each in made if name in _SPLITS else made[:1]:
-            lowered = lower(name, args, kwargs, each, known)
+        for first, *more in [[each] for each in made] if name in _SPLITS else [made]:
+            lowered = lower(name, args, kwargs, first, known)
             shapes = weights if lowered is not None and lowered.reads_weights else ()
+            output, further = self.number(first), tuple(map(self.number, more))
+            if name != called:
+                self.changed.add(output)
             row, owners = len(self.steps), tuple(self.owners)
-            self.steps.append(Step(name, lowered, inputs, self.number(each), shapes, owners, row))
+            self.steps.append(Step(name, lowered, inputs, output, shapes, owners, row, further))
         return result
 
 
 _SPLITS = ("split", "split_with_sizes", "chunk", "unbind")
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for each in value.values():
-            yield from _tensors(each)
-    elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _tensors(each)
+def _needed(steps: Sequence[Step], wanted: set[int | None]) -> tuple[Step, ...]:
+    """The steps that the `wanted` tensors come from. The exporter leaves out the others."""
+    kept = list[Step]()
+    for step in reversed(steps):
+        if not wanted.isdisjoint((step.output, *step.further)):
+            wanted.update(step.inputs)
+            kept.append(step)
+    return tuple(reversed(kept))
 
 
 def _watch(model: nn.Module, recorder: _Recorder, watched: Collection[str]) -> Iterator[Any]:
@@ -141,7 +151,7 @@ def _hooks(name: str, recorder: _Recorder) -> tuple[Any, Any]:
 
     def leave(_module: nn.Module, inputs: Any, output: Any) -> None:
         recorder.owners.pop()
-        read, made = next(_tensors(inputs)), next(_tensors(output))
+        read, made = next(tensors(inputs)), next(tensors(output))
         recorder.calls.setdefault(name, []).append((recorder.numbers[id(read)], recorder.numbers[id(made)]))
 
     return enter, leave

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -39,6 +40,20 @@ def cut(model: nn.Module, groups: tuple[ChannelGroup, ...], now: Structure, want
     return smaller
 
 
+def grown(model: nn.Module, group: ChannelGroup) -> nn.Module:
+    """A copy of the dense `model` with a unit more in `group`: its last one twice, so that only sizes mean anything."""
+    larger = copy.deepcopy(model)
+    layers = dict(larger.named_modules())
+    for touch in group.touches:
+        layer = layers[touch.layer]
+        # Beside the rows that they repeat: the slots of a grouped convolution lie apart.
+        rows = sorted((*range(width(layer, touch.output)), *touch.rows[-1]))
+        _select(layer, touch.output, rows, depthwise(layer))
+    if group.unit is Unit.HEAD:
+        layers[group.root].num_heads += 1
+    return larger
+
+
 def masked(model: nn.Module, groups: tuple[ChannelGroup, ...], wanted: Structure) -> nn.Module:
     """A copy of the dense `model` in which all that is not `wanted` is zero, where made and where read."""
     zeroed = copy.deepcopy(model)
@@ -71,9 +86,14 @@ def _check(groups: tuple[ChannelGroup, ...], now: Structure, wanted: Structure) 
 def _keep(layer: nn.Module, output: bool, gone: set[int], unwanted: set[int], whole_groups: bool) -> None:
     """Of the rows that the layer has (the dense ones that are not `gone`) keep those that are not `unwanted`."""
     rows = (row for row in range(width(layer, output) + len(gone)) if row not in gone)
-    kept = torch.tensor([position for position, row in enumerate(rows) if row not in unwanted], dtype=torch.long)
+    kept = [position for position, row in enumerate(rows) if row not in unwanted]
+    _select(layer, output, kept, whole_groups)
+
+
+def _select(layer: nn.Module, output: bool, positions: Sequence[int], whole_groups: bool) -> None:
+    """Make the layer's rows those that are now at `positions`, in that order."""
     for name, axis in slices(layer, output):
         tensor = getattr(layer, name)
-        smaller = tensor.detach().index_select(axis, kept)
-        setattr(layer, name, nn.Parameter(smaller) if isinstance(tensor, nn.Parameter) else smaller)
-    set_width(layer, output, len(kept), whole_groups)
+        chosen = tensor.detach().index_select(axis, torch.tensor(positions, dtype=torch.long))
+        setattr(layer, name, nn.Parameter(chosen) if isinstance(tensor, nn.Parameter) else chosen)
+    set_width(layer, output, len(positions), whole_groups)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from controller.pruning.graph.attention import HeadAttention
+from controller.pruning.model.outputs import tensors
 
 # What mixes all channels, or holds them several times over. Nothing is followed through these.
 _OPAQUE = (
@@ -50,15 +51,6 @@ def _forward(forward: Callable[..., Any], reason: str, *args: Any, **kwargs: Any
         made = forward(*args, **kwargs)
     read = [*tensors(args), *tensors(kwargs)]
     return _each(made, lambda tensor: _Step.apply(reason, tensor, *read))  # type: ignore[no-untyped-call]
-
-
-def tensors(value: Any) -> Iterator[torch.Tensor]:
-    """Every tensor in what a model takes or returns."""
-    if isinstance(value, torch.Tensor):
-        yield value
-    elif isinstance(value, dict | tuple | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from tensors(each)
 
 
 def _each(value: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:

@@ -14,7 +14,7 @@ from torch import nn
 
 from controller.pruning.graph.cut import cut, masked
 from controller.pruning.graph.structure import ChannelGroup, Structure, full
-from controller.pruning.model.outputs import first_output
+from controller.pruning.model.outputs import all_outputs, output_name
 
 _MILD_SHARE = 0.4  # so much at most is removed first: a net that is cut to almost nothing may say nothing at all
 _TOLERANCE = 1e-4  # of the largest output; sums in another order differ by 1e-6, a wrong channel by 1e-1
@@ -54,16 +54,24 @@ def unsound(model: nn.Module, probes: torch.Tensor, groups: tuple[ChannelGroup, 
     try:
         smaller = cut(model, groups, full(groups), wanted).eval()
         with torch.no_grad():
-            expected = first_output(masked(model, groups, wanted).eval()(probes))
-            got = first_output(smaller(probes))
+            expected = all_outputs(masked(model, groups, wanted).eval()(probes))
+            got = all_outputs(smaller(probes))
     except Exception as error:  # a wrong grouping shows as any error of a layer
         return f"fails when pruned: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    if len(expected) != len(got):
+        return f"changes the number of outputs from {len(expected)} to {len(got)}"
+    differing = (_differs(output_name(number), *pair) for number, pair in enumerate(zip(expected, got, strict=True)))
+    return next((reason for reason in differing if reason is not None), None)
+
+
+def _differs(name: str, expected: torch.Tensor, got: torch.Tensor) -> str | None:
     if expected.shape != got.shape:
-        return f"changes the output's shape from {list(expected.shape)} to {list(got.shape)}"
+        return f"changes the {name}'s shape from {list(expected.shape)} to {list(got.shape)}"
+    expected, got = expected.double(), got.double()  # an output may be of whole numbers, or true and false
     scale = float(expected.abs().max())
     worst = float((expected - got).abs().max())
     if not worst <= _TOLERANCE * max(scale, 1e-6):
-        return f"changes the output by {worst:.2g} on a scale of {scale:.2g} though only zeros were removed"
+        return f"changes the {name} by {worst:.2g} on a scale of {scale:.2g} though only zeros were removed"
     return None
 
 

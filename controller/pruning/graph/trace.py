@@ -18,8 +18,9 @@ from torch import nn
 
 from controller.pruning.graph.concat import Concats
 from controller.pruning.graph.layers import CUT_LAYERS, Conv
-from controller.pruning.graph.opaque import close, tensors
+from controller.pruning.graph.opaque import close
 from controller.pruning.graph.structure import StructureError
+from controller.pruning.model.outputs import tensors
 
 Place = tuple[int, int]
 """One row of one side of one node: the side's number, and the row."""

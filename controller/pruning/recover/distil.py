@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.data import Data, Floats, Split
-from controller.pruning.model.outputs import first_output, laid_out, quick_answers, quickly
+from controller.pruning.model.outputs import all_outputs, laid_out, quick_answers, quick_outputs, quickly
 from controller.pruning.recover.budget import Clock
 from controller.pruning.recover.recalibrate import batches, recalibrate
 from controller.pruning.spec import Recovery
@@ -29,14 +29,14 @@ _PATIENCE_SHARE, _PATIENCE_CHECKS = 0.5, 3
 
 
 class Teacher(NamedTuple):
-    """The dense model's outputs for the train and the select split."""
+    """The dense model's outputs for the train split, by number, and its answers for the select split."""
 
-    train: Floats
+    train: Mapping[int, Floats]
     select: Floats
 
     @staticmethod
     def of(module: nn.Module, data: Data) -> Teacher:
-        return Teacher(quick_answers(module, data.train.inputs), quick_answers(module, data.select.inputs))
+        return Teacher(quick_outputs(module, data.train.inputs), quick_answers(module, data.select.inputs))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,9 @@ def recover(
     """Train `model` on the train split to answer as the dense model does, until the budget or the patience ends.
 
     Knowledge distillation (Hinton et al., 2015): KL at temperature 3, plus cross-entropy where there are labels; where
-    the outputs are no classes, mean square error. The learning rate stays, and what is judged and shipped is the
-    weights' running average (B. Polyak and A. Juditsky, 1992): as good as after a rate that falls to nothing, and the
-    training may go on from any step of it, through further cuts too.
+    the outputs are no classes, and for outputs beside the first, mean square error. The learning rate stays, and what
+    is judged and shipped is the weights' running average (B. Polyak and A. Juditsky, 1992): as good as after a rate
+    that falls to nothing, and the training may go on from any step of it, through further cuts too.
     """
     torch.manual_seed(seed)
     course = _Course(model, data, teacher, Clock.start(budget), torch.Generator().manual_seed(seed))
@@ -170,8 +170,10 @@ class _Course:
     def _step(self, chosen: torch.Tensor) -> None:
         inputs, labels = _chosen(self._data.train, chosen)
         with quickly():
-            output = first_output(self._model(inputs))
-        loss = _loss(output.float(), torch.from_numpy(self._teacher.train)[chosen], labels)
+            made = all_outputs(self._model(inputs))
+        taught = {number: torch.from_numpy(wanted)[chosen] for number, wanted in self._teacher.train.items()}
+        loss = _loss(made[0].float(), taught.pop(0), labels)
+        loss = sum((F.mse_loss(made[number].float(), wanted) for number, wanted in taught.items()), loss)
         self._optimiser.zero_grad()
         torch.autograd.backward(loss)
         self._optimiser.step()
