@@ -33,7 +33,7 @@ _RUNGS = (
 def ladder(
     model: Ref,
     build: Annotated[bool, typer.Option("--build/--no-build", help="Make its rungs first, and follow that.")] = False,
-    rungs: Annotated[int, typer.Option(help="How many to --build.")] = 8,
+    rungs: Annotated[int, typer.Option(help="At most so many to --build; the accuracy floor may end it before.")] = 12,
     plot: Annotated[Path | None, typer.Option(help="Draw it as PNG into this file.", metavar="FILE")] = None,
     peers: Annotated[
         Path | None, typer.Option(help="A benchmark's JSON; its points of this model are drawn too.", metavar="FILE")

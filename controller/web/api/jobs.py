@@ -34,7 +34,7 @@ class Prune:
 
 @dataclass
 class Ladder:
-    rungs: int = 8
+    rungs: int = 12
     again: bool = False
 
 
