@@ -41,7 +41,7 @@ from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Status, encode
 from agent.wire.profile import RUNTIMES
 from agent.wire.topics import Leaf, topic
-from agent.wire.work import TrialLine
+from agent.wire.work import TrialLine, WorkerLine
 from agent.workers import Ended, Said, WorkerNews, Workers
 
 TICK_S = 0.5
@@ -134,8 +134,10 @@ class Daemon:
             news = self._queue.get(block=wait_s > 0, timeout=wait_s)
         except queue.Empty:
             news = None
-        if news is not None:
-            self._translate(news)
+        if isinstance(news, Said | Ended):
+            self._from_worker(news)
+        elif news is not None:
+            self._from_outside(news)
         if time.monotonic() >= self._tick_s:
             self._tick()
 
@@ -151,8 +153,14 @@ class Daemon:
         self._write_status(now_s)
         self._systemd.alive(now_s, f"{self.state.phase}, {'connected' if self.state.link_up else 'not connected'}")
 
-    def _translate(self, news: LinkEvent | WorkerNews | Verdict) -> None:
-        now_s = time.monotonic()
+    def _from_outside(self, news: LinkEvent | Verdict) -> None:
+        """What nobody foresaw in it is passed over: a message that is retained would end every start from now on."""
+        try:
+            self._translate(news, time.monotonic())
+        except Exception:
+            _log.exception("event=unforeseen news=%s", type(news).__name__)
+
+    def _translate(self, news: LinkEvent | Verdict, now_s: float) -> None:
         match news:
             case Connected():
                 self._feed(events.LinkUp(now_s=now_s))
@@ -166,12 +174,6 @@ class Daemon:
                 self._feed(events.DesiredArrived(now_s=now_s, assignment=assignment, wall_unix_s=time.time()))
             case Refused(reason):
                 self._feed(events.DesiredRefused(now_s=now_s, reason=reason))
-            case Said():
-                self._said(news, now_s)
-            case Ended(worker, detail, out_of_memory):
-                self._workers.forget(worker)
-                failure = Failure.MEMORY if out_of_memory else Failure.CRASHED
-                self._feed(events.WorkerDied(now_s=now_s, worker=worker, detail=detail, failure=failure))
             case _:
                 assert_never(news)
 
@@ -186,8 +188,19 @@ class Daemon:
         elif heard is not None:
             self._feed(heard)
 
-    def _said(self, news: Said, now_s: float) -> None:
-        line, worker = news.line, news.worker
+    def _from_worker(self, news: WorkerNews) -> None:
+        now_s = time.monotonic()
+        match news:
+            case Said(worker, line):
+                self._said(worker, line, now_s)
+            case Ended(worker, detail, out_of_memory):
+                self._workers.forget(worker)
+                failure = Failure.MEMORY if out_of_memory else Failure.CRASHED
+                self._feed(events.WorkerDied(now_s=now_s, worker=worker, detail=detail, failure=failure))
+            case _:
+                assert_never(news)
+
+    def _said(self, worker: int, line: WorkerLine, now_s: float) -> None:
         if isinstance(line, TrialLine):
             self._feed(events.TrialDone(now_s=now_s, worker=worker, trial=line.trial))
             return

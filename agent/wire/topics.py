@@ -11,6 +11,7 @@ from agent.wire.errors import WireError
 ROOT = "hedgerow/v1"
 _DEVICE = re.compile(r"[a-z0-9-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BLOCK = re.compile(r"[0-9]{1,9}")
 
 
 class Leaf(StrEnum):
@@ -85,6 +86,6 @@ def parse(text: str) -> DeviceTopic | BlobTopic:
 
 
 def _blob(text: str, parts: list[str]) -> BlobTopic:
-    if len(parts) != 2 or not _SHA256.fullmatch(parts[0]) or not (parts[1].isascii() and parts[1].isdigit()):
-        raise WireError(f"topic {text!r}: a block is _blob/<sha256>/<number>")
+    if len(parts) != 2 or not _SHA256.fullmatch(parts[0]) or not _BLOCK.fullmatch(parts[1]):
+        raise WireError(f"topic {text!r}: a block is _blob/<sha256>/<number of at most 9 digits>")
     return BlobTopic(parts[0], int(parts[1]))
