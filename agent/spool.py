@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import msgspec
@@ -29,6 +32,7 @@ class Spool:
     def __init__(self, path: Path, limit: int) -> None:
         self._limit = limit
         self._database = sqlite3.connect(path, isolation_level=None)
+        self._database.text_factory = bytes  # what has rotted may be no text any more
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.execute("PRAGMA cache_size = -256")  # KiB; the supervisor is to stay small
@@ -50,19 +54,25 @@ class Spool:
             sql = "INSERT OR IGNORE INTO window (boot, seq, body) VALUES (?, ?, ?)"
             count = self._count + self._database.execute(sql, row).rowcount
             excess = max(0, count - self._limit)
-            self._trim(excess)
+            oldest = self._database.execute("SELECT id FROM window ORDER BY id LIMIT ?", (excess,)).fetchall()
+            self._give_up(number for (number,) in oldest)
         self._count = count - excess
 
     def batch(self, limit: int) -> tuple[str, list[Window]] | None:
-        """The oldest windows, at most `limit` and all of one boot; None where there are none."""
-        first = self._database.execute("SELECT boot FROM window ORDER BY id LIMIT 1").fetchone()
-        if first is None:
-            return None
-        rows = self._database.execute("SELECT body FROM window WHERE boot = ? ORDER BY seq LIMIT ?", (first[0], limit))
-        return first[0], [_WINDOW.decode(body) for (body,) in rows]
+        """The oldest windows, at most `limit` and all of one boot; None where there are none. Raises `sqlite3.Error`.
+
+        Those that cannot be read any more are given up.
+        """
+        while rows := self._oldest(limit):
+            if rotten := [number for number, row in rows.items() if row is None]:
+                self._give_up_rotten(rotten)
+                continue
+            boot, same = next(groupby((row for row in rows.values() if row is not None), itemgetter(0)))
+            return boot, [window for _, window in same]
+        return None
 
     def free(self, boot: str, seq: int) -> None:
-        """Forget the windows of `boot` up to `seq`: they are safe elsewhere."""
+        """Forget the windows of `boot` up to `seq`: they are safe elsewhere. Raises `sqlite3.Error`."""
         sql = "DELETE FROM window WHERE boot = ? AND seq <= ?"
         self._count -= self._database.execute(sql, (boot, seq)).rowcount
 
@@ -71,13 +81,34 @@ class Spool:
         row = self._database.execute("SELECT count FROM dropped WHERE boot = ?", (boot,)).fetchone()
         return 0 if row is None else int(row[0])
 
-    def _trim(self, excess: int) -> None:
-        old = self._database.execute("SELECT id, boot FROM window ORDER BY id LIMIT ?", (excess,)).fetchall()
-        for number, boot in old:
-            self._database.execute("DELETE FROM window WHERE id = ?", (number,))
+    def _oldest(self, limit: int) -> dict[int, tuple[str, Window] | None]:
+        rows = self._database.execute("SELECT id, boot, seq, body FROM window ORDER BY id LIMIT ?", (limit,))
+        return {number: _read(boot, seq, body) for number, boot, seq, body in rows}
+
+    def _give_up_rotten(self, numbers: Sequence[int]) -> None:
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._give_up(numbers)
+        self._count -= len(numbers)
+        _log.error("event=windows_rotten count=%s", len(numbers))
+
+    def _give_up(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
             self._database.execute(
-                "INSERT INTO dropped VALUES (?, 1) ON CONFLICT (boot) DO UPDATE SET count = count + 1", (boot,)
+                "INSERT INTO dropped SELECT boot, 1 FROM window WHERE id = ?"
+                " ON CONFLICT (boot) DO UPDATE SET count = count + 1",
+                (number,),
             )
+            self._database.execute("DELETE FROM window WHERE id = ?", (number,))
+
+
+def _read(boot: bytes, seq: int, body: bytes) -> tuple[str, Window] | None:
+    """Boot and window of a row; None where it rotted, which SQLite, without checksums, does not notice."""
+    try:
+        name, window = str(boot, "utf-8"), _WINDOW.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, TypeError):
+        return None
+    return (name, window) if window.seq == seq else None
 
 
 def open_spool(path: Path, limit: int) -> Spool:

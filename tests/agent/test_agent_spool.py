@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -133,4 +135,41 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path) -> None:
     spool.append("b", window(1))
     assert len(spool) == 1
     assert (tmp_path / "damaged-spool.sqlite").exists()
+    spool.close()
+
+
+@pytest.mark.parametrize(
+    "rots",
+    [
+        'UPDATE window SET body = CAST(\'{"seq": 2, "duration_s": "1"}\' AS BLOB) WHERE seq = 2',
+        "UPDATE window SET body = X'FF00' WHERE seq = 2",
+        "UPDATE window SET body = CAST(X'FF00' AS TEXT) WHERE seq = 2",
+        "UPDATE window SET body = 7 WHERE seq = 2",
+        "UPDATE window SET seq = 9 WHERE seq = 2",
+        "UPDATE window SET boot = CAST(X'FF00' AS TEXT) WHERE seq = 2",
+    ],
+)
+def test_a_row_that_rotted_is_counted_and_the_others_go_out(tmp_path: Path, rots: str) -> None:
+    path = tmp_path / "spool.sqlite"
+    spool = Spool(path, 100)
+    for seq in (1, 2, 3):
+        spool.append("b", window(seq))
+    with closing(sqlite3.connect(path, isolation_level=None)) as medium:
+        assert medium.execute(rots).rowcount == 1
+    assert spool.batch(10) == ("b", [window(1), window(3)])
+    assert spool.dropped("b") == (0 if "boot" in rots else 1)
+    spool.free("b", 3)
+    assert len(spool) == 0
+    spool.close()
+
+
+def test_nothing_but_rotten_rows_is_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "spool.sqlite"
+    spool = Spool(path, 100)
+    for seq in range(1, 8):
+        spool.append("b", window(seq))
+    with closing(sqlite3.connect(path, isolation_level=None)) as medium:
+        medium.execute("UPDATE window SET body = X''")
+    assert spool.batch(3) is None
+    assert (len(spool), spool.dropped("b")) == (0, 7)
     spool.close()
