@@ -6,6 +6,7 @@ The link's thread and the workers' threads only put into the queue. Decisions ar
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib.util
 import logging
@@ -16,8 +17,9 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
-from typing import IO, assert_never
+from typing import assert_never
 
 import msgspec
 
@@ -31,7 +33,7 @@ from agent.perform import Hands, Performer, quoted
 from agent.sensed import Reading, summarise
 from agent.sensors import Sensors
 from agent.slots import Slots, replace_atomically
-from agent.spool import open_spool
+from agent.spool import Spool
 from agent.step import Event, Setup, State, events, step
 from agent.step.heard import Envelope, understand
 from agent.step.report import info, reported
@@ -88,7 +90,7 @@ class Daemon:
         self._doors = open_doors(config.http, self._door_path)
         self._workers = Workers(self._queue.put, self._doors, open_cgroups())
         self._verifier = Verifier(config.trusted_key, self._queue.put)
-        self._spool = open_spool(config.state / "spool.sqlite", config.spool_limit)
+        self._spool = Spool(config.state / "spool.sqlite", config.spool_limit)
         hands = Hands(
             config=config,
             boot=setup.boot,
@@ -238,19 +240,19 @@ class Daemon:
             _log.debug("event=status_not_written reason=%s", quoted(error))
 
 
-def hold(state: Path) -> IO[str]:
-    """Lock the state directory until the file is closed or the process ends. Raises `AlreadyRunning`."""
-    file = (state / "agent.lock").open("a+", encoding="ascii")
+def hold(state: Path) -> FileIO:
+    """Lock the state directory until the file is closed or the process ends. Raises `AlreadyRunning` or `OSError`."""
+    file = (state / "agent.lock").open("ab+", buffering=0)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
-        pid = file.read().strip() or "unknown"
+        pid = file.read().decode().strip() or "unknown"
         file.close()
         raise AlreadyRunning(f"{state} is in use by the agent with process id {pid}") from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
+    with contextlib.suppress(OSError):  # a full medium: who holds it is only told
+        file.truncate(0)
+        file.write(b"%d\n" % os.getpid())
     return file
 
 

@@ -21,7 +21,7 @@ from agent.slots import Slots
 from agent.spool import Spool
 from agent.step import Event, effects, events
 from agent.wire.errors import Failure
-from agent.wire.messages import Message, Telemetry, Window, encode
+from agent.wire.messages import Message, Telemetry, encode
 from agent.wire.topics import RETAINED, Leaf, topic
 from agent.workers import Workers, worker_spec
 
@@ -49,7 +49,6 @@ class Performer:
         self._device = hands.config.profile.device
         self._unsaved: Record | None = None
         self._unfreed: tuple[str, int] | None = None
-        self._spool_fails = False
 
     def tick(self) -> None:
         """Save again what could not be saved, and free what could not be freed."""
@@ -84,7 +83,7 @@ class Performer:
             case effects.StopWorker(worker, at_once):
                 hands.workers.stop(worker, time.monotonic(), at_once=at_once)
             case effects.Spool(window):
-                self._spool(window)
+                hands.spool.append(hands.boot, window)
             case effects.SendBatch():
                 self._send_batch()
             case effects.Free(boot, seq):
@@ -174,16 +173,6 @@ class Performer:
     def _died(self, worker: int, detail: str, failure: Failure) -> None:
         now_s = time.monotonic()
         self._hands.answer(events.WorkerDied(now_s=now_s, worker=worker, detail=detail, failure=failure))
-
-    def _spool(self, window: Window) -> None:
-        try:
-            self._hands.spool.append(self._hands.boot, window)
-        except sqlite3.Error as error:
-            if not self._spool_fails:
-                _log.error("event=window_lost reason=%s", quoted(error))
-            self._spool_fails = True
-            return
-        self._spool_fails = False
 
     def _free(self, boot: str, seq: int) -> None:
         try:

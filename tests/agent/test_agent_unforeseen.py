@@ -1,83 +1,22 @@
-"""A daemon in this process and a broker that sends what no controller would."""
+"""What no controller sends, and what no medium should do: the daemon goes on."""
 
 from __future__ import annotations
 
 import logging
-import queue
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 from fleet import artifact, sha256
+from inprocess import running
+from media import fill, small_medium
 
 from agent import daemon as shell
-from agent.config import Config
-from agent.daemon import Daemon
-from agent.link import Arrived, Connected, Sink
+from agent.link import Arrived
 from agent.step import events
-from agent.wire.profile import parse_profile
 from agent.wire.topics import BlobTopic, Leaf, topic
 
 ACK = topic("dev-1", Leaf.ACK)
 BLOB = f"hedgerow/v1/_blob/{sha256(artifact(1))}"
-
-
-class Broker:
-    """A link that is the broker too: `send` is what arrives, `heard` are the topics that were published to."""
-
-    def __init__(self) -> None:
-        self.heard: list[str] = []
-        self.started = threading.Event()
-
-    def start(self, sink: Sink) -> None:
-        self.send = sink
-        self.started.set()
-
-    def stop(self) -> None: ...
-    def drop(self) -> None: ...
-    def subscribe(self, filters: Iterable[str]) -> None: ...
-    def unsubscribe(self, filters: Iterable[str]) -> None: ...
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
-        self.heard.append(topic)
-        return 1
-
-
-@pytest.fixture
-def broker() -> Broker:
-    return Broker()
-
-
-@pytest.fixture
-def alive(tmp_path: Path, broker: Broker) -> Iterator[Callable[[], bool]]:
-    """An agent at work; the answer is whether it still takes in what comes."""
-    profile = "device: dev-1\n"
-    config = Config(
-        profile=parse_profile(profile), profile_text=profile, host="", port=1, state=tmp_path, trusted_key=bytes(32)
-    )
-    made: queue.SimpleQueue[Daemon] = queue.SimpleQueue()
-
-    def run() -> None:
-        daemon = Daemon(config, broker)
-        made.put(daemon)
-        daemon.run()
-
-    def takes_in() -> bool:
-        broker.heard.clear()
-        broker.send(Connected())
-        until_s = time.monotonic() + 5
-        while not broker.heard and time.monotonic() < until_s:
-            time.sleep(0.01)
-        return bool(broker.heard)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    daemon = made.get(timeout=10)
-    assert broker.started.wait(10)
-    yield takes_in
-    daemon.stop()
-    thread.join()
 
 
 @pytest.mark.parametrize(
@@ -92,18 +31,16 @@ def alive(tmp_path: Path, broker: Broker) -> Iterator[Callable[[], bool]]:
     ],
 )
 def test_a_message_that_no_controller_sends_ends_nothing(
-    alive: Callable[[], bool], broker: Broker, where: str, payload: bytes, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, where: str, payload: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broker.send(Arrived(where, payload))
-    assert alive()
+    with running(tmp_path) as broker:
+        broker.send(Arrived(where, payload))
+        assert broker.is_answered()
     assert "unforeseen" not in caplog.text
 
 
 def test_what_nobody_foresaw_is_passed_over(
-    alive: Callable[[], bool],
-    broker: Broker,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def step(state: shell.State, event: events.Event) -> object:
         if isinstance(event, events.BlockArrived):
@@ -112,8 +49,20 @@ def test_what_nobody_foresaw_is_passed_over(
 
     true_step = shell.step
     monkeypatch.setattr(shell, "step", step)
-    with caplog.at_level(logging.ERROR):
+    with caplog.at_level(logging.ERROR), running(tmp_path) as broker:
         broker.send(Arrived(str(BlobTopic(sha256(artifact(1)), 0)), b""))
-        assert alive()
+        assert broker.is_answered()
     assert "event=unforeseen news=Arrived" in caplog.text
     assert "a bug" in caplog.text
+
+
+@pytest.mark.parametrize("booted", [False, True], ids=["first boot", "again"])
+def test_an_agent_begins_on_a_full_medium(tmp_path: Path, booted: bool) -> None:
+    with small_medium(tmp_path / "state", "256k") as state:
+        if booted:
+            with running(state):
+                pass
+        fill(state)
+        with running(state) as broker:
+            assert broker.is_answered()
+        assert not list(state.glob("damaged-*"))
