@@ -48,12 +48,15 @@ class Performer:
         self._hands = hands
         self._device = hands.config.profile.device
         self._unsaved: Record | None = None
+        self._uncollected: frozenset[str] | None = None
         self._unfreed: tuple[str, int] | None = None
 
     def tick(self) -> None:
-        """Save again what could not be saved, and free what could not be freed."""
+        """Save again what could not be saved, collect what could not be collected, free what could not be freed."""
         if self._unsaved is not None:
             self._save(self._unsaved)
+        if self._uncollected is not None:
+            self._collect(self._uncollected)
         if self._unfreed is not None:
             self._free(*self._unfreed)
 
@@ -69,7 +72,7 @@ class Performer:
             case effects.SaveRecord(record):
                 self._save(record)
             case effects.Collect(keep):
-                hands.slots.collect(keep)
+                self._collect(keep)
             case effects.Prepare():
                 self._prepare(effect)
             case effects.StoreBlock():
@@ -106,6 +109,19 @@ class Performer:
             self._unsaved = record
             return
         self._unsaved = None
+
+    def _collect(self, keep: frozenset[str]) -> None:
+        """Not before the record is saved: the one on the medium may name what this would delete."""
+        again, self._uncollected = self._uncollected is not None, keep
+        if self._unsaved is not None:
+            return
+        try:
+            self._hands.slots.collect(keep)
+        except OSError as error:
+            if not again:
+                _log.error("event=not_collected reason=%s", quoted(error))
+            return
+        self._uncollected = None
 
     def _prepare(self, effect: effects.Prepare) -> None:
         wanted, slots = effect.assignment, self._hands.slots
