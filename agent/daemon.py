@@ -7,6 +7,7 @@ The link's thread and the workers' threads only put into the queue. Decisions ar
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import importlib.util
 import logging
@@ -242,7 +243,13 @@ class Daemon:
 
 def hold(state: Path) -> FileIO:
     """Lock the state directory until the file is closed or the process ends. Raises `AlreadyRunning` or `OSError`."""
-    file = (state / "agent.lock").open("ab+", buffering=0)
+    path = state / "agent.lock"
+    try:
+        file = path.open("ab+", buffering=0)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        file = path.open("rb", buffering=0)  # a card that failed is mounted so; what it holds can be run
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -250,7 +257,7 @@ def hold(state: Path) -> FileIO:
         pid = file.read().decode().strip() or "unknown"
         file.close()
         raise AlreadyRunning(f"{state} is in use by the agent with process id {pid}") from None
-    with contextlib.suppress(OSError):  # a full medium: who holds it is only told
+    with contextlib.suppress(OSError):  # who holds it is only told
         file.truncate(0)
         file.write(b"%d\n" % os.getpid())
     return file

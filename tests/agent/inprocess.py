@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from agent.config import Config
 from agent.daemon import Daemon
@@ -52,11 +53,10 @@ class Broker:
 
 
 @contextmanager
-def running(state: Path) -> Iterator[Broker]:
-    """An agent at work, and its broker."""
-    config = Config(
-        profile=parse_profile(PROFILE), profile_text=PROFILE, host="", port=1, state=state, trusted_key=bytes(32)
-    )
+def running(state: Path, **more: Any) -> Iterator[Broker]:
+    """An agent at work, and its broker; `more` is configuration."""
+    profile = parse_profile(PROFILE)
+    config = Config(profile=profile, profile_text=PROFILE, host="", port=1, state=state, trusted_key=bytes(32), **more)
     broker, made = Broker(), queue.SimpleQueue[Daemon]()
 
     def run() -> None:

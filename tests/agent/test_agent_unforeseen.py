@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from fleet import artifact, sha256
 from inprocess import running
-from media import fill, small_medium
+from media import fill, remount, small_medium
 
 from agent import daemon as shell
+from agent.daemon import AlreadyRunning, hold
 from agent.link import Arrived
 from agent.step import events
 from agent.wire.topics import BlobTopic, Leaf, topic
@@ -66,3 +67,14 @@ def test_an_agent_begins_on_a_full_medium(tmp_path: Path, booted: bool) -> None:
         with running(state) as broker:
             assert broker.is_answered()
         assert not list(state.glob("damaged-*"))
+
+
+def test_an_agent_begins_on_a_medium_that_may_only_be_read(tmp_path: Path) -> None:
+    with small_medium(tmp_path / "state") as state:
+        with running(state):
+            pass
+        remount(state, "ro")
+        with running(state, socket=tmp_path / "door") as broker:
+            assert broker.is_answered()
+            with pytest.raises(AlreadyRunning):
+                hold(state)
