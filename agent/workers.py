@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import msgspec
 
 from agent.cgroup import Cgroups
+from agent.doors import listen_at
 from agent.wire.messages import Assignment
 from agent.wire.work import Drain, Go, TrialLine, WindowLine, WorkerSpec, read_line, to_line
 
@@ -24,7 +25,6 @@ DRAIN_S, GRACE_S = 5.0, 3.0
 TRIAL_S = 15.0
 SAMPLES_MIN, SAMPLES_MAX = 40, 200
 STDERR_LINES = 5
-_BACKLOG = 128
 
 _log = logging.getLogger("agent")
 
@@ -121,8 +121,7 @@ class Workers:
 
     def go(self, worker: int) -> None:
         """Let a worker serve. From the first one on the doors are open: who comes while none accepts waits."""
-        for door in self._doors:
-            door.listen(_BACKLOG)
+        listen_at(self._doors)
         process = self._running.get(worker)
         if process is not None:
             self._write(process, Go())
