@@ -33,7 +33,7 @@ TRIALS = 2
 
 
 def can_adopt(state: State) -> bool:
-    """Does exactly this artifact serve already, at the rate that is asked for?"""
+    """Does exactly this artifact serve already, under the name and at the rate that are asked for?"""
     wanted, slot, worker = state.record.pending, state.record.active, state.active
     return (
         wanted is not None
@@ -41,6 +41,7 @@ def can_adopt(state: State) -> bool:
         and worker is not None
         and worker.serving
         and worker.sha256 == wanted.sha256
+        and slot.assignment.model == wanted.model
         and slot.assignment.rate_hz == wanted.rate_hz
     )
 

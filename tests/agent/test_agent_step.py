@@ -164,15 +164,16 @@ def test_a_newer_assignment_ends_the_trial_of_the_older() -> None:
     assert turn.state.phase is Phase.DOWNLOADING
 
 
-def test_another_rate_for_what_runs_needs_a_new_worker() -> None:
-    turn = desired(serving(record(slot(A, 1))), assignment(A, 2, rate_hz=9.0))
+@pytest.mark.parametrize("changes", [{"rate_hz": 9.0}, {"model": "m@2"}])
+def test_another_rate_or_name_for_what_runs_needs_a_new_worker(changes: dict[str, object]) -> None:
+    turn = desired(serving(record(slot(A, 1))), assignment(A, 2, **changes))
     assert only(effects.Prepare, turn.effects)
     state = step(turn.state, events.Prepared(now_s=1.0, sha256=sha256(A), whole=True)).state
     assert state.candidate is not None
     done = step(state, events.TrialDone(now_s=2.0, worker=state.candidate.id, trial=PASSED))
     assert done.state.record.previous is None
     assert done.state.record.active is not None
-    assert done.state.record.active.assignment.rate_hz == 9.0
+    assert done.state.record.active.assignment == without_blocks(assignment(A, 2, **changes))
 
 
 # --- downloading -----------------------------------------------------------------------------------------------------
