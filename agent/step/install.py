@@ -196,7 +196,7 @@ def _commit(state: State, trial: Trial, now_s: float) -> Turn:
         trials=0,
     )
     serving = replace(worker, serving=True, since_s=now_s, seen_s=now_s)
-    state = replace(state, record=record, candidate=None, active=serving, deaths=0, restart_at_s=None)
+    state = replace(state, record=record, candidate=None, active=serving, deaths=0, died_s=(), restart_at_s=None)
     committed = Turn(state).do(SaveRecord(record), Go(worker.id))
     if old is not None:
         committed = committed.do(StopWorker(old.id))

@@ -21,6 +21,7 @@ from agent.wire.messages import Result
 STARTS, STARTS_CONFIRMED = 2, 5
 QUICK_S = 60.0
 QUICK_DEATHS = 3
+OFTEN_DEATHS, OFTEN_S = 5, 3600.0
 RESTART_MAX_S = 60.0
 VERDICT_S = 300.0
 SILENT_WINDOWS, SILENT_S = 3, 30.0
@@ -138,13 +139,19 @@ def _lost(state: State, failure: Failure, detail: str, now_s: float) -> Turn:
     assert worker is not None  # it was lost just now
     lived = worker.serving and now_s - worker.since_s > QUICK_S
     deaths = 1 if lived else state.deaths + 1
-    state = replace(state, active=None, deaths=deaths)
+    state = replace(state, active=None, deaths=deaths, died_s=(*state.died_s, now_s)[-OFTEN_DEATHS:])
+    hopeless = deaths >= QUICK_DEATHS or _dies_often(state)
     note = Note("worker_died", {"sha256": worker.sha256, "failure": str(failure), "deaths": deaths, "detail": detail})
     told = notify(state, "worker_died", f"{failure}: {detail}").do(note)
-    if deaths >= QUICK_DEATHS and _can_fall_back(state):
+    if hopeless and _can_fall_back(state):
         return told.then(lambda left: _roll_back(left, failure, detail, now_s))
     later = told.then(lambda left: Turn(replace(left, restart_at_s=now_s + min(RESTART_MAX_S, 2.0 ** (deaths - 1)))))
-    return later.then(lambda left: _stuck(left, failure, detail)) if deaths >= QUICK_DEATHS else later
+    return later.then(lambda left: _stuck(left, failure, detail)) if hopeless else later
+
+
+def _dies_often(state: State) -> bool:
+    """A leak takes longer than `QUICK_S` to kill, and does so again and again."""
+    return len(state.died_s) == OFTEN_DEATHS and state.died_s[-1] - state.died_s[0] <= OFTEN_S
 
 
 def _can_fall_back(state: State) -> bool:
@@ -160,7 +167,7 @@ def _roll_back(state: State, failure: Failure, detail: str, now_s: float) -> Tur
     if record.pending is None:
         outcome = Outcome(result=Result.FAILED_ROLLED_BACK, failure=failure, reason=detail, trial=slot.trial)
         rolled = msgspec.structs.replace(rolled, outcome=outcome)
-    state = replace(state, record=rolled, deaths=0)
+    state = replace(state, record=rolled, deaths=0, died_s=())
     note = Note("rolled_back", {"from": slot.sha256, "to": back, "failure": str(failure)})
     told = Turn(state).do(SaveRecord(rolled), Collect(rolled.needed), note)
     told = told.then(lambda left: notify(left, "rolled_back", f"{failure}: {detail}")).then(report)

@@ -235,6 +235,43 @@ def test_a_death_after_a_long_life_is_the_first_again() -> None:
     assert state.restart_at_s == 101.0
 
 
+def dies_every(state: State, seconds: float, times: int) -> Turn:
+    """Its worker serves for so long and dies, again and again."""
+    now_s, turn = 0.0, Turn(state)
+    for _ in range(times):
+        assert turn.state.active is not None
+        now_s += seconds
+        turn = step(turn.state, events.WorkerDied(now_s=now_s, worker=turn.state.active.id, detail="signal 9"))
+        if turn.state.restart_at_s is not None:
+            now_s = turn.state.restart_at_s
+            state = step(turn.state, events.Tick(now_s=now_s)).state
+            assert state.active is not None
+            again = step(state, events.TrialDone(now_s=now_s, worker=state.active.id, trial=PASSED))
+            turn = Turn(again.state, turn.effects)
+    return turn
+
+
+def test_one_that_dies_of_a_leak_again_and_again_goes_back() -> None:
+    state = serving(record(slot(B, 2), slot(A, 1)))
+    still = dies_every(state, 700.0, 4).state
+    assert (still.record.active, still.deaths) == (state.record.active, 1)
+    back = dies_every(state, 700.0, 5).state
+    assert back.record.active is not None
+    assert (back.record.active.sha256, back.died_s) == (sha256(A), ())
+    assert back.record.outcome is not None
+    assert back.record.outcome.result is Result.FAILED_ROLLED_BACK
+
+
+def test_one_that_dies_now_and_then_stays() -> None:
+    state = serving(record(slot(B, 2), slot(A, 1)))
+    assert dies_every(state, 1000.0, 20).state.record.active == state.record.active
+
+
+def test_a_leak_with_nothing_to_go_back_to_is_told() -> None:
+    state = replace(serving(record(slot(A, 1))), link_up=True)
+    assert reports(dies_every(state, 700.0, 5))[-1].result is Result.FAILED_STUCK
+
+
 def test_with_nothing_to_go_back_to_it_says_so_once_keeps_trying_and_recovers() -> None:
     state = replace(serving(record(slot(A, 1))), deaths=2, link_up=True)
     assert state.active is not None
