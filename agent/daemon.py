@@ -36,6 +36,7 @@ from agent.sensors import Sensors
 from agent.slots import Slots, replace_atomically
 from agent.spool import Spool
 from agent.step import Event, Setup, State, events, step
+from agent.step.drain import STOPPING_S
 from agent.step.heard import Envelope, understand
 from agent.step.report import info, reported
 from agent.systemd import Systemd
@@ -122,6 +123,8 @@ class Daemon:
                 self._wait()
             self._systemd.stopping()
             self._feed(events.Stopping(now_s=time.monotonic()))
+            self._workers.close(STOPPING_S)
+            self._hear_out()
         finally:
             self._link.stop()
             self._verifier.close()
@@ -155,6 +158,14 @@ class Daemon:
         self._feed(events.Tick(now_s=now_s))
         self._write_status(now_s)
         self._systemd.alive(now_s, f"{self.state.phase}, {'connected' if self.state.link_up else 'not connected'}")
+
+    def _hear_out(self) -> None:
+        """What the workers said at their end: of all else that waits nothing is begun any more."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                news = self._queue.get_nowait()
+                if isinstance(news, Said | Ended):
+                    self._from_worker(news)
 
     def _from_outside(self, news: LinkEvent | Verdict) -> None:
         """What nobody foresaw in it is passed over: a message that is retained would end every start from now on."""

@@ -83,8 +83,8 @@ class Performer:
                 self._start(effect)
             case effects.Go(worker):
                 hands.workers.go(worker)
-            case effects.StopWorker(worker, at_once):
-                hands.workers.stop(worker, time.monotonic(), at_once=at_once)
+            case effects.StopWorker(worker, at_once, within_s):
+                hands.workers.stop(worker, time.monotonic(), within_s, at_once=at_once)
             case effects.Spool(window):
                 hands.spool.append(hands.boot, window)
             case effects.SendBatch():

@@ -63,12 +63,14 @@ def worker_died(state: State, event: WorkerDied) -> Turn:
 
 
 def window_closed(state: State, event: WindowClosed) -> Turn:
-    """A window confirms the slot, goes to the spool, and ends a worker that outgrew its cap."""
+    """A window goes to the spool; that of the active worker confirms the slot, and ends what outgrew its cap."""
     worker, slot = state.active, state.record.active
+    if state.retired is not None and state.retired.id == event.worker:
+        return spool_window(state, event, state.retired)
     if worker is None or slot is None or worker.id != event.worker or not worker.serving:
         return Turn(state)
     state = replace(state, active=replace(worker, seen_s=event.now_s))
-    noted = spool_window(state, event).then(_confirm).then(lambda left: _tell_troubles(left, event.sensed))
+    noted = spool_window(state, event, worker).then(_confirm).then(lambda left: _tell_troubles(left, event.sensed))
     cap = slot.assignment.ram_total_bytes
     if cap is None or event.line.rss_bytes <= cap:
         return noted

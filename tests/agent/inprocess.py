@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,10 +46,15 @@ class Broker:
         """Does the agent take in that there is a connection?"""
         self.heard.clear()
         self.send(Connected())
+        return self.wait(lambda: INFO in self.heard)
+
+    @staticmethod
+    def wait(done: Callable[[], bool]) -> bool:
+        """Did it come about within seconds?"""
         until_s = time.monotonic() + 5
-        while INFO not in self.heard and time.monotonic() < until_s:
+        while not done() and time.monotonic() < until_s:
             time.sleep(0.01)
-        return INFO in self.heard
+        return done()
 
 
 @contextmanager

@@ -12,12 +12,14 @@ from fleet import artifact, assignment, sha256
 from agent.record import Outcome, Record, Slot, without_blocks
 from agent.sensed import Sensed
 from agent.step import Effect, Setup, State, effects, events, step
+from agent.step.drain import ASKED, SWAPPING_S, retire
 from agent.step.heard import Envelope, understand
 from agent.step.state import Turn
 from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Ack, Assignment, Event, Phase, Reported, Result, Trial, encode
 from agent.wire.topics import BlobTopic, Leaf, topic
 from agent.wire.work import WindowLine
+from agent.worker.http import CONNECTIONS
 
 A, B = artifact(1), artifact(2)
 SETUP = Setup(
@@ -65,9 +67,12 @@ def desired(state: State, wanted: Assignment, wall_unix_s: float = 0.0) -> Turn:
     return step(state, events.DesiredArrived(now_s=1.0, assignment=wanted, wall_unix_s=wall_unix_s))
 
 
-def window(state: State, rss_bytes: int = 1000, sensed: Sensed | None = None, now_s: float = 5.0) -> Turn:
+def window(
+    state: State, rss_bytes: int = 1000, sensed: Sensed | None = None, now_s: float = 5.0, worker: int | None = None
+) -> Turn:
     line = WindowLine(duration_s=10.0, count=5, errors=0, busy_s=2.5, rss_bytes=rss_bytes, ram_peak_bytes=rss_bytes)
-    worker = state.active.id if state.active else 0
+    if worker is None:
+        worker = state.active.id if state.active else 0
     return step(state, events.WindowClosed(now_s=now_s, worker=worker, line=line, sensed=sensed or Sensed()))
 
 
@@ -322,6 +327,44 @@ def test_lines_of_workers_that_were_stopped_mean_nothing() -> None:
         events.Prepared(now_s=1.0, sha256=sha256(B), whole=True),
     ):
         assert step(state, event) == (state, ())
+
+
+def test_who_is_replaced_may_answer_all_that_waits_and_its_last_window_counts() -> None:
+    state = serving(record(slot(A, 1, latency_p95_ms=200.0)))
+    old = state.active
+    assert old is not None
+    state = desired(state, assignment(B, 2)).state
+    state = step(state, events.Prepared(now_s=1.0, sha256=sha256(B), whole=True)).state
+    assert state.candidate is not None
+    committed = step(state, events.TrialDone(now_s=2.0, worker=state.candidate.id, trial=PASSED))
+    assert only(effects.StopWorker, committed.effects) == [effects.StopWorker(old.id, within_s=6.4)]
+    last = window(committed.state, worker=old.id, rss_bytes=10**12)
+    spooled = only(effects.Spool, last.effects)[0].window
+    assert (spooled.seq, spooled.sha256) == (1, sha256(A))
+    assert last.state.record.active is not None
+    assert not last.state.record.active.confirmed
+    assert last.state.active == committed.state.active
+
+
+def test_the_last_window_at_a_stop_is_taken() -> None:
+    state = serving(record(slot(A, 1)))
+    worker = state.active
+    assert worker is not None
+    last = window(step(state, events.Stopping(now_s=1.0)).state, worker=worker.id)
+    assert only(effects.Spool, last.effects)[0].window.sha256 == sha256(A)
+    assert last.state.active is None
+
+
+@pytest.mark.parametrize(
+    ("cap_ms", "swapping_s", "stopping_s"),
+    [(None, 5.0, 5.0), (50.0, 5.0, 5.0), (1000.0, 32.0, 10.0), (9e9, 60.0, 10.0)],
+)
+def test_a_slow_model_has_more_time_to_answer(cap_ms: float | None, swapping_s: float, stopping_s: float) -> None:
+    state = serving(record(slot(A, 1, latency_p95_ms=cap_ms)))
+    stopped = only(effects.StopWorker, step(state, events.Stopping(now_s=1.0)).effects)
+    assert [each.within_s for each in stopped] == [stopping_s]
+    assert [each.within_s for each in only(effects.StopWorker, retire(state, SWAPPING_S).effects)] == [swapping_s]
+    assert ASKED == CONNECTIONS
 
 
 # --- telemetry and reports -------------------------------------------------------------------------------------------
