@@ -22,8 +22,6 @@ from io import FileIO
 from pathlib import Path
 from typing import assert_never
 
-import msgspec
-
 from agent import __version__
 from agent.cgroup import open_cgroups
 from agent.config import SYSFS, Config
@@ -33,12 +31,12 @@ from agent.mqtt import MqttLink
 from agent.perform import Hands, Performer, quoted
 from agent.sensed import Reading, summarise
 from agent.sensors import Sensors
-from agent.slots import Slots, replace_atomically
+from agent.slots import Slots
 from agent.spool import Spool
+from agent.statusfile import StatusFile
 from agent.step import Event, Setup, State, events, step
 from agent.step.drain import STOPPING_S
 from agent.step.heard import Envelope, understand
-from agent.step.report import info, reported
 from agent.systemd import Systemd
 from agent.verifier import Refused, Verdict, Verified, Verifier
 from agent.wire.errors import Failure, WireError
@@ -57,20 +55,6 @@ _log = logging.getLogger("agent")
 
 class AlreadyRunning(Exception):
     """Another agent holds the state directory."""
-
-
-class StatusFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`status.json`, for `agent status` and for the physics of a demo. `busy_s_total` counts from the agent's start."""
-
-    pid: int
-    device: str
-    phase: str
-    seq: int
-    sha256: str | None
-    connected: bool
-    busy_s_total: float
-    uptime_s: float
-    emulated: str | None
 
 
 class Daemon:
@@ -106,7 +90,8 @@ class Daemon:
         self._readings: deque[Reading] = deque(maxlen=KEPT_READINGS)
         self._stopping = False
         self._systemd = Systemd(os.environ, os.getpid())
-        self._began_s = self._tick_s = self._sample_s = time.monotonic()
+        self._tick_s = self._sample_s = time.monotonic()
+        self._status = StatusFile(config.state / "status.json")
         self._busy_s = 0.0
 
     def stop(self) -> None:
@@ -156,7 +141,7 @@ class Daemon:
         self._workers.tick(now_s)
         self._performer.tick()
         self._feed(events.Tick(now_s=now_s))
-        self._write_status(now_s)
+        self._status.tell(self.state, self._busy_s)
         self._systemd.alive(now_s, f"{self.state.phase}, {'connected' if self.state.link_up else 'not connected'}")
 
     def _hear_out(self) -> None:
@@ -223,7 +208,6 @@ class Daemon:
         sensed = summarise(self._readings)
         self._readings.clear()
         self._feed(events.WindowClosed(now_s=now_s, worker=worker, line=line, sensed=sensed, wall_unix_s=time.time()))
-        self._write_status(now_s)
 
     def _feed(self, event: Event) -> None:
         """Decide and do; what the effects answer is decided on next."""
@@ -232,24 +216,6 @@ class Daemon:
             self.state, effects = step(self.state, self._answers.popleft())
             for effect in effects:
                 self._performer.perform(effect)
-
-    def _write_status(self, now_s: float) -> None:
-        said = reported(self.state)
-        status = StatusFile(
-            pid=os.getpid(),
-            device=said.device,
-            phase=said.phase,
-            seq=said.seq,
-            sha256=said.sha256,
-            connected=self.state.link_up,
-            busy_s_total=self._busy_s,
-            uptime_s=now_s - self._began_s,
-            emulated=info(self.state).emulated,
-        )
-        try:
-            replace_atomically(self._config.state / "status.json", msgspec.json.encode(status))
-        except OSError as error:
-            _log.debug("event=status_not_written reason=%s", quoted(error))
 
 
 def hold(state: Path) -> FileIO:
