@@ -13,7 +13,6 @@ import importlib.util
 import logging
 import os
 import platform
-import queue
 import time
 import uuid
 from collections import deque
@@ -26,6 +25,7 @@ from agent import __version__
 from agent.cgroup import open_cgroups
 from agent.config import SYSFS, Config
 from agent.doors import close_doors, open_doors
+from agent.inbox import Inbox
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link, LinkEvent
 from agent.mqtt import MqttLink
 from agent.perform import Hands, Performer, quoted
@@ -69,13 +69,13 @@ class Daemon:
         setup = setup_of(config, boot=uuid.uuid4().hex, sensors=self._sensors.read().sources)
         slots = Slots(config.state, config.profile.storage_bytes)
         self.state = State(setup=setup, record=slots.load())
-        self._queue: queue.SimpleQueue[LinkEvent | WorkerNews | Verdict | None] = queue.SimpleQueue()
+        self._inbox = Inbox()
         self._answers: deque[Event] = deque()
         self._link = link or mqtt_link(config, setup)
         self._door_path = config.socket or config.state / "inference.sock"
         self._doors = open_doors(config.http, self._door_path)
-        self._workers = Workers(self._queue.put, self._doors, open_cgroups())
-        self._verifier = Verifier(config.trusted_key, self._queue.put)
+        self._workers = Workers(self._inbox.put, self._doors, open_cgroups())
+        self._verifier = Verifier(config.trusted_key, self._inbox.put)
         self._spool = Spool(config.state / "spool.sqlite", config.spool_limit)
         hands = Hands(
             config=config,
@@ -97,12 +97,12 @@ class Daemon:
     def stop(self) -> None:
         """End soon; callable from any thread and from a signal handler."""
         self._stopping = True
-        self._queue.put(None)
+        self._inbox.put(None)
 
     def run(self) -> None:
         try:
             self._feed(events.Started(now_s=time.monotonic()))
-            self._link.start(self._queue.put)
+            self._link.start(self._inbox.hear)
             self._systemd.ready()
             while not self._stopping:
                 self._wait()
@@ -121,10 +121,7 @@ class Daemon:
     def _wait(self) -> None:
         """Take the next thing that happens, at most until the next tick."""
         wait_s = max(0.0, self._tick_s - time.monotonic())
-        try:
-            news = self._queue.get(block=wait_s > 0, timeout=wait_s)
-        except queue.Empty:
-            news = None
+        news = self._inbox.take(wait_s)
         if isinstance(news, Said | Ended):
             self._from_worker(news)
         elif news is not None:
@@ -146,11 +143,9 @@ class Daemon:
 
     def _hear_out(self) -> None:
         """What the workers said at their end: of all else that waits nothing is begun any more."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                news = self._queue.get_nowait()
-                if isinstance(news, Said | Ended):
-                    self._from_worker(news)
+        for news in self._inbox.rest():
+            if isinstance(news, Said | Ended):
+                self._from_worker(news)
 
     def _from_outside(self, news: LinkEvent | Verdict) -> None:
         """What nobody foresaw in it is passed over: a message that is retained would end every start from now on."""
