@@ -6,42 +6,44 @@ The link's thread and the workers' threads only put into the queue. Decisions ar
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import importlib.util
 import logging
 import os
 import platform
-import queue
 import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
+from io import FileIO
 from pathlib import Path
-from typing import IO, assert_never
-
-import msgspec
+from typing import assert_never
 
 from agent import __version__
 from agent.cgroup import open_cgroups
 from agent.config import SYSFS, Config
 from agent.doors import close_doors, open_doors
+from agent.inbox import Inbox
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link, LinkEvent
 from agent.mqtt import MqttLink
 from agent.perform import Hands, Performer, quoted
 from agent.sensed import Reading, summarise
 from agent.sensors import Sensors
-from agent.slots import Slots, replace_atomically
-from agent.spool import open_spool
+from agent.slots import Slots
+from agent.spool import Spool
+from agent.statusfile import StatusFile
 from agent.step import Event, Setup, State, events, step
+from agent.step.drain import STOPPING_S
 from agent.step.heard import Envelope, understand
-from agent.step.report import info, reported
 from agent.systemd import Systemd
 from agent.verifier import Refused, Verdict, Verified, Verifier
 from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Status, encode
 from agent.wire.profile import RUNTIMES
 from agent.wire.topics import Leaf, topic
-from agent.wire.work import TrialLine
+from agent.wire.work import TrialLine, WorkerLine
 from agent.workers import Ended, Said, WorkerNews, Workers
 
 TICK_S = 0.5
@@ -53,20 +55,6 @@ _log = logging.getLogger("agent")
 
 class AlreadyRunning(Exception):
     """Another agent holds the state directory."""
-
-
-class StatusFile(msgspec.Struct, frozen=True, kw_only=True):
-    """`status.json`, for `agent status` and for the physics of a demo. `busy_s_total` counts from the agent's start."""
-
-    pid: int
-    device: str
-    phase: str
-    seq: int
-    sha256: str | None
-    connected: bool
-    busy_s_total: float
-    uptime_s: float
-    emulated: str | None
 
 
 class Daemon:
@@ -81,14 +69,14 @@ class Daemon:
         setup = setup_of(config, boot=uuid.uuid4().hex, sensors=self._sensors.read().sources)
         slots = Slots(config.state, config.profile.storage_bytes)
         self.state = State(setup=setup, record=slots.load())
-        self._queue: queue.SimpleQueue[LinkEvent | WorkerNews | Verdict | None] = queue.SimpleQueue()
+        self._inbox = Inbox()
         self._answers: deque[Event] = deque()
         self._link = link or mqtt_link(config, setup)
         self._door_path = config.socket or config.state / "inference.sock"
         self._doors = open_doors(config.http, self._door_path)
-        self._workers = Workers(self._queue.put, self._doors, open_cgroups())
-        self._verifier = Verifier(config.trusted_key, self._queue.put)
-        self._spool = open_spool(config.state / "spool.sqlite", config.spool_limit)
+        self._workers = Workers(self._inbox.put, self._doors, open_cgroups())
+        self._verifier = Verifier(config.trusted_key, self._inbox.put)
+        self._spool = Spool(config.state / "spool.sqlite", config.spool_limit)
         hands = Hands(
             config=config,
             boot=setup.boot,
@@ -102,23 +90,26 @@ class Daemon:
         self._readings: deque[Reading] = deque(maxlen=KEPT_READINGS)
         self._stopping = False
         self._systemd = Systemd(os.environ, os.getpid())
-        self._began_s = self._tick_s = self._sample_s = time.monotonic()
+        self._tick_s = self._sample_s = time.monotonic()
+        self._status = StatusFile(config.state / "status.json")
         self._busy_s = 0.0
 
     def stop(self) -> None:
         """End soon; callable from any thread and from a signal handler."""
         self._stopping = True
-        self._queue.put(None)
+        self._inbox.put(None)
 
     def run(self) -> None:
         try:
             self._feed(events.Started(now_s=time.monotonic()))
-            self._link.start(self._queue.put)
+            self._link.start(self._inbox.hear)
             self._systemd.ready()
             while not self._stopping:
                 self._wait()
             self._systemd.stopping()
             self._feed(events.Stopping(now_s=time.monotonic()))
+            self._workers.close(STOPPING_S)
+            self._hear_out()
         finally:
             self._link.stop()
             self._verifier.close()
@@ -130,12 +121,11 @@ class Daemon:
     def _wait(self) -> None:
         """Take the next thing that happens, at most until the next tick."""
         wait_s = max(0.0, self._tick_s - time.monotonic())
-        try:
-            news = self._queue.get(block=wait_s > 0, timeout=wait_s)
-        except queue.Empty:
-            news = None
-        if news is not None:
-            self._translate(news)
+        news = self._inbox.take(wait_s)
+        if isinstance(news, Said | Ended):
+            self._from_worker(news)
+        elif news is not None:
+            self._from_outside(news)
         if time.monotonic() >= self._tick_s:
             self._tick()
 
@@ -148,11 +138,23 @@ class Daemon:
         self._workers.tick(now_s)
         self._performer.tick()
         self._feed(events.Tick(now_s=now_s))
-        self._write_status(now_s)
+        self._status.tell(self.state, self._busy_s)
         self._systemd.alive(now_s, f"{self.state.phase}, {'connected' if self.state.link_up else 'not connected'}")
 
-    def _translate(self, news: LinkEvent | WorkerNews | Verdict) -> None:
-        now_s = time.monotonic()
+    def _hear_out(self) -> None:
+        """What the workers said at their end: of all else that waits nothing is begun any more."""
+        for news in self._inbox.rest():
+            if isinstance(news, Said | Ended):
+                self._from_worker(news)
+
+    def _from_outside(self, news: LinkEvent | Verdict) -> None:
+        """What nobody foresaw in it is passed over: a message that is retained would end every start from now on."""
+        try:
+            self._translate(news, time.monotonic())
+        except Exception:
+            _log.exception("event=unforeseen news=%s", type(news).__name__)
+
+    def _translate(self, news: LinkEvent | Verdict, now_s: float) -> None:
         match news:
             case Connected():
                 self._feed(events.LinkUp(now_s=now_s))
@@ -166,12 +168,6 @@ class Daemon:
                 self._feed(events.DesiredArrived(now_s=now_s, assignment=assignment, wall_unix_s=time.time()))
             case Refused(reason):
                 self._feed(events.DesiredRefused(now_s=now_s, reason=reason))
-            case Said():
-                self._said(news, now_s)
-            case Ended(worker, detail, out_of_memory):
-                self._workers.forget(worker)
-                failure = Failure.MEMORY if out_of_memory else Failure.CRASHED
-                self._feed(events.WorkerDied(now_s=now_s, worker=worker, detail=detail, failure=failure))
             case _:
                 assert_never(news)
 
@@ -186,8 +182,19 @@ class Daemon:
         elif heard is not None:
             self._feed(heard)
 
-    def _said(self, news: Said, now_s: float) -> None:
-        line, worker = news.line, news.worker
+    def _from_worker(self, news: WorkerNews) -> None:
+        now_s = time.monotonic()
+        match news:
+            case Said(worker, line):
+                self._said(worker, line, now_s)
+            case Ended(worker, detail, out_of_memory):
+                self._workers.forget(worker)
+                failure = Failure.MEMORY if out_of_memory else Failure.CRASHED
+                self._feed(events.WorkerDied(now_s=now_s, worker=worker, detail=detail, failure=failure))
+            case _:
+                assert_never(news)
+
+    def _said(self, worker: int, line: WorkerLine, now_s: float) -> None:
         if isinstance(line, TrialLine):
             self._feed(events.TrialDone(now_s=now_s, worker=worker, trial=line.trial))
             return
@@ -196,7 +203,6 @@ class Daemon:
         sensed = summarise(self._readings)
         self._readings.clear()
         self._feed(events.WindowClosed(now_s=now_s, worker=worker, line=line, sensed=sensed, wall_unix_s=time.time()))
-        self._write_status(now_s)
 
     def _feed(self, event: Event) -> None:
         """Decide and do; what the effects answer is decided on next."""
@@ -206,38 +212,26 @@ class Daemon:
             for effect in effects:
                 self._performer.perform(effect)
 
-    def _write_status(self, now_s: float) -> None:
-        said = reported(self.state)
-        status = StatusFile(
-            pid=os.getpid(),
-            device=said.device,
-            phase=said.phase,
-            seq=said.seq,
-            sha256=said.sha256,
-            connected=self.state.link_up,
-            busy_s_total=self._busy_s,
-            uptime_s=now_s - self._began_s,
-            emulated=info(self.state).emulated,
-        )
-        try:
-            replace_atomically(self._config.state / "status.json", msgspec.json.encode(status))
-        except OSError as error:
-            _log.debug("event=status_not_written reason=%s", quoted(error))
 
-
-def hold(state: Path) -> IO[str]:
-    """Lock the state directory until the file is closed or the process ends. Raises `AlreadyRunning`."""
-    file = (state / "agent.lock").open("a+", encoding="ascii")
+def hold(state: Path) -> FileIO:
+    """Lock the state directory until the file is closed or the process ends. Raises `AlreadyRunning` or `OSError`."""
+    path = state / "agent.lock"
+    try:
+        file = path.open("ab+", buffering=0)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        file = path.open("rb", buffering=0)  # a card that failed is mounted so; what it holds can be run
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.seek(0)
-        pid = file.read().strip() or "unknown"
+        pid = file.read().decode().strip() or "unknown"
         file.close()
         raise AlreadyRunning(f"{state} is in use by the agent with process id {pid}") from None
-    file.truncate(0)
-    file.write(f"{os.getpid()}\n")
-    file.flush()
+    with contextlib.suppress(OSError):  # who holds it is only told
+        file.truncate(0)
+        file.write(b"%d\n" % os.getpid())
     return file
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 _UNIX_PATH_BYTES = 107  # unix(7): sun_path with its closing zero
 _MODE = 0o660
+_BACKLOG = 128
 
 
 class DoorError(OSError):
@@ -31,6 +32,13 @@ def open_doors(http: tuple[str, int] | None, path: Path) -> tuple[socket.socket,
     for each in doors:
         each.setblocking(False)  # two workers may wait for the same connection during a swap
     return tuple(doors)
+
+
+def listen_at(doors: Iterable[socket.socket]) -> None:
+    """From now on whoever comes waits until somebody accepts."""
+    for each in doors:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        each.listen(_BACKLOG)
 
 
 def close_doors(doors: Iterable[socket.socket], path: Path) -> None:
@@ -55,11 +63,16 @@ def _unix(path: Path) -> socket.socket:
 
 
 def _tcp(host: str, port: int) -> socket.socket:
+    """An address that is only bound may be bound again by whoever asks to reuse it as well, so that is taken back.
+
+    Without asking, connections that are not long gone would be in the way; listening, they are again.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     door = socket.socket(family)
     door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         door.bind((host, port))
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError as error:
         door.close()
         why = "in use by another program; set 'http'" if error.errno == errno.EADDRINUSE else error.strerror

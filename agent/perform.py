@@ -21,7 +21,7 @@ from agent.slots import Slots
 from agent.spool import Spool
 from agent.step import Event, effects, events
 from agent.wire.errors import Failure
-from agent.wire.messages import Message, Telemetry, Window, encode
+from agent.wire.messages import Message, Telemetry, encode
 from agent.wire.topics import RETAINED, Leaf, topic
 from agent.workers import Workers, worker_spec
 
@@ -48,13 +48,15 @@ class Performer:
         self._hands = hands
         self._device = hands.config.profile.device
         self._unsaved: Record | None = None
+        self._uncollected: frozenset[str] | None = None
         self._unfreed: tuple[str, int] | None = None
-        self._spool_fails = False
 
     def tick(self) -> None:
-        """Save again what could not be saved, and free what could not be freed."""
+        """Save again what could not be saved, collect what could not be collected, free what could not be freed."""
         if self._unsaved is not None:
             self._save(self._unsaved)
+        if self._uncollected is not None:
+            self._collect(self._uncollected)
         if self._unfreed is not None:
             self._free(*self._unfreed)
 
@@ -70,7 +72,7 @@ class Performer:
             case effects.SaveRecord(record):
                 self._save(record)
             case effects.Collect(keep):
-                hands.slots.collect(keep)
+                self._collect(keep)
             case effects.Prepare():
                 self._prepare(effect)
             case effects.StoreBlock():
@@ -81,10 +83,10 @@ class Performer:
                 self._start(effect)
             case effects.Go(worker):
                 hands.workers.go(worker)
-            case effects.StopWorker(worker, at_once):
-                hands.workers.stop(worker, time.monotonic(), at_once=at_once)
+            case effects.StopWorker(worker, at_once, within_s):
+                hands.workers.stop(worker, time.monotonic(), within_s, at_once=at_once)
             case effects.Spool(window):
-                self._spool(window)
+                hands.spool.append(hands.boot, window)
             case effects.SendBatch():
                 self._send_batch()
             case effects.Free(boot, seq):
@@ -107,6 +109,19 @@ class Performer:
             self._unsaved = record
             return
         self._unsaved = None
+
+    def _collect(self, keep: frozenset[str]) -> None:
+        """Not before the record is saved: the one on the medium may name what this would delete."""
+        again, self._uncollected = self._uncollected is not None, keep
+        if self._unsaved is not None:
+            return
+        try:
+            self._hands.slots.collect(keep)
+        except OSError as error:
+            if not again:
+                _log.error("event=not_collected reason=%s", quoted(error))
+            return
+        self._uncollected = None
 
     def _prepare(self, effect: effects.Prepare) -> None:
         wanted, slots = effect.assignment, self._hands.slots
@@ -174,16 +189,6 @@ class Performer:
     def _died(self, worker: int, detail: str, failure: Failure) -> None:
         now_s = time.monotonic()
         self._hands.answer(events.WorkerDied(now_s=now_s, worker=worker, detail=detail, failure=failure))
-
-    def _spool(self, window: Window) -> None:
-        try:
-            self._hands.spool.append(self._hands.boot, window)
-        except sqlite3.Error as error:
-            if not self._spool_fails:
-                _log.error("event=window_lost reason=%s", quoted(error))
-            self._spool_fails = True
-            return
-        self._spool_fails = False
 
     def _free(self, boot: str, seq: int) -> None:
         try:

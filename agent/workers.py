@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,14 +18,15 @@ from dataclasses import dataclass
 import msgspec
 
 from agent.cgroup import Cgroups
+from agent.doors import listen_at
+from agent.step.effects import DRAIN_S
 from agent.wire.messages import Assignment
 from agent.wire.work import Drain, Go, TrialLine, WindowLine, WorkerSpec, read_line, to_line
 
-DRAIN_S, GRACE_S = 5.0, 3.0
+GRACE_S = 3.0
 TRIAL_S = 15.0
 SAMPLES_MIN, SAMPLES_MAX = 40, 200
 STDERR_LINES = 5
-_BACKLOG = 128
 
 _log = logging.getLogger("agent")
 
@@ -98,6 +100,7 @@ class Workers:
         self._tell = tell
         self._cgroups = cgroups
         self._doors = doors
+        self._readers: dict[int, threading.Thread] = {}
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._ending: dict[int, tuple[subprocess.Popen[bytes], float]] = {}
 
@@ -107,7 +110,9 @@ class Workers:
         pipe, doors = subprocess.PIPE, [each.fileno() for each in self._doors]
         process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, bufsize=0, pass_fds=doors)
         self._running[worker] = process
-        threading.Thread(target=self._read, args=(worker, process), name=f"worker-{worker}", daemon=True).start()
+        reader = threading.Thread(target=self._read, args=(worker, process), name=f"worker-{worker}", daemon=True)
+        reader.start()
+        self._readers[worker] = reader
         self._cap(worker, process, spec.ram_total_bytes)  # it holds nothing yet, as it waits for its spec
         self._write(process, msgspec.structs.replace(spec, listen=doors))
 
@@ -121,13 +126,12 @@ class Workers:
 
     def go(self, worker: int) -> None:
         """Let a worker serve. From the first one on the doors are open: who comes while none accepts waits."""
-        for door in self._doors:
-            door.listen(_BACKLOG)
+        listen_at(self._doors)
         process = self._running.get(worker)
         if process is not None:
             self._write(process, Go())
 
-    def stop(self, worker: int, now_s: float, *, at_once: bool = False) -> None:
+    def stop(self, worker: int, now_s: float, within_s: float = DRAIN_S, *, at_once: bool = False) -> None:
         """End a worker, which first answers what it was asked (not so `at_once`). One that stays on is killed."""
         process = self._running.pop(worker, None)
         if process is None:
@@ -135,11 +139,12 @@ class Workers:
         if at_once:
             process.kill()
         else:
-            self._write(process, Drain(within_s=DRAIN_S))
-        self._ending[worker] = (process, now_s + DRAIN_S + GRACE_S)
+            self._write(process, Drain(within_s=within_s))
+        self._ending[worker] = (process, now_s + within_s + GRACE_S)
 
     def forget(self, worker: int) -> None:
         """After `Ended`: nothing of the process is left but its pipes."""
+        self._readers.pop(worker, None)
         running, (ending, _) = self._running.pop(worker, None), self._ending.pop(worker, (None, 0.0))
         process = running or ending
         for pipe in (process.stdin, process.stdout, process.stderr) if process is not None else ():
@@ -152,16 +157,20 @@ class Workers:
             if now_s >= until_s:
                 process.kill()
 
-    def close(self) -> None:
-        """End them all and wait until they are gone, at most `DRAIN_S` and `GRACE_S` each."""
-        for process in self._running.values():
-            self._write(process, Drain(within_s=DRAIN_S))
-        for process in (*self._running.values(), *(process for process, _ in self._ending.values())):
+    def close(self, within_s: float = DRAIN_S) -> None:
+        """End them all, `within_s` from now at the latest; on return they are gone, and what they said is told."""
+        now_s = time.monotonic()
+        for worker in list(self._running):
+            self.stop(worker, now_s, within_s)
+        for process, until_s in self._ending.values():
+            patience_s = min(until_s, now_s + within_s + GRACE_S) - time.monotonic()
             try:
-                process.wait(DRAIN_S + GRACE_S)
+                process.wait(max(0.0, patience_s))
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for reader in self._readers.values():
+            reader.join(GRACE_S)
 
     def _write(self, process: subprocess.Popen[bytes], message: msgspec.Struct) -> None:
         assert process.stdin is not None  # a pipe, see `start`

@@ -13,6 +13,7 @@ from typing import assert_never
 import msgspec
 
 from agent.step.accept import desired, unsigned
+from agent.step.drain import STOPPING_S, retire
 from agent.step.effects import Effect, Note, SaveRecord, StopWorker
 from agent.step.events import (
     AckArrived,
@@ -86,15 +87,17 @@ def _started(state: State, event: Started) -> Turn:
 
 
 def _stopping(state: State) -> Turn:
-    """A clean end: starts and trials that it cuts short do not count as failed ones."""
+    """A clean end: starts and trials that it cuts short do not count as failed ones, and last windows are taken."""
     record = msgspec.structs.replace(
         state.record,
         starts=max(0, state.record.starts - (state.active is not None)),
         trials=max(0, state.record.trials - (state.candidate is not None)),
     )
-    workers = [StopWorker(each.id) for each in (state.candidate, state.active) if each is not None]
-    ended = replace(state, record=record, candidate=None, active=None, restart_at_s=None)
-    return Turn(ended).do(SaveRecord(record), status(state, online=False), *workers, Note("stopped"))
+    ended = replace(state, record=record, candidate=None, restart_at_s=None)
+    ending = Turn(ended).do(SaveRecord(record), status(state, online=False))
+    if state.candidate is not None:
+        ending = ending.do(StopWorker(state.candidate.id))
+    return ending.then(lambda left: retire(left, STOPPING_S)).do(Note("stopped"))
 
 
 def _tick(state: State, event: Tick) -> Turn:

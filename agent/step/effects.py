@@ -8,6 +8,8 @@ from agent.record import Record
 from agent.wire.messages import Assignment, Message, Window
 from agent.wire.topics import Leaf
 
+DRAIN_S = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Publish:
@@ -84,10 +86,11 @@ class Go:
 
 @dataclass(frozen=True, slots=True)
 class StopWorker:
-    """Nothing is heard of this worker again. `at_once`: without the time to end by itself."""
+    """First it answers what it was asked, `within_s`, and tells its last window; not so `at_once`."""
 
     worker: int
     at_once: bool = False
+    within_s: float = DRAIN_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 import msgspec
 
 from agent.record import Outcome, Record, Slot, without_blocks
+from agent.step.drain import SWAPPING_S, retire
 from agent.step.effects import (
     Collect,
     FinishDownload,
@@ -33,7 +34,7 @@ TRIALS = 2
 
 
 def can_adopt(state: State) -> bool:
-    """Does exactly this artifact serve already, at the rate that is asked for?"""
+    """Does exactly this artifact serve already, under the name and at the rate that are asked for?"""
     wanted, slot, worker = state.record.pending, state.record.active, state.active
     return (
         wanted is not None
@@ -41,6 +42,7 @@ def can_adopt(state: State) -> bool:
         and worker is not None
         and worker.serving
         and worker.sha256 == wanted.sha256
+        and slot.assignment.model == wanted.model
         and slot.assignment.rate_hz == wanted.rate_hz
     )
 
@@ -180,7 +182,7 @@ def abandon(state: State) -> Turn:
 
 def _commit(state: State, trial: Trial, now_s: float) -> Turn:
     """The candidate takes over: first the record, then the new worker serves, then the old one ends."""
-    record, worker, old = state.record, state.candidate, state.active
+    record, worker = state.record, state.candidate
     assert record.pending is not None  # what was judged
     assert worker is not None
     wanted = without_blocks(record.pending)
@@ -195,11 +197,12 @@ def _commit(state: State, trial: Trial, now_s: float) -> Turn:
         trials=0,
     )
     serving = replace(worker, serving=True, since_s=now_s, seen_s=now_s)
-    state = replace(state, record=record, candidate=None, active=serving, deaths=0, restart_at_s=None)
-    committed = Turn(state).do(SaveRecord(record), Go(worker.id))
-    if old is not None:
-        committed = committed.do(StopWorker(old.id))
+    retired = retire(state, SWAPPING_S)
+    state = replace(
+        retired.state, record=record, candidate=None, active=serving, deaths=0, died_s=(), restart_at_s=None
+    )
     note = Note("committed", {"seq": wanted.seq, "sha256": wanted.sha256})
+    committed = Turn(state).do(SaveRecord(record), Go(worker.id), *retired.effects)
     return committed.do(Collect(record.needed), note).then(report)
 
 

@@ -21,6 +21,7 @@ from agent.wire.messages import Result
 STARTS, STARTS_CONFIRMED = 2, 5
 QUICK_S = 60.0
 QUICK_DEATHS = 3
+OFTEN_DEATHS, OFTEN_S = 5, 3600.0
 RESTART_MAX_S = 60.0
 VERDICT_S = 300.0
 SILENT_WINDOWS, SILENT_S = 3, 30.0
@@ -62,12 +63,14 @@ def worker_died(state: State, event: WorkerDied) -> Turn:
 
 
 def window_closed(state: State, event: WindowClosed) -> Turn:
-    """A window confirms the slot, goes to the spool, and ends a worker that outgrew its cap."""
+    """A window goes to the spool; that of the active worker confirms the slot, and ends what outgrew its cap."""
     worker, slot = state.active, state.record.active
+    if state.retired is not None and state.retired.id == event.worker:
+        return spool_window(state, event, state.retired)
     if worker is None or slot is None or worker.id != event.worker or not worker.serving:
         return Turn(state)
     state = replace(state, active=replace(worker, seen_s=event.now_s))
-    noted = spool_window(state, event).then(_confirm).then(lambda left: _tell_troubles(left, event.sensed))
+    noted = spool_window(state, event, worker).then(_confirm).then(lambda left: _tell_troubles(left, event.sensed))
     cap = slot.assignment.ram_total_bytes
     if cap is None or event.line.rss_bytes <= cap:
         return noted
@@ -138,13 +141,19 @@ def _lost(state: State, failure: Failure, detail: str, now_s: float) -> Turn:
     assert worker is not None  # it was lost just now
     lived = worker.serving and now_s - worker.since_s > QUICK_S
     deaths = 1 if lived else state.deaths + 1
-    state = replace(state, active=None, deaths=deaths)
+    state = replace(state, active=None, deaths=deaths, died_s=(*state.died_s, now_s)[-OFTEN_DEATHS:])
+    hopeless = deaths >= QUICK_DEATHS or _dies_often(state)
     note = Note("worker_died", {"sha256": worker.sha256, "failure": str(failure), "deaths": deaths, "detail": detail})
     told = notify(state, "worker_died", f"{failure}: {detail}").do(note)
-    if deaths >= QUICK_DEATHS and _can_fall_back(state):
+    if hopeless and _can_fall_back(state):
         return told.then(lambda left: _roll_back(left, failure, detail, now_s))
     later = told.then(lambda left: Turn(replace(left, restart_at_s=now_s + min(RESTART_MAX_S, 2.0 ** (deaths - 1)))))
-    return later.then(lambda left: _stuck(left, failure, detail)) if deaths >= QUICK_DEATHS else later
+    return later.then(lambda left: _stuck(left, failure, detail)) if hopeless else later
+
+
+def _dies_often(state: State) -> bool:
+    """A leak takes longer than `QUICK_S` to kill, and does so again and again."""
+    return len(state.died_s) == OFTEN_DEATHS and state.died_s[-1] - state.died_s[0] <= OFTEN_S
 
 
 def _can_fall_back(state: State) -> bool:
@@ -160,7 +169,7 @@ def _roll_back(state: State, failure: Failure, detail: str, now_s: float) -> Tur
     if record.pending is None:
         outcome = Outcome(result=Result.FAILED_ROLLED_BACK, failure=failure, reason=detail, trial=slot.trial)
         rolled = msgspec.structs.replace(rolled, outcome=outcome)
-    state = replace(state, record=rolled, deaths=0)
+    state = replace(state, record=rolled, deaths=0, died_s=())
     note = Note("rolled_back", {"from": slot.sha256, "to": back, "failure": str(failure)})
     told = Turn(state).do(SaveRecord(rolled), Collect(rolled.needed), note)
     told = told.then(lambda left: notify(left, "rolled_back", f"{failure}: {detail}")).then(report)

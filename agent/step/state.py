@@ -69,9 +69,10 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """`active` runs the active slot; `candidate` tries the pending assignment beside it.
+    """`active` runs the active slot; `candidate` tries the pending assignment beside it; `retired` served before it.
 
-    `deaths` counts quick deaths of the active slot's workers in a row, `restart_at_s` is when the next one starts.
+    `deaths` counts quick deaths of the active slot's workers in a row, `died_s` are the last of all of them, and
+    `restart_at_s` is when the next one starts.
     `sent_s` is when telemetry was last sent. `unsent` are notices that wait for the link; `troubles` are those of the
     last window that are told already.
     """
@@ -83,8 +84,10 @@ class State:
     preparing: bool = False
     candidate: Worker | None = None
     active: Worker | None = None
+    retired: Worker | None = None
     next_worker: int = 1
     deaths: int = 0
+    died_s: tuple[float, ...] = ()
     restart_at_s: float | None = None
     window_seq: int = 0
     in_flight: InFlight | None = None

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from agent.step.effects import Free, SendBatch, Spool
 from agent.step.events import AckArrived, BatchSent, WindowClosed
-from agent.step.state import InFlight, State, Turn
+from agent.step.state import InFlight, State, Turn, Worker
 from agent.wire.messages import Window
 
 ACK_S, ACK_MAX_S = 10.0, 120.0
@@ -20,9 +20,9 @@ FRESH_S = 600.0
 """For so long after a variant went into service each window is sent as it closes: a rollout waits for them."""
 
 
-def spool_window(state: State, event: WindowClosed) -> Turn:
+def spool_window(state: State, event: WindowClosed, worker: Worker) -> Turn:
     state = replace(state, window_seq=state.window_seq + 1)
-    closed = window(state, event)
+    closed = window(state, event, worker.sha256)
     spooled = Turn(state).do(Spool(closed))
     return spooled if _may_wait(state, closed, event.now_s) else spooled.then(send)
 
@@ -38,8 +38,8 @@ def _may_wait(state: State, closed: Window, now_s: float) -> bool:
     return not trouble and now_s - state.sent_s < (LOW_BATTERY_S if low else BATTERY_S)
 
 
-def window(state: State, event: WindowClosed) -> Window:
-    """What the worker saw and what the sensors said in one interval; `state` has counted it already."""
+def window(state: State, event: WindowClosed, sha256: str) -> Window:
+    """What the worker of `sha256` saw and what the sensors said in one interval; `state` has counted it already."""
     line, sensed = event.line, event.sensed
     busy_share = min(1.0, line.busy_s / line.duration_s) if line.duration_s > 0 else None
     watts, source = _power(state, sensed.power_watts, busy_share)
@@ -47,7 +47,7 @@ def window(state: State, event: WindowClosed) -> Window:
         seq=state.window_seq,
         duration_s=line.duration_s,
         wall_unix_s=event.wall_unix_s,
-        sha256=state.active.sha256 if state.active else None,
+        sha256=sha256,
         count=line.count,
         errors=line.errors,
         latency_p50_ms=line.latency_p50_ms,

@@ -6,7 +6,7 @@ A sensor that is missing is `null`, never 0. Unknown keys are ignored. Payloads 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -14,6 +14,8 @@ from agent.wire.errors import Failure, WireError
 from agent.wire.topics import DeviceTopic, Leaf
 
 MAX_BYTES = 256 * 1024
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""Every whole number on the wire: no larger than the databases of both sides keep."""
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
@@ -51,21 +53,21 @@ class Assignment(Message, frozen=True, kw_only=True):
     device without a power sensor model its draw.
     """
 
-    epoch: int
-    seq: int
+    epoch: Count
+    seq: Count
     model: str
     sha256: str
-    size_bytes: int
-    block_bytes: int
+    size_bytes: Count
+    block_bytes: Count
     blocks: list[str]
-    ram_total_bytes: int | None = None
-    ram_model_bytes: int | None = None
+    ram_total_bytes: Count | None = None
+    ram_model_bytes: Count | None = None
     latency_p95_ms: float | None = None
     rate_hz: float = 1.0
     power_idle_watts: float | None = None
     power_busy_watts: float | None = None
     runtime: str = "onnxruntime"
-    golden_seed: int = 0
+    golden_seed: Count = 0
     golden_outputs: list[list[float]] = []
     golden_tolerance: float = 1e-3
     issued_unix_s: float | None = None
@@ -98,12 +100,12 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool
     failure: Failure | None = None
     detail: str = ""
-    ram_base_bytes: int | None = None
-    ram_peak_bytes: int | None = None
+    ram_base_bytes: Count | None = None
+    ram_peak_bytes: Count | None = None
     latency_p50_ms: float | None = None
     latency_p95_ms: float | None = None
     golden_max_error: float | None = None
-    samples: int = 0
+    samples: Count = 0
     emulated_gflops: float | None = None
 
 
@@ -111,16 +113,16 @@ class Reported(Message, frozen=True, kw_only=True):
     """Retained: what runs (`sha256` is the truth) and how the assignment `seq` is going."""
 
     boot: str
-    seq: int
-    epoch: int = 0
+    seq: Count
+    epoch: Count = 0
     sha256: str | None
     phase: Phase
     result: Result | None = None
     failure: Failure | None = None
     reason: str = ""
     trial: Trial | None = None
-    blocks_have: int = 0
-    blocks_total: int = 0
+    blocks_have: Count = 0
+    blocks_total: Count = 0
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,12 +133,12 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     worker's, of one core. `energy_per_inference_joules` is all that the device drew, idle or not, for each inference.
     """
 
-    seq: int
+    seq: Count
     duration_s: float
     wall_unix_s: float | None = None
     sha256: str | None = None
-    count: int = 0
-    errors: int = 0
+    count: Count = 0
+    errors: Count = 0
     latency_p50_ms: float | None = None
     latency_p95_ms: float | None = None
     latency_p99_ms: float | None = None
@@ -144,8 +146,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     latency_source: str = "measured"
     busy_share: float | None = None
     cpu_share: float | None = None
-    rss_bytes: int | None = None
-    ram_peak_bytes: int | None = None
+    rss_bytes: Count | None = None
+    ram_peak_bytes: Count | None = None
     temperature_celsius: float | None = None
     temperature_max_celsius: float | None = None
     temperature_mean_celsius: float | None = None
@@ -164,14 +166,14 @@ class Telemetry(Message, frozen=True, kw_only=True):
 
     boot: str
     windows: list[Window]
-    dropped: int = 0
+    dropped: Count = 0
 
 
 class Ack(Message, frozen=True, kw_only=True):
     """Every window of `boot` up to `seq` is committed in the controller's database; the device may free it."""
 
     boot: str
-    seq: int
+    seq: Count
 
 
 class Event(Message, frozen=True, kw_only=True):

@@ -9,8 +9,10 @@ from enum import StrEnum
 from agent.wire.errors import WireError
 
 ROOT = "hedgerow/v1"
+_BLOBS = f"{ROOT}/_blob/"
 _DEVICE = re.compile(r"[a-z0-9-]{1,64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_BLOCK = re.compile(r"[0-9]{1,9}")
 
 
 class Leaf(StrEnum):
@@ -45,7 +47,7 @@ class BlobTopic:
     block: int
 
     def __str__(self) -> str:
-        return f"{ROOT}/_blob/{self.sha256}/{self.block}"
+        return f"{_BLOBS}{self.sha256}/{self.block}"
 
 
 def device_id(text: str) -> str:
@@ -61,7 +63,7 @@ def topic(device: str, leaf: Leaf) -> str:
 
 def blob_filter(sha256: str) -> str:
     """The subscription that receives every block of one artifact."""
-    return f"{ROOT}/_blob/{sha256}/+"
+    return f"{_BLOBS}{sha256}/+"
 
 
 def controller_filters() -> list[str]:
@@ -70,6 +72,11 @@ def controller_filters() -> list[str]:
 
 def device_filters(device: str) -> list[str]:
     return [topic(device, leaf) for leaf in FROM_CONTROLLER]
+
+
+def is_block(text: str) -> bool:
+    """Is a topic that of an artifact's block?"""
+    return text.startswith(_BLOBS)
 
 
 def parse(text: str) -> DeviceTopic | BlobTopic:
@@ -85,6 +92,6 @@ def parse(text: str) -> DeviceTopic | BlobTopic:
 
 
 def _blob(text: str, parts: list[str]) -> BlobTopic:
-    if len(parts) != 2 or not _SHA256.fullmatch(parts[0]) or not (parts[1].isascii() and parts[1].isdigit()):
-        raise WireError(f"topic {text!r}: a block is _blob/<sha256>/<number>")
+    if len(parts) != 2 or not _SHA256.fullmatch(parts[0]) or not _BLOCK.fullmatch(parts[1]):
+        raise WireError(f"topic {text!r}: a block is _blob/<sha256>/<number of at most 9 digits>")
     return BlobTopic(parts[0], int(parts[1]))

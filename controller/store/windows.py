@@ -10,7 +10,6 @@ from typing import Any
 import msgspec
 from sqlalchemy import Dialect, RowMapping, Select, func, select
 
-from agent.wire.errors import WireError
 from agent.wire.messages import Window
 from controller.core.types import StoredWindow
 from controller.store.rows import Rows, from_row, insert_into
@@ -19,21 +18,13 @@ from controller.store.tables import devices, windows
 _FIELDS = tuple(field.name for field in msgspec.structs.fields(Window))
 _COLUMNS = ("device", "boot", "received_unix_s", *_FIELDS)
 _values = attrgetter(*_FIELDS)
-_INTEGERS = attrgetter("seq", "count", "errors", "rss_bytes", "ram_peak_bytes")
-_MAX_INTEGER = 2**63 - 1
 
 
 class WindowRows(Rows):
     def add_windows(self, device: str, boot: str, received_unix_s: float, new: Sequence[Window]) -> None:
-        """Add those windows that are not there yet by (device, boot, seq).
-
-        Raises `WireError`, before any is added, where a number is larger than a database keeps.
-        """
+        """Add those windows that are not there yet by (device, boot, seq)."""
         if not new:
             return
-        for window in new:
-            if any(number is not None and abs(number) > _MAX_INTEGER for number in _INTEGERS(window)):
-                raise WireError(f"window {window.seq} of {device}: a number is beyond 64 bits")
         head, dialect = (device, boot, received_unix_s), self._connection.dialect
         rows = [head + _values(window) for window in new]
         if dialect.name == "sqlite":

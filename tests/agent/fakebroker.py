@@ -16,6 +16,7 @@ CONNACK, PUBACK, PINGRESP = b"\x20\x02\x00\x00", b"\x40\x02", b"\xd0\x00"
 class _Type(IntEnum):
     CONNECT = 1
     PUBLISH = 3
+    PUBACK = 4
     PINGREQ = 12
     DISCONNECT = 14
 
@@ -28,12 +29,13 @@ class Published:
 
 
 class FakeBroker:
-    """One connection at a time. `published` is what came over the present one, `sessions` counts the connections."""
+    """One connection at a time. `published` is what came over the present one, `sessions` counts the connections, and
+    `taken` what was acknowledged of what was sent."""
 
     def __init__(self, port: int = 0) -> None:
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
-        self.sessions = 0
+        self.sessions = self.taken = 0
         self.published: list[Published] = []
         self._acknowledged = 0
         self._socket: socket.socket | None = None
@@ -94,6 +96,8 @@ class FakeBroker:
                 case _Type.PUBLISH:
                     end = 2 + int.from_bytes(body[:2], "big")
                     self.published.append(Published(body[2:end].decode(), body[end : end + 2], bool(head[0] & 8)))
+                case _Type.PUBACK:
+                    self.taken += 1
                 case _Type.PINGREQ:
                     to.sendall(PINGRESP)
                 case _Type.DISCONNECT:

@@ -21,7 +21,7 @@ from typing import Any
 from agent.config import Config
 from agent.perform import Hands, Performer
 from agent.slots import Slots
-from agent.spool import open_spool
+from agent.spool import Spool
 from agent.step import Effect, Event, Setup, State, events, step
 from agent.wire import blocks
 from agent.wire.messages import Assignment, Trial
@@ -64,7 +64,7 @@ class Workers:
         self.answer(events.TrialDone(now_s=0.0, worker=worker, trial=Trial(sha256=found, passed=True)))
 
     def go(self, worker: int) -> None: ...
-    def stop(self, worker: int, now_s: float, *, at_once: bool = False) -> None: ...
+    def stop(self, worker: int, now_s: float, within_s: float, *, at_once: bool = False) -> None: ...
 
 
 class Device:
@@ -88,7 +88,7 @@ class Device:
         self._answers: deque[Event] = deque()
         self.slots = Slots(state)
         self.workers = Workers(self._answers.append)
-        self.spool = open_spool(state / "spool.sqlite", spool_limit)
+        self.spool = Spool(state / "spool.sqlite", spool_limit)
         setup = Setup(
             device="dev-1", boot=boot, agent_version="0", architecture="x",
             runtimes=("onnxruntime",), profile=profile,

@@ -154,8 +154,8 @@ def gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
-def rss_bytes(pid: int) -> int:
-    line = next(each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith("VmRSS"))
+def rss_bytes(pid: int, which: str = "VmRSS") -> int:
+    line = next(each for each in Path(f"/proc/{pid}/status").read_text().splitlines() if each.startswith(which))
     return int(line.split()[1]) * 1024
 
 

@@ -67,6 +67,18 @@ def test_a_bad_artifact_changes_nothing(agent: Agent, controller: Controller, pa
     assert (last.sha256, last.failure) == (sha256(good), Failure.BAD_MODEL)
 
 
+def test_an_artifact_larger_than_the_supervisor_comes_in(agent: Agent, controller: Controller) -> None:
+    junk = bytes(40 * 2**20)
+    controller.artifacts[sha256(junk)] = junk
+    agent.start()
+    controller.assign(assignment(junk, 1))
+    controller.until(controller.reported(1, Result.REJECTED), 40)
+    last = controller.last(Reported)
+    assert last is not None
+    assert last.failure is Failure.BAD_MODEL
+    assert rss_bytes(agent.pid, "VmHWM") < 30e6
+
+
 def test_a_killed_agent_leaves_no_worker_and_resumes_with_the_blocks_it_has(
     agent: Agent, controller: Controller
 ) -> None:

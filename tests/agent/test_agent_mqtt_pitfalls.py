@@ -20,6 +20,7 @@ from realbroker import RealBroker
 
 from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent
 from agent.mqtt import INFLIGHT, KEEPALIVE_S, OUTBOX, MqttLink
+from agent.wire.messages import MAX_BYTES
 
 pytestmark = pytest.mark.e2e
 
@@ -150,6 +151,30 @@ def test_a_packet_without_sense_costs_one_connection(
     assert ear.link.publish("x", b"")
     fake.wait_for(1)
     assert fake.sessions == 2
+
+
+def test_of_a_packet_that_is_too_large_the_beginning_is_kept_and_the_link_goes_on(
+    listen: Callable[..., Ear], fake: FakeBroker
+) -> None:
+    ear = listen(fake.port)
+    ear.wait(connected)
+    size, head = 64 * 2**20, b"\x00\x01x\x00\x07"
+    fake.send(b"\x32" + remaining_length(len(head) + size) + head)
+    for _ in range(64):
+        fake.send(bytes(2**20))
+    fake.send(b"\x32" + remaining_length(len(head) + 2) + head + b"ok")
+    cut, whole = ear.wait(arrived), ear.wait(arrived)
+    assert isinstance(cut, Arrived)
+    assert MAX_BYTES < len(cut.payload) < 2 * MAX_BYTES
+    assert whole == Arrived("x", b"ok")
+    assert fake.sessions == 1
+    until(lambda: fake.taken == 2)
+
+
+def remaining_length(size: int) -> bytes:
+    """As MQTT writes it: seven bits a byte, the lowest first."""
+    low, more = size % 128, size // 128
+    return bytes([low | 128]) + remaining_length(more) if more else bytes([low])
 
 
 def test_a_topic_that_is_none_ends_nothing(listen: Callable[..., Ear], fake: FakeBroker) -> None:

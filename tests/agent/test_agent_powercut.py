@@ -13,7 +13,7 @@ import pytest
 from fleet import artifact, assignment
 from powercut import CutError, Device, PowerCuts, can_mount
 
-from agent.spool import open_spool
+from agent.spool import Spool
 from agent.step import Effect, effects
 from agent.wire.messages import Assignment, Result
 
@@ -66,7 +66,7 @@ class Story:
 
     def examine(self, state: Path) -> None:
         """Boot what the cut left; raises `CutError` where a promise is broken."""
-        spool = open_spool(state / "spool.sqlite", 1000)
+        spool = Spool(state / "spool.sqlite", 1000)
         batch = spool.batch(10_000)
         spool.close()
         there = set() if batch is None else {(batch[0], each.seq) for each in batch[1]}

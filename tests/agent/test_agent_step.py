@@ -12,12 +12,14 @@ from fleet import artifact, assignment, sha256
 from agent.record import Outcome, Record, Slot, without_blocks
 from agent.sensed import Sensed
 from agent.step import Effect, Setup, State, effects, events, step
+from agent.step.drain import ASKED, SWAPPING_S, retire
 from agent.step.heard import Envelope, understand
 from agent.step.state import Turn
 from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Ack, Assignment, Event, Phase, Reported, Result, Trial, encode
 from agent.wire.topics import BlobTopic, Leaf, topic
 from agent.wire.work import WindowLine
+from agent.worker.http import CONNECTIONS
 
 A, B = artifact(1), artifact(2)
 SETUP = Setup(
@@ -65,9 +67,12 @@ def desired(state: State, wanted: Assignment, wall_unix_s: float = 0.0) -> Turn:
     return step(state, events.DesiredArrived(now_s=1.0, assignment=wanted, wall_unix_s=wall_unix_s))
 
 
-def window(state: State, rss_bytes: int = 1000, sensed: Sensed | None = None, now_s: float = 5.0) -> Turn:
+def window(
+    state: State, rss_bytes: int = 1000, sensed: Sensed | None = None, now_s: float = 5.0, worker: int | None = None
+) -> Turn:
     line = WindowLine(duration_s=10.0, count=5, errors=0, busy_s=2.5, rss_bytes=rss_bytes, ram_peak_bytes=rss_bytes)
-    worker = state.active.id if state.active else 0
+    if worker is None:
+        worker = state.active.id if state.active else 0
     return step(state, events.WindowClosed(now_s=now_s, worker=worker, line=line, sensed=sensed or Sensed()))
 
 
@@ -164,15 +169,16 @@ def test_a_newer_assignment_ends_the_trial_of_the_older() -> None:
     assert turn.state.phase is Phase.DOWNLOADING
 
 
-def test_another_rate_for_what_runs_needs_a_new_worker() -> None:
-    turn = desired(serving(record(slot(A, 1))), assignment(A, 2, rate_hz=9.0))
+@pytest.mark.parametrize("changes", [{"rate_hz": 9.0}, {"model": "m@2"}])
+def test_another_rate_or_name_for_what_runs_needs_a_new_worker(changes: dict[str, object]) -> None:
+    turn = desired(serving(record(slot(A, 1))), assignment(A, 2, **changes))
     assert only(effects.Prepare, turn.effects)
     state = step(turn.state, events.Prepared(now_s=1.0, sha256=sha256(A), whole=True)).state
     assert state.candidate is not None
     done = step(state, events.TrialDone(now_s=2.0, worker=state.candidate.id, trial=PASSED))
     assert done.state.record.previous is None
     assert done.state.record.active is not None
-    assert done.state.record.active.assignment.rate_hz == 9.0
+    assert done.state.record.active.assignment == without_blocks(assignment(A, 2, **changes))
 
 
 # --- downloading -----------------------------------------------------------------------------------------------------
@@ -234,6 +240,43 @@ def test_a_death_after_a_long_life_is_the_first_again() -> None:
     assert state.restart_at_s == 101.0
 
 
+def dies_every(state: State, seconds: float, times: int) -> Turn:
+    """Its worker serves for so long and dies, again and again."""
+    now_s, turn = 0.0, Turn(state)
+    for _ in range(times):
+        assert turn.state.active is not None
+        now_s += seconds
+        turn = step(turn.state, events.WorkerDied(now_s=now_s, worker=turn.state.active.id, detail="signal 9"))
+        if turn.state.restart_at_s is not None:
+            now_s = turn.state.restart_at_s
+            state = step(turn.state, events.Tick(now_s=now_s)).state
+            assert state.active is not None
+            again = step(state, events.TrialDone(now_s=now_s, worker=state.active.id, trial=PASSED))
+            turn = Turn(again.state, turn.effects)
+    return turn
+
+
+def test_one_that_dies_of_a_leak_again_and_again_goes_back() -> None:
+    state = serving(record(slot(B, 2), slot(A, 1)))
+    still = dies_every(state, 700.0, 4).state
+    assert (still.record.active, still.deaths) == (state.record.active, 1)
+    back = dies_every(state, 700.0, 5).state
+    assert back.record.active is not None
+    assert (back.record.active.sha256, back.died_s) == (sha256(A), ())
+    assert back.record.outcome is not None
+    assert back.record.outcome.result is Result.FAILED_ROLLED_BACK
+
+
+def test_one_that_dies_now_and_then_stays() -> None:
+    state = serving(record(slot(B, 2), slot(A, 1)))
+    assert dies_every(state, 1000.0, 20).state.record.active == state.record.active
+
+
+def test_a_leak_with_nothing_to_go_back_to_is_told() -> None:
+    state = replace(serving(record(slot(A, 1))), link_up=True)
+    assert reports(dies_every(state, 700.0, 5))[-1].result is Result.FAILED_STUCK
+
+
 def test_with_nothing_to_go_back_to_it_says_so_once_keeps_trying_and_recovers() -> None:
     state = replace(serving(record(slot(A, 1))), deaths=2, link_up=True)
     assert state.active is not None
@@ -284,6 +327,44 @@ def test_lines_of_workers_that_were_stopped_mean_nothing() -> None:
         events.Prepared(now_s=1.0, sha256=sha256(B), whole=True),
     ):
         assert step(state, event) == (state, ())
+
+
+def test_who_is_replaced_may_answer_all_that_waits_and_its_last_window_counts() -> None:
+    state = serving(record(slot(A, 1, latency_p95_ms=200.0)))
+    old = state.active
+    assert old is not None
+    state = desired(state, assignment(B, 2)).state
+    state = step(state, events.Prepared(now_s=1.0, sha256=sha256(B), whole=True)).state
+    assert state.candidate is not None
+    committed = step(state, events.TrialDone(now_s=2.0, worker=state.candidate.id, trial=PASSED))
+    assert only(effects.StopWorker, committed.effects) == [effects.StopWorker(old.id, within_s=6.4)]
+    last = window(committed.state, worker=old.id, rss_bytes=10**12)
+    spooled = only(effects.Spool, last.effects)[0].window
+    assert (spooled.seq, spooled.sha256) == (1, sha256(A))
+    assert last.state.record.active is not None
+    assert not last.state.record.active.confirmed
+    assert last.state.active == committed.state.active
+
+
+def test_the_last_window_at_a_stop_is_taken() -> None:
+    state = serving(record(slot(A, 1)))
+    worker = state.active
+    assert worker is not None
+    last = window(step(state, events.Stopping(now_s=1.0)).state, worker=worker.id)
+    assert only(effects.Spool, last.effects)[0].window.sha256 == sha256(A)
+    assert last.state.active is None
+
+
+@pytest.mark.parametrize(
+    ("cap_ms", "swapping_s", "stopping_s"),
+    [(None, 5.0, 5.0), (50.0, 5.0, 5.0), (1000.0, 32.0, 10.0), (9e9, 60.0, 10.0)],
+)
+def test_a_slow_model_has_more_time_to_answer(cap_ms: float | None, swapping_s: float, stopping_s: float) -> None:
+    state = serving(record(slot(A, 1, latency_p95_ms=cap_ms)))
+    stopped = only(effects.StopWorker, step(state, events.Stopping(now_s=1.0)).effects)
+    assert [each.within_s for each in stopped] == [stopping_s]
+    assert [each.within_s for each in only(effects.StopWorker, retire(state, SWAPPING_S).effects)] == [swapping_s]
+    assert ASKED == CONNECTIONS
 
 
 # --- telemetry and reports -------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
         "hedgerow/v2/dev/status",
         f"hedgerow/v1/_blob/{'a' * 63}/0",
         f"hedgerow/v1/_blob/{'a' * 64}/-1",
+        f"hedgerow/v1/_blob/{'a' * 64}/{'9' * 10}",
         f"hedgerow/v1/_blob/{'a' * 64}",
         "",
     ],
