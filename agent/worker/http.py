@@ -60,7 +60,10 @@ class HttpServer:
                     self._room.release()
 
     def _take_one(self, selector: selectors.BaseSelector) -> bool:
-        """Wait for a connection and serve it in a thread of its own; false where there is none after all."""
+        """Wait for a connection and serve it in a thread of its own; false where there is none after all.
+
+        Who comes when there is no memory for a thread, or no further one is allowed, is sent away and may ask again.
+        """
         key, _ = selector.select()[0]
         door = key.fileobj
         if self.draining or door is self._wake_read or not isinstance(door, socket.socket):
@@ -72,7 +75,11 @@ class HttpServer:
         connection.settimeout(_IDLE_S)
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        except (RuntimeError, MemoryError):
+            connection.close()
+            return False
         return True
 
     def _serve(self, connection: socket.socket) -> None:

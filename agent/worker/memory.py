@@ -31,12 +31,13 @@ def settle() -> None:
     _CLEAR_REFS.write_text(_RESET_PEAK)
 
 
-def limit_growth(bytes_left: int) -> None:
+def limit_growth(bytes_left: int, reserved_bytes: int) -> None:
     """Refuse private memory beyond `bytes_left` more than now (RLIMIT_DATA), so a runaway ends here, not in the host.
 
-    The limit counts reserved, not resident memory, so it has some slack; the high-water mark is the judge.
+    The limit counts reserved, not resident memory, so it has some slack, and room for `reserved_bytes` that are known
+    to be reserved later and hardly touched; the high-water mark is the judge.
     """
-    limit = _field("VmData") + max(bytes_left, 0) + _VIRTUAL_SLACK_BYTES
+    limit = _field("VmData") + max(bytes_left, 0) + reserved_bytes + _VIRTUAL_SLACK_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
 
 

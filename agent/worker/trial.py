@@ -14,6 +14,7 @@ from agent.wire.messages import Trial
 from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, TrialLine, WorkerSpec
 from agent.worker import memory
 from agent.worker.emulation import Emulation
+from agent.worker.http import CONNECTIONS, STACK_BYTES
 from agent.worker.runtime import ContractError, Session, backend, example, wake
 from agent.worker.timing import GAP_S, timed_run
 
@@ -35,7 +36,7 @@ def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
     base = memory.rss_bytes()
     cap = peak_cap_bytes(spec, base)
     if cap is not None:
-        memory.limit_growth(cap - base)
+        memory.limit_growth(cap - base, CONNECTIONS * STACK_BYTES)
     try:
         session = runtime.open_session(spec.path)
         outputs = golden_outputs(session, spec.golden_seed)

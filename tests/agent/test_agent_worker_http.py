@@ -138,6 +138,21 @@ def test_who_comes_when_all_places_are_taken_waits(
     assert late.getresponse().read() == b"GET /late "
 
 
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_who_comes_when_there_is_no_thread_is_sent_away_and_the_next_is_served(
+    connect: Connect, server: HttpServer, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise error
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(ConnectionError):
+        ask(connect())
+    monkeypatch.undo()
+    held = [connect() for _ in range(CONNECTIONS)]
+    assert all(ask(each)[0] == 200 for each in held)
+
+
 def test_a_drain_answers_what_was_asked_and_says_that_it_is_the_last(connect: Connect, server: HttpServer) -> None:
     busy, idle = connect(), connect()
     assert ask(idle)[0] == 200
