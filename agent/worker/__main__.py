@@ -6,6 +6,7 @@ import os
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -39,17 +40,26 @@ class _Words:
 
 
 def main() -> int:
+    """The exit code. What went wrong is on stderr: an exception that left this process would take its reason along."""
+    try:
+        _run()
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _run() -> None:
     # Libraries print to stdout; the protocol gets a descriptor of its own and their prints go to stderr.
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     line = sys.stdin.buffer.readline()
     if not line:
-        return 0
+        return
     spec = msgspec.json.decode(line, type=WorkerSpec)
     words = _Words()
     threading.Thread(target=words.listen, daemon=True).start()
     _work(spec, words, lambda message: out.write(to_line(message)))
-    return 0
 
 
 def _work(spec: WorkerSpec, words: _Words, say: Callable[[msgspec.Struct], object]) -> None:

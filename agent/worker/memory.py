@@ -38,7 +38,8 @@ def limit_growth(bytes_left: int, reserved_bytes: int) -> None:
     to be reserved later and hardly touched; the high-water mark is the judge.
     """
     limit = _field("VmData") + max(bytes_left, 0) + reserved_bytes + _VIRTUAL_SLACK_BYTES
-    resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    most = resource.getrlimit(resource.RLIMIT_DATA)[1]  # what an owner set for the whole agent stays
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if most == resource.RLIM_INFINITY else min(limit, most), most))
 
 
 def _field(name: str) -> int:
