@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -41,6 +42,8 @@ class _Words:
 
 def main() -> int:
     """The exit code. What went wrong is on stderr: an exception that left this process would take its reason along."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # those to the whole group: its end is the parent's to give
+        signal.signal(number, signal.SIG_IGN)
     try:
         _run()
     except Exception:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -65,6 +66,19 @@ def window(worker: subprocess.Popen[bytes]) -> WindowLine:
     line = heard(worker)
     assert isinstance(line, WindowLine)
     return line
+
+
+def test_a_signal_to_the_whole_group_does_not_end_it_and_the_end_of_its_pipe_does(start: Start) -> None:
+    worker = start(rate_hz=50.0)
+    first = window(worker)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        worker.send_signal(number)
+    second = heard(worker)
+    assert isinstance(second, WindowLine)
+    assert first.count + second.count > 0
+    assert worker.stdin is not None
+    worker.stdin.close()
+    assert worker.wait(10) == 0
 
 
 def test_what_goes_wrong_is_told_and_is_no_signal(start: Start, tmp_path: Path) -> None:
