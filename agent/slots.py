@@ -10,6 +10,7 @@ so, which also finds what a power cut tore.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -24,6 +25,7 @@ from agent.wire.messages import Assignment
 RESERVE_BYTES = 1024 * 1024
 """What a download leaves free on the medium, for the spool and the record."""
 
+_ZEROS = 1024 * 1024
 _RECORD = msgspec.json.Decoder(Record)
 
 
@@ -87,7 +89,7 @@ class Slots:
         """Take the room for an artifact before its first block comes. Raises `OSError` where there is none."""
         descriptor = os.open(self._part(assignment.sha256), os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            os.posix_fallocate(descriptor, 0, assignment.size_bytes)
+            _allocate(descriptor, assignment.size_bytes)
         finally:
             os.close(descriptor)
 
@@ -144,6 +146,18 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _allocate(descriptor: int, size_bytes: int) -> None:
+    """Take room for a whole file: by zeros behind what it has, where it cannot just be set aside."""
+    try:
+        os.posix_fallocate(descriptor, 0, size_bytes)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):  # glibc writes by itself then, musl does not
+            raise
+        at = os.fstat(descriptor).st_size
+        while at < size_bytes:
+            at += os.pwrite(descriptor, bytes(min(_ZEROS, size_bytes - at)), at)
 
 
 def _digest(path: Path) -> str:

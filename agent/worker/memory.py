@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import resource
@@ -25,10 +26,16 @@ def peak_bytes() -> int:
 
 
 def settle() -> None:
-    """Give free memory back and start the high-water mark from here."""
+    """Give free memory back and start the high-water mark from here.
+
+    Where the C library (musl) or the kernel cannot, the figures that follow are higher than they need be.
+    """
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
-    _CLEAR_REFS.write_text(_RESET_PEAK)
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+    with contextlib.suppress(OSError):
+        _CLEAR_REFS.write_text(_RESET_PEAK)
 
 
 def limit_growth(bytes_left: int, reserved_bytes: int) -> None:
