@@ -75,7 +75,7 @@ def _work(spec: WorkerSpec, words: _Words, say: Callable[[msgspec.Struct], objec
 
     sockets = [socket.socket(fileno=each) for each in spec.listen]
     recorded = recorded_inputs(spec.exercise)
-    verdict, session = run_trial(spec)
+    verdict, session = run_trial(spec, say)
     say(verdict)
     if session is None:
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agent.wire.errors import Failure
 from agent.wire.messages import Trial
-from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, TrialLine, WorkerSpec
+from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, LoadingLine, TrialLine, WorkerSpec
 from agent.worker import memory
 from agent.worker.emulation import Emulation
 from agent.worker.http import CONNECTIONS, STACK_BYTES
@@ -21,7 +21,7 @@ from agent.worker.timing import GAP_S, timed_run
 _OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate", "MemoryError")
 
 
-def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
+def run_trial(spec: WorkerSpec, say: Callable[[LoadingLine], object]) -> tuple[TrialLine, Session | None]:
     """The verdict, and the loaded model where it passed."""
     try:
         runtime = backend(spec.runtime)
@@ -36,6 +36,7 @@ def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
     base = memory.rss_bytes()
     cap = peak_cap_bytes(spec, base)
     if cap is not None:
+        say(LoadingLine(ram_bytes=cap))
         memory.limit_growth(cap - base, CONNECTIONS * STACK_BYTES)
     try:
         session = runtime.open_session(spec.path)

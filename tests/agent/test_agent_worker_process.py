@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from realagent import WIDTH, A
 
-from agent.wire.work import Go, TrialLine, WindowLine, WorkerSpec, read_line, to_line
+from agent.wire.work import Go, LoadingLine, TrialLine, WindowLine, WorkerLine, WorkerSpec, read_line, to_line
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -48,13 +48,14 @@ def tell(worker: subprocess.Popen[bytes], line: bytes) -> None:
     worker.stdin.flush()
 
 
-def heard(worker: subprocess.Popen[bytes]) -> TrialLine | WindowLine:
+def heard(worker: subprocess.Popen[bytes]) -> WorkerLine:
     assert worker.stdout is not None
     return read_line(worker.stdout.readline())
 
 
 def tried(worker: subprocess.Popen[bytes]) -> TrialLine:
-    line = heard(worker)
+    while isinstance(line := heard(worker), LoadingLine):
+        pass
     assert isinstance(line, TrialLine)
     return line
 
