@@ -11,6 +11,7 @@ from urllib.parse import unquote
 import msgspec
 
 from agent import __version__
+from agent.worker.memory import is_shortage
 from agent.worker.oip import EXTENSIONS, RefusedError, metadata, most_bytes, read_request, write_response
 from agent.worker.service import Service
 
@@ -37,6 +38,10 @@ def refusal(status: int, text: str) -> Answer:
     return _json(msgspec.json.encode({"error": text}), status)
 
 
+def no_memory() -> Answer:
+    return refusal(503, "there is no memory for this request now")
+
+
 class Api:
     """Answers for one model, known as `name@version`; `most_bytes` is the largest body that it reads."""
 
@@ -54,6 +59,8 @@ class Api:
             return self._infer(headers, body) if what == "/infer" else self._told(what)
         except RefusedError as error:
             return refusal(error.status, str(error))
+        except MemoryError:
+            return no_memory()
 
     def _what(self, path: str) -> str:
         """What the path asks for: `health`, `server`, `/infer`, `/ready`, or the model itself as an empty text."""
@@ -87,6 +94,8 @@ class Api:
         try:
             values = service.infer(asked.inputs)
         except Exception as error:  # the runtime's own types: it refused what the declared shapes allow
+            if is_shortage(error):
+                return no_memory()
             return refusal(500, f"{type(error).__name__}: {error}")
         content, json_bytes = write_response(asked, self._name, self._version, session.outputs, values)
         if json_bytes is None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from agent.worker.api import Answer, Headers, refusal
+from agent.worker.api import Answer, Headers, no_memory, refusal
 
 Answering = Callable[[str, str, Headers, bytes], Answer]
 """(method, path, headers, body) to the answer."""
@@ -105,10 +105,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         refused, length = self._length()
         if refused is not None:
-            self._say(refused, last=True)
-            self._linger()
+            self._refuse(refused)
             return
-        body = self.rfile.read(length)
+        try:
+            body = self.rfile.read(length)
+        except MemoryError:
+            self._refuse(no_memory())
+            return
         if len(body) < length:
             self.close_connection = True
             return
@@ -148,6 +151,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer.body)
         self.wfile.flush()
+
+    def _refuse(self, answer: Answer) -> None:
+        """In place of reading the body."""
+        self._say(answer, last=True)
+        self._linger()
 
     def _linger(self) -> None:
         """Closed at once, what the client still sends would make its kernel throw our answer away unread."""

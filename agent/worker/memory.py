@@ -14,7 +14,13 @@ from pathlib import Path
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # Linux, Documentation/filesystems/proc.rst: resets VmHWM to the current VmRSS
+_SHORTAGE = ("bad_alloc", "Failed to allocate", "MemoryError")
 _VIRTUAL_SLACK_BYTES = 16 * 2**20
+
+
+def is_shortage(error: Exception) -> bool:
+    """Was it refused memory? Runtimes say so by types of their own."""
+    return any(sign in f"{type(error).__name__}: {error}" for sign in _SHORTAGE)
 
 
 def rss_bytes() -> int:

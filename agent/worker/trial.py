@@ -18,8 +18,6 @@ from agent.worker.http import CONNECTIONS, STACK_BYTES
 from agent.worker.runtime import ContractError, Session, backend, example, wake
 from agent.worker.timing import GAP_S, timed_run
 
-_OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate", "MemoryError")
-
 
 def run_trial(spec: WorkerSpec, say: Callable[[LoadingLine], object]) -> tuple[TrialLine, Session | None]:
     """The verdict, and the loaded model where it passed."""
@@ -118,7 +116,7 @@ def judge(spec: WorkerSpec, base: int, peak: int, p95_ms: float, error: float | 
 
 def _failed_to_run(spec: WorkerSpec, error: Exception, base: int) -> TrialLine:
     text = str(error) if isinstance(error, ContractError) else f"{type(error).__name__}: {error}"
-    failure = Failure.MEMORY if any(sign in text for sign in _OUT_OF_MEMORY) else Failure.BAD_MODEL
+    failure = Failure.MEMORY if memory.is_shortage(error) else Failure.BAD_MODEL
     trial = Trial(
         sha256=spec.sha256,
         passed=False,

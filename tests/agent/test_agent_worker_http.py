@@ -119,6 +119,17 @@ def test_a_body_far_too_large_still_gets_its_answer(connect: Connect, server: Ht
     assert (status, json.loads(body)) == (413, {"error": f"{8 * 2**20} bytes; at most {MOST} are read"})
 
 
+def test_a_body_that_there_is_no_memory_for_is_refused(connect: Connect, server: HttpServer) -> None:
+    server.most_bytes = 2**50
+    connection = connect()
+    connection.putrequest("POST", "/")
+    connection.putheader("Content-Length", str(2**45))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())) == (503, {"error": "there is no memory for this request now"})
+    assert ask(connect())[0] == 200
+
+
 def test_a_client_that_leaves_in_the_middle_harms_nobody(
     connect: Connect, doors: tuple[socket.socket, ...], server: HttpServer
 ) -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from agent.wire.work import WorkerSpec
+from agent.worker import api as api_module
 from agent.worker.api import Api
 from agent.worker.oip import RefusedError, most_bytes, read_request, write_response
 from agent.worker.service import Service
@@ -143,6 +144,28 @@ def test_what_the_runtime_refuses_is_our_error_and_is_counted(api: Api) -> None:
     assert infer(api, request(given_x(), given_n()))[0] == 200
     window = api._service.close_window()
     assert (window.count, window.errors) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("where", "what", "error"),
+    [
+        (api_module, "read_request", MemoryError()),
+        (api_module, "write_response", MemoryError()),
+        (Doubled, "run", MemoryError()),
+        (Doubled, "run", RuntimeError("std::bad_alloc")),
+    ],
+)
+def test_a_request_that_there_is_no_memory_for_may_be_asked_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch, where: object, what: str, error: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(where, what, refuse)
+    status, said = infer(api, request(given_x(), given_n()))
+    assert (status, said) == (503, {"error": "there is no memory for this request now"})
+    monkeypatch.undo()
+    assert infer(api, request(given_x(), given_n()))[0] == 200
 
 
 @pytest.mark.parametrize(
