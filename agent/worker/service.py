@@ -30,18 +30,21 @@ class Service:
         self.session = session
         self.asked = False
         self._emulation = None if spec.emulated_gflops is None else Emulation(spec.emulated_gflops)
+        self._turn = threading.Lock()  # one inference at a time; a window closes without waiting for its turn
         self._lock = threading.Lock()
         self._window = self._new_window()
 
     def infer(self, inputs: Tensors) -> list[NDArray[Any]]:
         """All outputs. Raises what the runtime raises; that is counted, and the worker lives on."""
-        with self._lock:
+        with self._turn:
             try:
                 outputs, latency_s = self._timed(inputs)
             except Exception:
-                self._window.add_error()
+                with self._lock:
+                    self._window.add_error()
                 raise
-            self._window.add(latency_s)
+            with self._lock:
+                self._window.add(latency_s)
         return outputs
 
     def _timed(self, inputs: Tensors) -> tuple[list[NDArray[Any]], float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,9 @@ from agent.worker.emulation import Emulation
 from agent.worker.http import CONNECTIONS, STACK_BYTES
 from agent.worker.runtime import ContractError, Session, backend, example, wake
 from agent.worker.timing import GAP_S, timed_run
+
+LEAST_SAMPLES = 5
+_WARM_UP_S, _SAMPLES_S = 10.0, 60.0  # of a model with more than 1.5 s an inference there are fewer than 40 samples
 
 
 def run_trial(spec: WorkerSpec, say: Callable[[LoadingLine], object]) -> tuple[TrialLine, Session | None]:
@@ -39,7 +42,7 @@ def run_trial(spec: WorkerSpec, say: Callable[[LoadingLine], object]) -> tuple[T
     try:
         session = runtime.open_session(spec.path)
         outputs = golden_outputs(session, spec.golden_seed)
-        measure(session, spec, emulation, times)
+        times = measure(session, spec, emulation, times)
     except Exception as error:  # runtimes raise their own types, and MemoryError is one of ours
         return _failed_to_run(spec, error, base), None
     peak = memory.peak_bytes()
@@ -60,15 +63,30 @@ def golden_outputs(session: Session, seed: int) -> list[list[float]]:
     return [[float(value) for value in output] for output in outputs]
 
 
-def measure(session: Session, spec: WorkerSpec, emulation: Emulation | None, times: NDArray[np.float64]) -> None:
-    """Fill `times` `[samples, 2]` with the device's latency and the CPU time, in seconds."""
-    inputs = example(session, np.random.default_rng(spec.golden_seed))
-    for _ in range(spec.warmup):
+def measure(
+    session: Session, spec: WorkerSpec, emulation: Emulation | None, times: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Fill `times` `[samples, 2]` with the device's latency and the CPU time, in seconds; what of it was filled.
+
+    That is all of it, unless the model is so slow that the trial would not end.
+    """
+    inputs, taken = example(session, np.random.default_rng(spec.golden_seed)), 0
+    for _ in _as_many(spec.warmup, 1, _WARM_UP_S):
         session.run(inputs)
-    for run in times:
+    for taken in _as_many(len(times), LEAST_SAMPLES, _SAMPLES_S):
         time.sleep(GAP_S)
         timed = timed_run(session, inputs)[1]
-        run[:] = emulation.latency_s(timed.cpu_s) if emulation else timed.wall_s, timed.cpu_s
+        times[taken - 1] = emulation.latency_s(timed.cpu_s) if emulation else timed.wall_s, timed.cpu_s
+    return times[:taken]
+
+
+def _as_many(count: int, least: int, within_s: float) -> Iterator[int]:
+    """1 to `count`, ending early once `within_s` are over, but never before `least`."""
+    until_s = time.monotonic() + within_s
+    for number in range(1, count + 1):
+        if number > least and time.monotonic() >= until_s:
+            return
+        yield number
 
 
 def golden_error(expected: list[list[float]], got: list[list[float]]) -> float:

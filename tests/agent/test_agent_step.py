@@ -275,6 +275,22 @@ def test_a_trial_without_a_verdict_fails() -> None:
     assert turn.state.active is not None
 
 
+def test_a_slow_model_has_the_time_for_its_trial_its_start_and_each_inference_that_its_cap_allows() -> None:
+    slow = {"latency_p95_ms": 60_000.0, "rate_hz": 1 / 60}
+    state = desired(State(setup=SETUP), assignment(A, 1, **slow)).state
+    state = step(state, events.Prepared(now_s=1.0, sha256=sha256(A), whole=True)).state
+    assert step(state, events.Tick(now_s=890.0)).state.candidate is not None
+    late = step(state, events.Tick(now_s=910.0)).state.record.outcome
+    assert late is not None
+    assert late.reason == "no verdict in 900 s"
+    starting = booted(record(slot(A, 1, **slow)))
+    assert step(starting, events.Tick(now_s=890.0)).state.active is not None
+    assert step(starting, events.Tick(now_s=910.0)).state.active is None
+    served = serving(record(slot(A, 1, **slow)))
+    assert step(served, events.Tick(now_s=170.0)).state.active is not None
+    assert step(served, events.Tick(now_s=190.0)).state.active is None
+
+
 def test_lines_of_workers_that_were_stopped_mean_nothing() -> None:
     state = serving(record(slot(A, 1)))
     for event in (
