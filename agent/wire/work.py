@@ -2,8 +2,8 @@
 
 The parent writes one `WorkerSpec`; the worker writes a `LoadingLine` where there is a memory cap, loads the artifact,
 tries it, writes one `TrialLine` and waits. On `Go` it serves and writes a `WindowLine` an interval. On `Drain` it takes
-no new connection, answers what it has, and ends; when its stdin ends it does so at once. The device and the
-controller's reference measurement use the same worker, so that both mean the same by a figure.
+no new connection, answers what it has, writes its last `WindowLine` and ends; when its stdin ends it does so at once.
+The device and the controller's reference measurement use the same worker, so that both mean the same by a figure.
 """
 
 from __future__ import annotations

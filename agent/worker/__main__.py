@@ -86,6 +86,7 @@ def _work(spec: WorkerSpec, words: _Words, say: Callable[[msgspec.Struct], objec
     http.start()
     serve(spec, service, exercise_of(spec, session, recorded), say, words.ending)
     http.drain(words.within_s)
+    say(service.close_window())  # what was answered since the last one, also while draining
 
 
 if __name__ == "__main__":

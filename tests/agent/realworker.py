@@ -22,8 +22,8 @@ class RealWorker:
         self.news: queue.SimpleQueue[WorkerNews] = queue.SimpleQueue()
         self.workers = Workers(self.news.put, doors)
         runtime = "ncnn" if path.read_bytes().startswith(b"PK") else "onnxruntime"
-        fields = {"path": str(path), "sha256": "0" * 64, "runtime": runtime, "samples": 10, "exercise": "none"} | spec
-        self.workers.start(ID, WorkerSpec(**fields))  # type: ignore[arg-type]
+        usual = {"path": str(path), "sha256": "0" * 64, "runtime": runtime, "samples": 10, "exercise": "none"}
+        self.workers.start(ID, WorkerSpec(**{"model": "m@1", **usual, **spec}))  # type: ignore[arg-type]
 
     def __enter__(self) -> RealWorker:
         return self

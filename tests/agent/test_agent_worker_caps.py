@@ -77,7 +77,7 @@ def test_a_worker_as_tight_as_its_cap_serves_all_the_connections_that_it_may_hav
     path = saved(tmp_path, A)
     cap = grown_bytes(path) + MIB  # it differs a little from process to process
     doors = open_doors(("127.0.0.1", 0), tmp_path / "i.sock")
-    with RealWorker(path, doors, ram_model_bytes=cap, model="m@1") as worker, contextlib.ExitStack() as clients:
+    with RealWorker(path, doors, ram_model_bytes=cap) as worker, contextlib.ExitStack() as clients:
         assert worker.trial().passed
         worker.workers.go(ID)
         for _ in range(CONNECTIONS):

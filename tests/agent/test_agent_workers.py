@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import http.client
 import os
 import queue
 import sys
@@ -8,8 +9,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from asking import INFER, request
 from fleet import artifact, assignment
+from realagent import A
+from realworker import ID, RealWorker
 
+from agent.doors import close_doors, open_doors
 from agent.wire.messages import Trial
 from agent.wire.work import LoadingLine, TrialLine, WorkerSpec, to_line
 from agent.workers import Ended, WorkerNews, Workers, worker_spec
@@ -49,6 +54,32 @@ def test_a_worker_is_ended_gently_or_at_once() -> None:
         pass
     workers.forget(2)
     workers.close()
+
+
+def test_the_last_window_has_what_was_answered_while_draining(tmp_path: Path) -> None:
+    (tmp_path / "artifact").write_bytes(A)
+    doors = open_doors(("127.0.0.1", 0), tmp_path / "i.sock")
+    client = http.client.HTTPConnection(*doors[1].getsockname(), timeout=20)
+
+    def ask() -> str | None:
+        client.request("POST", INFER, *request(binary=True))
+        answer = client.getresponse()
+        assert answer.read()
+        return answer.getheader("Connection")
+
+    with RealWorker(tmp_path / "artifact", doors, window_s=1000.0) as worker:
+        assert worker.trial().passed
+        worker.workers.go(ID)
+        count = 0
+        while ask() is None:  # until it says that this answer was the last one
+            count += 1
+            if count == 3:
+                worker.workers.stop(ID, time.monotonic())
+        window = worker.window()
+        assert isinstance(worker.news.get(timeout=20), Ended)
+    assert (window.count, window.errors) == (count + 1, 0)
+    client.close()
+    close_doors(doors, tmp_path / "i.sock")
 
 
 @pytest.mark.parametrize(
