@@ -17,8 +17,10 @@ from agent.worker.service import Service
 
 _JSON_BYTES = "Inference-Header-Content-Length"
 _MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready|/infer)?")
+_NO_HEADERS: Mapping[str, str] = {}
 _SERVER_PATHS = ("/v2", "/v2/")
 _HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
+_HEALTH = {"live": True, "ready": True}  # of the latter the specification says the one word, KServe's client the other
 
 
 class Headers(Protocol):
@@ -34,8 +36,8 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal(status: int, text: str) -> Answer:
-    return _json(msgspec.json.encode({"error": text}), status)
+def refusal(status: int, text: str, **headers: str) -> Answer:
+    return _json(msgspec.json.encode({"error": text}), status, headers)
 
 
 def no_memory() -> Answer:
@@ -55,7 +57,7 @@ class Api:
             what = self._what(path.partition("?")[0])
             allowed = "POST" if what == "/infer" else "GET"
             if method != allowed:
-                raise RefusedError(f"{method} {path}: only {allowed} is answered", 405)
+                return refusal(405, f"{method} {path}: only {allowed} is answered", Allow=allowed)
             return self._infer(headers, body) if what == "/infer" else self._told(what)
         except RefusedError as error:
             return refusal(error.status, str(error))
@@ -79,8 +81,10 @@ class Api:
     def _told(self, what: str) -> Answer:
         session = self._service.session
         match what:
-            case "health" | "/ready":
-                return Answer(200)
+            case "health":
+                return _json(msgspec.json.encode(_HEALTH))
+            case "/ready":
+                return _json(msgspec.json.encode({"name": self._name, "ready": True}))
             case "server":
                 about = {"name": "hedgerow", "version": __version__, "extensions": EXTENSIONS}
                 return _json(msgspec.json.encode(about))
@@ -103,8 +107,8 @@ class Api:
         return Answer(200, content, {"Content-Type": "application/octet-stream", _JSON_BYTES: str(json_bytes)})
 
 
-def _json(body: bytes, status: int = 200) -> Answer:
-    return Answer(status, body, {"Content-Type": "application/json"})
+def _json(body: bytes, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
+    return Answer(status, body, {"Content-Type": "application/json", **headers})
 
 
 def _json_bytes(headers: Headers) -> int | None:

@@ -119,6 +119,16 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815 - what the base class looks for
 
+    def handle_expect_100(self) -> bool:
+        """The client waits for a word before it sends the body."""
+        refused, _ = self._length()
+        if refused is not None:
+            self._refuse(refused)
+            return False
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
+
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the base class refuses: no HTTP, headers too long, a method without a name."""
         self.request_version = self.protocol_version  # of what is no HTTP the base class takes it for 0.9

@@ -113,6 +113,27 @@ def test_what_is_no_request_is_told_and_the_next_one_is_served(
     assert ask(connect())[0] == 200
 
 
+def expecting(doors: tuple[socket.socket, ...], length: int) -> socket.socket:
+    """A client that says how much it would send and waits to be told to."""
+    connection = socket.create_connection(doors[1].getsockname(), timeout=5)
+    connection.sendall(f"POST /e HTTP/1.1\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n".encode())
+    return connection
+
+
+def test_who_waits_to_be_told_to_send_is_told(doors: tuple[socket.socket, ...], server: HttpServer) -> None:
+    with expecting(doors, 2) as connection:
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"ab")
+        assert connection.recv(1000).endswith(b"POST /e ab")
+
+
+def test_or_that_it_need_not(connect: Connect, doors: tuple[socket.socket, ...], server: HttpServer) -> None:
+    with expecting(doors, MOST + 1) as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
+        assert connection.recv(1000) == b""
+    assert ask(connect())[0] == 200
+
+
 def test_a_body_far_too_large_still_gets_its_answer(connect: Connect, server: HttpServer) -> None:
     connection = connect()
     status, body = ask(connection, body=bytes(8 * 2**20))
