@@ -81,9 +81,8 @@ def _sensed(config: Config, device: Device) -> Iterator[Finding]:
         "undervoltage": (found.undervoltage, "{}"),
     }
     for name, (value, form) in shown.items():
-        source = found.sources.get(name, "cpufreq" if name == "frequency" else "")
         if value is not None:
-            yield Finding(Level.OK, name, f"{form.format(value)} from {source}")
+            yield Finding(Level.OK, name, f"{form.format(value)} from {found.sources[name]}")
         else:
             yield Finding(Level.MISSING, name, "no sensor", _without(name, config, device))
     if trip is not None:

@@ -228,7 +228,7 @@ class SimDevice:
             battery_discharging=None if percent is None else True,
             frequency_hz=FREQUENCY_HZ * (THROTTLED_SPEED if self.throttled else 1.0),
             frequency_ceiling_hz=FREQUENCY_HZ * (THROTTLED_SPEED if self.throttled else 1.0),
-            frequency_max_hz=FREQUENCY_HZ,
+            frequency_highest_hz=FREQUENCY_HZ,
         )
 
     def _work(self) -> None:

@@ -313,6 +313,8 @@ def test_power_is_measured_or_modelled_or_unknown_and_says_which() -> None:
     state = serving(record(slot(A, 1)))
     assert power(state, 2.2) == (2.2, "measured")
     assert power(state) == (1.0 + 2.0 * 0.25, "modelled")
+    package = window(state, sensed=Sensed(power_watts=2.2, power_package=True))
+    assert only(effects.Spool, package.effects)[0].window.power_source == "package"
     calibrated = serving(record(slot(A, 1, power_idle_watts=2.0, power_busy_watts=6.0)))
     assert power(calibrated) == (3.0, "modelled")
     emulated = replace(state, setup=replace(SETUP, sensors_emulated=True))
