@@ -79,7 +79,7 @@ class Daemon:
         self._lock = hold(config.state)
         self._sensors = Sensors(config.sysfs, time.monotonic)
         setup = setup_of(config, boot=uuid.uuid4().hex, sensors=self._sensors.read().sources)
-        slots = Slots(config.state, config.profile.storage_bytes)
+        slots = Slots(config.state)
         self.state = State(setup=setup, record=slots.load())
         self._queue: queue.SimpleQueue[LinkEvent | WorkerNews | Verdict | None] = queue.SimpleQueue()
         self._answers: deque[Event] = deque()
@@ -250,6 +250,7 @@ def setup_of(config: Config, boot: str, sensors: Mapping[str, str]) -> Setup:
         architecture=platform.machine(),
         runtimes=tuple(each for each in RUNTIMES if importlib.util.find_spec(each) is not None),
         profile=config.profile_text,
+        storage_bytes=config.profile.storage_bytes,
         power_idle_watts=power.idle_watts if power else None,
         power_busy_watts=power.busy_watts if power else None,
         gflops=config.gflops,

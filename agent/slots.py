@@ -34,12 +34,11 @@ class SlotsError(Exception):
 
 
 class Slots:
-    """Everything under one state directory; `storage_bytes` is the most that one artifact may take, if declared."""
+    """Everything under one state directory."""
 
-    def __init__(self, state: Path, storage_bytes: int | None = None) -> None:
+    def __init__(self, state: Path) -> None:
         self._record_path = state / "record.json"
         self._artifacts = state / "artifacts"
-        self._storage_bytes = storage_bytes
         self._artifacts.mkdir(parents=True, exist_ok=True)
 
     def path(self, sha256: str) -> Path:
@@ -78,12 +77,10 @@ class Slots:
         return frozenset(index for index, digest in enumerate(assignment.blocks) if found[index] != digest)
 
     def shortage_bytes(self, assignment: Assignment) -> int:
-        """How many bytes of room an artifact lacks, on the medium or in what is declared; 0 where it fits."""
-        declared = 0 if self._storage_bytes is None else assignment.size_bytes - self._storage_bytes
+        """How many bytes of room an artifact lacks on the medium; 0 where it fits."""
         own = sum(path.stat().st_blocks * 512 for path in self._artifacts.glob(f"{assignment.sha256}.*"))
         needed = assignment.size_bytes - own
-        medium = needed + RESERVE_BYTES - shutil.disk_usage(self._artifacts).free if needed > 0 else 0
-        return max(0, medium, declared)
+        return max(0, needed + RESERVE_BYTES - shutil.disk_usage(self._artifacts).free) if needed > 0 else 0
 
     def reserve(self, assignment: Assignment) -> None:
         """Take the room for an artifact before its first block comes. Raises `OSError` where there is none."""

@@ -134,6 +134,16 @@ def test_a_signed_assignment_is_still_not_believed_everything(changes: dict[str,
     assert turn.state.record.latest is None
 
 
+def test_what_is_above_the_declared_storage_is_rejected_until_more_is_declared() -> None:
+    wanted = assignment(A, 1)
+    small = replace(booted(Record()), setup=replace(SETUP, storage_bytes=wanted.size_bytes - 1))
+    turn = desired(small, wanted)
+    assert (reports(turn)[0].failure, reports(turn)[0].result) == (Failure.NO_SPACE, Result.REJECTED)
+    assert not only(effects.Prepare, turn.effects)
+    enough = replace(turn.state, setup=replace(SETUP, storage_bytes=wanted.size_bytes))
+    assert only(effects.Prepare, desired(enough, wanted).effects)
+
+
 def test_what_was_signed_is_a_floor_for_the_clock() -> None:
     state = replace(booted(Record(trusted_unix_s=2000.0)), link_up=True)
     turn = desired(state, assignment(A, 1, expires_unix_s=1999.0), wall_unix_s=5.0)
