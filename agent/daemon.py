@@ -43,7 +43,7 @@ from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Status, encode
 from agent.wire.profile import RUNTIMES
 from agent.wire.topics import Leaf, topic
-from agent.wire.work import TrialLine, WorkerLine
+from agent.wire.work import TrialLine, WindowLine
 from agent.workers import Ended, Said, WorkerNews, Workers
 
 TICK_S = 0.5
@@ -67,7 +67,7 @@ class Daemon:
         self._lock = hold(config.state)
         self._sensors = Sensors(config.sysfs, time.monotonic)
         setup = setup_of(config, boot=uuid.uuid4().hex, sensors=self._sensors.read().sources)
-        slots = Slots(config.state, config.profile.storage_bytes)
+        slots = Slots(config.state)
         self.state = State(setup=setup, record=slots.load())
         self._inbox = Inbox()
         self._answers: deque[Event] = deque()
@@ -194,7 +194,7 @@ class Daemon:
             case _:
                 assert_never(news)
 
-    def _said(self, worker: int, line: WorkerLine, now_s: float) -> None:
+    def _said(self, worker: int, line: TrialLine | WindowLine, now_s: float) -> None:
         if isinstance(line, TrialLine):
             self._feed(events.TrialDone(now_s=now_s, worker=worker, trial=line.trial))
             return
@@ -244,6 +244,7 @@ def setup_of(config: Config, boot: str, sensors: Mapping[str, str]) -> Setup:
         architecture=platform.machine(),
         runtimes=tuple(each for each in RUNTIMES if importlib.util.find_spec(each) is not None),
         profile=config.profile_text,
+        storage_bytes=config.profile.storage_bytes,
         power_idle_watts=power.idle_watts if power else None,
         power_busy_watts=power.busy_watts if power else None,
         gflops=config.gflops,

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from agent import sysfs
+from agent import clock, sysfs
 from agent.config import Config
 from agent.sensors import PACKAGE, Sensors, trip_of
 
 _BROKER_S = 3.0
 _EXTRAS = {"onnxruntime": "worker", "ncnn": "worker-ncnn"}
 _RAPL_S = 0.2  # between two looks at an energy counter
+_NPY = b"\x93NUMPY"
 _FREE_BYTES = 64 * 2**20
 _BUILT_UNIX_S = 1_767_225_600.0  # 2026-01-01: no clock of a device that runs this is earlier
 _EPHEMERAL = ("tmpfs", "ramfs", "overlay")
@@ -42,12 +43,12 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Where to look: the roots of the pseudo file systems, and the device's clock."""
+    """Where to look: the roots of the pseudo file systems, the device's clock, and whether anything keeps that."""
 
     sys: Path = Path("/sys")
     proc: Path = Path("/proc")
-    run: Path = Path("/run")
     wall_unix_s: Callable[[], float] = time.time
+    synchronised: Callable[[], bool] = clock.synchronised
 
 
 def examine(config: Config, device: Device) -> Iterator[Finding]:
@@ -56,6 +57,7 @@ def examine(config: Config, device: Device) -> Iterator[Finding]:
     yield from _sensed(config, device)
     yield _memory_cap(device)
     yield _state(config, device)
+    yield from _replay(config)
     yield _clock(device)
     yield _broker(config)
 
@@ -64,7 +66,9 @@ def _runtime(config: Config) -> Finding:
     name = config.profile.runtime
     if importlib.util.find_spec(name) is None:
         return Finding(Level.BROKEN, "runtime", f"{name} is not installed", f"pip install 'hedgerow[{_EXTRAS[name]}]'")
-    return Finding(Level.OK, "runtime", f"{name} {importlib.metadata.version(name)}")
+    packages = importlib.metadata.packages_distributions().get(name, [])  # onnxruntime-gpu is onnxruntime too
+    told = ", ".join(f"{each} {importlib.metadata.version(each)}" for each in sorted(set(packages)))
+    return Finding(Level.OK, "runtime", told or f"{name} of an unknown version")
 
 
 def _sensed(config: Config, device: Device) -> Iterator[Finding]:
@@ -81,9 +85,8 @@ def _sensed(config: Config, device: Device) -> Iterator[Finding]:
         "undervoltage": (found.undervoltage, "{}"),
     }
     for name, (value, form) in shown.items():
-        source = found.sources.get(name, "cpufreq" if name == "frequency" else "")
         if value is not None:
-            yield Finding(Level.OK, name, f"{form.format(value)} from {source}")
+            yield Finding(Level.OK, name, f"{form.format(value)} from {found.sources[name]}")
         else:
             yield Finding(Level.MISSING, name, "no sensor", _without(name, config, device))
     if trip is not None:
@@ -107,7 +110,7 @@ def _without(name: str, config: Config, device: Device) -> str:
 def _memory_cap(device: Device) -> Finding:
     unified = sysfs.text(device.sys / "fs/cgroup/cgroup.controllers")
     if unified is not None and "memory" in unified.split():
-        return Finding(Level.OK, "memory cap", "cgroup v2")
+        return Finding(Level.OK, "memory cap", "cgroup v2, where the agent is given a part of it (Delegate=memory)")
     if unified is None:
         text, fix = "no cgroup v2 at /sys/fs/cgroup", "boot with systemd.unified_cgroup_hierarchy=1"
     else:
@@ -120,8 +123,6 @@ def _state(config: Config, device: Device) -> Finding:
     folder = config.state
     while not folder.exists():
         folder = folder.parent
-    if not os.access(folder, os.W_OK):
-        return Finding(Level.BROKEN, "state", f"{folder} cannot be written", f"chown it to the agent's user: {folder}")
     kind = _file_system(folder, device)
     if kind in _EPHEMERAL:
         return Finding(
@@ -133,7 +134,18 @@ def _state(config: Config, device: Device) -> Finding:
     if free < needed:
         fix = f"two artifacts and the spool need {needed / 2**20:.0f} MiB: free some, or lower 'storage' in the profile"
         return Finding(Level.BROKEN, "state", text, fix)
+    if not os.access(folder, os.W_OK):
+        return _unwritable(config.state)
     return Finding(Level.OK, "state", text)
+
+
+def _unwritable(state: Path) -> Finding:
+    """By the user who asks, who need not be the agent's."""
+    if state.exists():
+        fix = f"ask as the agent's user (sudo -u USER), or make it that user's: chown -R USER {state}"
+        return Finding(Level.BROKEN, "state", f"{state} cannot be written by this user", fix)
+    fix = f"the unit makes it at its first start; without systemd: sudo install -d -m 700 -o USER {state}"
+    return Finding(Level.MISSING, "state", f"{state} is not there, and this user may not make it", fix)
 
 
 def _file_system(folder: Path, device: Device) -> str | None:
@@ -143,14 +155,27 @@ def _file_system(folder: Path, device: Device) -> str | None:
     return max(above, default=(0, None))[1]
 
 
+def _replay(config: Config) -> Iterator[Finding]:
+    if not isinstance(config.replay, Path):
+        return
+    with config.replay.open("rb") as file:
+        is_array = file.read(len(_NPY)) == _NPY
+    if is_array:
+        yield Finding(Level.OK, "replay", str(config.replay))
+    else:
+        fix = "numpy.save an array of inputs [n, ...]"
+        yield Finding(Level.MISSING, "replay", f"{config.replay} is no .npy: inputs will be random", fix)
+
+
 def _clock(device: Device) -> Finding:
     now = device.wall_unix_s()
     told = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(now))
     if now < _BUILT_UNIX_S:
         fix = "timedatectl set-ntp true, or once by hand: date -s"
         return Finding(Level.BROKEN, "clock", f"{told} is before this software was made", fix)
-    if not (device.run / "systemd/timesync/synchronized").exists():
-        return Finding(Level.MISSING, "clock", f"{told}, not known to be synchronised", "timedatectl set-ntp true")
+    if not device.synchronised():
+        fix = "timedatectl set-ntp true, or chrony"
+        return Finding(Level.MISSING, "clock", f"{told}, not known to be synchronised", fix)
     return Finding(Level.OK, "clock", f"{told}, synchronised")
 
 

@@ -9,23 +9,28 @@ from typing import TypeVar
 T = TypeVar("T")
 
 THROTTLED_BELOW = 0.9
-"""Share of the hardware's maximum frequency below which the kernel's ceiling counts as throttling.
+"""Share of the highest ceiling so far below which the kernel's ceiling of the frequency counts as throttling.
 
-The ceiling and not the current frequency: an idle core clocks down by itself.
+The ceiling and not the current frequency: an idle core clocks down by itself. And not below the hardware's maximum: an
+owner who chose a mode of less power chose its ceiling.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """`capped`: the firmware holds the clock down. `sources` names the sensor of temperature, power, battery ..."""
+    """`capped`: firmware or kernel hold the clock down. `power_package`: the power is that of the processor alone.
+
+    `sources` names what temperature, power, battery ... are read from, also of a value that takes a second look.
+    """
 
     temperature_celsius: float | None = None
     power_watts: float | None = None
+    power_package: bool = False
     battery_percent: float | None = None
     battery_discharging: bool | None = None
     frequency_hz: float | None = None
     frequency_ceiling_hz: float | None = None
-    frequency_max_hz: float | None = None
+    frequency_highest_hz: float | None = None
     capped: bool | None = None
     undervoltage: bool | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -40,6 +45,7 @@ class Sensed:
     temperature_max_celsius: float | None = None
     temperature_mean_celsius: float | None = None
     power_watts: float | None = None
+    power_package: bool = False
     battery_percent: float | None = None
     battery_discharging: bool | None = None
     frequency_hz: float | None = None
@@ -61,6 +67,7 @@ def summarise(readings: Sequence[Reading]) -> Sensed:
         temperature_max_celsius=max(temperatures, default=None),
         temperature_mean_celsius=mean_known(temperatures),
         power_watts=mean_known(each.power_watts for each in readings),
+        power_package=any(each.power_package for each in readings),
         battery_percent=last.battery_percent,
         battery_discharging=last.battery_discharging,
         frequency_hz=mean_known(each.frequency_hz for each in readings),
@@ -70,11 +77,11 @@ def summarise(readings: Sequence[Reading]) -> Sensed:
 
 
 def _throttled(reading: Reading) -> float | None:
-    if reading.capped:
-        return 1.0
-    if reading.frequency_ceiling_hz is None or not reading.frequency_max_hz:
-        return None if reading.capped is None else 0.0
-    return float(reading.frequency_ceiling_hz < THROTTLED_BELOW * reading.frequency_max_hz)
+    if reading.capped is not None:
+        return float(reading.capped)
+    if reading.frequency_ceiling_hz is None or reading.frequency_highest_hz is None:
+        return None
+    return float(reading.frequency_ceiling_hz < THROTTLED_BELOW * reading.frequency_highest_hz)
 
 
 def known(values: Iterable[T | None]) -> list[T]:

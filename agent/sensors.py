@@ -9,59 +9,80 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from agent import batteries, sysfs
-from agent.sensed import Reading
+from agent.sensed import Reading, known
 
 PACKAGE = "class/powercap/intel-rapl:0"
 """RAPL's folder of the processor package, below the root."""
+_PACKAGE_ALONE = f"{PACKAGE.rpartition('/')[2]}, the processor package alone"
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 # Rails that feed a whole Jetson module; the others are parts of them.
 _TOTAL_RAILS = ("VDD_IN", "VIN_SYS_5V0", "POM_5V_IN")
 _FIRMWARE = "devices/platform/soc/soc:firmware/get_throttled"
+# What the kernel calls the cooling of a processor by its clock or by pauses; a fan is cooling too, and no harm.
+_COOLERS = ("cpufreq-", "thermal-cpufreq-", "Processor", "intel_powerclamp")
 # Bits of the Raspberry Pi firmware's answer; the next bits say that it has happened since boot.
 _UNDERVOLTAGE, _CAPPED = 1 << 0, 1 << 1 | 1 << 2 | 1 << 3
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[T]):
+class Found(Generic[T_co]):
     """A value, a number's in SI units (or degrees Celsius), and where it comes from."""
 
-    value: T
+    value: T_co
     source: str
 
 
 class Sensors:
-    """All sensors below `root` (`/sys` on a device). `now_s` is a monotonic clock: RAPL counts energy."""
+    """All sensors below `root` (`/sys` on a device). `now_s` is a monotonic clock: RAPL counts energy.
+
+    Between looks it keeps that count, and the highest ceiling that the frequency has had.
+    """
 
     def __init__(self, root: Path, now_s: Callable[[], float]) -> None:
         self._root, self._now_s = root, now_s
         self._energy: tuple[float, float] | None = None  # joules at seconds
+        self._highest_hz: float | None = None
 
     def read(self) -> Reading:
         """One look."""
         root = self._root
         battery = batteries.read(root)
         frequencies = root / "devices/system/cpu/cpu0/cpufreq"
+        ceiling_hz = sysfs.number(frequencies / "scaling_max_freq", 1e3)
+        self._highest_hz = max(known((ceiling_hz, self._highest_hz)), default=None)
         bits = _firmware(root)
         temperature, power, undervoltage = _temperature(root), self._power(battery), _undervoltage(root, bits)
+        frequency, capped = _frequency(frequencies), _capped(root, bits)
+        throttled: Found[float] | None = capped or (
+            None if ceiling_hz is None else Found(ceiling_hz, "scaling_max_freq of cpu0")
+        )
         return Reading(
             temperature_celsius=temperature.value if temperature else None,
             power_watts=power.value if power else None,
+            power_package=power is not None and power.source == _PACKAGE_ALONE,
             battery_percent=battery.percent if battery else None,
             battery_discharging=battery.discharging if battery else None,
-            frequency_hz=sysfs.number(frequencies / "scaling_cur_freq", 1e3),
-            frequency_ceiling_hz=sysfs.number(frequencies / "scaling_max_freq", 1e3),
-            frequency_max_hz=sysfs.number(frequencies / "cpuinfo_max_freq", 1e3),
-            capped=None if bits is None else bool(bits & _CAPPED),
+            frequency_hz=frequency.value if frequency else None,
+            frequency_ceiling_hz=ceiling_hz,
+            frequency_highest_hz=self._highest_hz,
+            capped=capped.value if capped else None,
             undervoltage=undervoltage.value if undervoltage else None,
-            sources=_sources(temperature=temperature, power=power, undervoltage=undervoltage, battery=battery),
+            sources=_sources(
+                temperature=temperature,
+                power=power,
+                battery=battery,
+                frequency=frequency,
+                throttled=throttled,
+                undervoltage=undervoltage,
+            ),
         )
 
-    def _power(self, battery: batteries.Battery | None) -> Found[float] | None:
+    def _power(self, battery: batteries.Battery | None) -> Found[float | None] | None:
         """Meters of the whole board, else what leaves the battery, else the processor package alone."""
         meters = _meters(self._root)
         if meters is not None:
@@ -70,20 +91,22 @@ class Sensors:
             return Found(battery.watts, f"{battery.source}, discharging")
         return self._package()
 
-    def _package(self) -> Found[float] | None:
-        """RAPL: joules of the package, whose difference over time is power; the counter wraps."""
+    def _package(self) -> Found[float | None] | None:
+        """RAPL: joules of the package, whose difference over time is power, from the second look on; it wraps."""
         zone = self._root / PACKAGE
         joules, now_s = sysfs.number(zone / "energy_uj", 1e-6), self._now_s()
         before, self._energy = self._energy, None if joules is None else (joules, now_s)
-        if joules is None or before is None or now_s <= before[1]:
+        if joules is None:
             return None
+        if before is None or now_s <= before[1]:
+            return Found(None, _PACKAGE_ALONE)
         used = joules - before[0]
         if used < 0:
             used += sysfs.number(zone / "max_energy_range_uj", 1e-6) or 0.0
-        return None if used < 0 else Found(used / (now_s - before[1]), f"{zone.name}, the processor package alone")
+        return Found(None if used < 0 else used / (now_s - before[1]), _PACKAGE_ALONE)
 
 
-def _sources(**found: Found[float] | Found[bool] | batteries.Battery | None) -> dict[str, str]:
+def _sources(**found: Found[Any] | batteries.Battery | None) -> dict[str, str]:
     return {name: each.source for name, each in found.items() if each is not None}
 
 
@@ -133,6 +156,22 @@ def _undervoltage(root: Path, bits: int | None) -> Found[bool] | None:
         return Found(bool(bits & _UNDERVOLTAGE), "firmware")
     alarms = list(sysfs.numbers(root / "class/hwmon", "hwmon*/in0_lcrit_alarm"))
     return Found(any(value for _, value in alarms), sysfs.label(alarms[0][0].parent)) if alarms else None
+
+
+def _frequency(frequencies: Path) -> Found[float] | None:
+    value = sysfs.number(frequencies / "scaling_cur_freq", 1e3)
+    driver = sysfs.text(frequencies / "scaling_driver")
+    return None if value is None else Found(value, "cpu0" if driver is None else f"cpu0 ({driver})")
+
+
+def _capped(root: Path, bits: int | None) -> Found[bool] | None:
+    """Whether the clock is held down, as the firmware's `bits` and the kernel's cooling of the processor say."""
+    states = {} if bits is None else {"firmware": bool(bits & _CAPPED)}
+    for path, state in sysfs.numbers(root / "class/thermal", "cooling_device*/cur_state"):
+        kind = sysfs.text(path.with_name("type")) or ""
+        if kind.startswith(_COOLERS):
+            states[kind] = states.get(kind, False) or state > 0
+    return Found(any(states.values()), ", ".join(states)) if states else None
 
 
 def _firmware(root: Path) -> int | None:

@@ -10,6 +10,7 @@ so, which also finds what a power cut tore.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -24,6 +25,7 @@ from agent.wire.messages import Assignment
 RESERVE_BYTES = 1024 * 1024
 """What a download leaves free on the medium, for the spool and the record."""
 
+_ZEROS = 1024 * 1024
 _RECORD = msgspec.json.Decoder(Record)
 
 
@@ -32,12 +34,11 @@ class SlotsError(Exception):
 
 
 class Slots:
-    """Everything under one state directory; `storage_bytes` is the most that one artifact may take, if declared."""
+    """Everything under one state directory."""
 
-    def __init__(self, state: Path, storage_bytes: int | None = None) -> None:
+    def __init__(self, state: Path) -> None:
         self._record_path = state / "record.json"
         self._artifacts = state / "artifacts"
-        self._storage_bytes = storage_bytes
         self._artifacts.mkdir(parents=True, exist_ok=True)
 
     def path(self, sha256: str) -> Path:
@@ -76,18 +77,16 @@ class Slots:
         return frozenset(index for index, digest in enumerate(assignment.blocks) if found[index] != digest)
 
     def shortage_bytes(self, assignment: Assignment) -> int:
-        """How many bytes of room an artifact lacks, on the medium or in what is declared; 0 where it fits."""
-        declared = 0 if self._storage_bytes is None else assignment.size_bytes - self._storage_bytes
+        """How many bytes of room an artifact lacks on the medium; 0 where it fits."""
         own = sum(path.stat().st_blocks * 512 for path in self._artifacts.glob(f"{assignment.sha256}.*"))
         needed = assignment.size_bytes - own
-        medium = needed + RESERVE_BYTES - shutil.disk_usage(self._artifacts).free if needed > 0 else 0
-        return max(0, medium, declared)
+        return max(0, needed + RESERVE_BYTES - shutil.disk_usage(self._artifacts).free) if needed > 0 else 0
 
     def reserve(self, assignment: Assignment) -> None:
         """Take the room for an artifact before its first block comes. Raises `OSError` where there is none."""
         descriptor = os.open(self._part(assignment.sha256), os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            os.posix_fallocate(descriptor, 0, assignment.size_bytes)
+            _allocate(descriptor, assignment.size_bytes)
         finally:
             os.close(descriptor)
 
@@ -144,6 +143,18 @@ def _sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _allocate(descriptor: int, size_bytes: int) -> None:
+    """Take room for a whole file: by zeros behind what it has, where it cannot just be set aside."""
+    try:
+        os.posix_fallocate(descriptor, 0, size_bytes)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):  # glibc writes by itself then, musl does not
+            raise
+        at = os.fstat(descriptor).st_size
+        while at < size_bytes:
+            at += os.pwrite(descriptor, bytes(min(_ZEROS, size_bytes - at)), at)
 
 
 def _digest(path: Path) -> str:

@@ -6,6 +6,8 @@ A worker ends when its stdin does, so none outlives the supervisor, however that
 from __future__ import annotations
 
 import logging
+import math
+import os
 import socket
 import subprocess
 import sys
@@ -21,12 +23,14 @@ from agent.cgroup import Cgroups
 from agent.doors import listen_at
 from agent.step.effects import DRAIN_S
 from agent.wire.messages import Assignment
-from agent.wire.work import Drain, Go, TrialLine, WindowLine, WorkerSpec, read_line, to_line
+from agent.wire.work import Drain, Go, LoadingLine, TrialLine, WindowLine, WorkerSpec, read_line, to_line
 
 GRACE_S = 3.0
 TRIAL_S = 15.0
 SAMPLES_MIN, SAMPLES_MAX = 40, 200
 STDERR_LINES = 5
+NEAR = 0.9
+"""Share of its memory cap from which on a worker that a signal ends while it loads counts as ended by the cap."""
 
 _log = logging.getLogger("agent")
 
@@ -41,7 +45,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A worker's process is gone; `detail` is its exit and the last of its stderr."""
+    """A worker's process is gone; `detail` is its exit and the last of its stderr.
+
+    `out_of_memory`: the kernel ended it at its cap, or refused it memory and its runtime took that badly.
+    """
 
     worker: int
     detail: str
@@ -184,26 +191,42 @@ class Workers:
         tail: deque[str] = deque(maxlen=STDERR_LINES)
         errors = threading.Thread(target=_drain, args=(process, tail), daemon=True)
         errors.start()
-        trouble = ""
+        trouble, cap_bytes = "", math.inf
         assert process.stdout is not None  # a pipe, see `start`
         for line in process.stdout:
             try:
-                self._tell(Said(worker, read_line(line)))
+                said = read_line(line)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 trouble = f"not a line of the protocol: {error}; "
                 process.kill()
                 break
-        code = process.wait()
+            cap_bytes = said.ram_bytes if isinstance(said, LoadingLine) else math.inf
+            if not isinstance(said, LoadingLine):
+                self._tell(Said(worker, said))
+        code, held_bytes = _end(process)
         errors.join(1.0)
         detail = f"{trouble}{_exit(code)}{': ' if tail else ''}{' | '.join(tail)}"
-        out_of_memory = self._cgroups is not None and self._cgroups.ended(worker)
-        self._tell(Ended(worker, "ended at its memory cap" if out_of_memory else detail, out_of_memory))
+        capped = self._cgroups is not None and self._cgroups.ended(worker)
+        if capped or (code < 0 and held_bytes >= NEAR * cap_bytes):
+            self._tell(Ended(worker, f"ended at its memory cap, {detail}", out_of_memory=True))
+        else:
+            self._tell(Ended(worker, detail))
 
 
 def _drain(process: subprocess.Popen[bytes], tail: deque[str]) -> None:
     assert process.stderr is not None  # a pipe, see `start`
     for line in process.stderr:
         tail.append(line.decode(errors="replace").strip()[:200])
+
+
+def _end(process: subprocess.Popen[bytes]) -> tuple[int, int]:
+    """Wait for it: its exit code, and the most bytes that it held, though never less than the small supervisor does."""
+    try:
+        _, status, used = os.wait4(process.pid, 0)
+    except ChildProcessError:  # who killed it has waited for it too
+        return process.wait(), 0
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, used.ru_maxrss * 1024
 
 
 def _exit(code: int) -> str:

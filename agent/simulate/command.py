@@ -44,12 +44,13 @@ def plan_of(flags: Mapping[str, Any]) -> Plan:
 
 
 def run(plan: Plan, goes_on: Callable[[], bool], say: Callable[[str], object]) -> None:
-    """Live until `goes_on` says no, and say how it goes whenever that has changed."""
+    """Live until `goes_on` says no, and say how it goes whenever that has changed, and how it was at the end."""
     fleet, began_s = Fleet(plan), time.monotonic()
-    say_s, told = began_s + SAY_EVERY_S, ""
-    while goes_on():
+    say_s, told, ending = began_s + SAY_EVERY_S, "", False
+    while not ending:
+        ending = not goes_on()
         fleet.turn()
-        if time.monotonic() >= say_s:
+        if ending or time.monotonic() >= say_s:
             say_s += SAY_EVERY_S
             text = str(fleet.tally())
             if text != told:

@@ -73,7 +73,7 @@ class SimDevice:
         self.id = declared.device
         self.body = body or body_of(declared)
         self.condition = physics.at_rest(self.body, self.ambient_celsius, battery_percent)
-        self.durable = Durable(storage_bytes=declared.storage_bytes, spool_limit=spool_limit, pool=pool or Pool())
+        self.durable = Durable(spool_limit=spool_limit, pool=pool or Pool())
         self.log: deque[tuple[float, effects.Note]] = deque(maxlen=1000)
         self._profile, self._declared, self._runtimes = profile, declared, runtimes
         self._key, self._connect, self._ram_base_bytes = verify_key, connect, ram_base_bytes
@@ -201,6 +201,7 @@ class SimDevice:
             architecture="simulated",
             runtimes=self._runtimes,
             profile=self._profile,
+            storage_bytes=self._declared.storage_bytes,
             power_idle_watts=power.idle_watts if power else None,
             power_busy_watts=power.busy_watts if power else None,
             window_s=self._window_s,
@@ -228,7 +229,7 @@ class SimDevice:
             battery_discharging=None if percent is None else True,
             frequency_hz=FREQUENCY_HZ * (THROTTLED_SPEED if self.throttled else 1.0),
             frequency_ceiling_hz=FREQUENCY_HZ * (THROTTLED_SPEED if self.throttled else 1.0),
-            frequency_max_hz=FREQUENCY_HZ,
+            frequency_highest_hz=FREQUENCY_HZ,
         )
 
     def _work(self) -> None:

@@ -33,7 +33,6 @@ class Durable:
     """The stand-in for slots and spool. `parts` are the offsets of the blocks that arrived, whose bytes are in `pool`;
     a whole artifact is but name and size."""
 
-    storage_bytes: int | None = None
     spool_limit: int = 1000
     record: Record = field(default_factory=Record)
     artifacts: dict[str, int] = field(default_factory=dict)
@@ -46,10 +45,6 @@ class Durable:
         """The blocks of `assignment` that are not here, where it is not whole."""
         part = self.parts.get(assignment.sha256, set())
         return frozenset(block for block in range(len(assignment.blocks)) if block * assignment.block_bytes not in part)
-
-    def has_room(self, assignment: Assignment) -> bool:
-        """What is declared as storage is what one artifact may take."""
-        return self.storage_bytes is None or assignment.size_bytes <= self.storage_bytes
 
     def store(self, sha256: str, offset_bytes: int, data: bytes) -> None:
         self.parts.setdefault(sha256, set()).add(offset_bytes)

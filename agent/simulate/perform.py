@@ -72,12 +72,9 @@ def perform(hands: Hands, effect: effects.Effect, now_s: float) -> None:  # noqa
 
 def _prepare(hands: Hands, effect: effects.Prepare, now_s: float) -> None:
     wanted = effect.assignment
-    failure = None if hands.durable.has_room(wanted) else Failure.NO_SPACE
     whole = wanted.sha256 in hands.durable.artifacts
     missing = frozenset[int]() if whole else hands.durable.missing(wanted)
-    hands.answers.append(
-        events.Prepared(now_s=now_s, sha256=wanted.sha256, whole=whole, missing=missing, failure=failure)
-    )
+    hands.answers.append(events.Prepared(now_s=now_s, sha256=wanted.sha256, whole=whole, missing=missing))
 
 
 def _send_batch(hands: Hands, now_s: float) -> None:

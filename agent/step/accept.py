@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -47,6 +48,10 @@ def _new(state: State, assignment: Assignment, event: DesiredArrived) -> Turn:
         return decline(state, assignment, Failure.EXPIRED, f"it expired {late_s:.0f} s ago")
     if assignment.runtime not in state.setup.runtimes:
         return decline(state, assignment, Failure.NO_RUNTIME, f"{assignment.runtime} is not installed")
+    if assignment.size_bytes > (declared := state.setup.storage_bytes or math.inf):
+        return decline(
+            state, assignment, Failure.NO_SPACE, f"{assignment.size_bytes} bytes; {declared} are declared as storage"
+        )
     if fault := _malformed(assignment):
         return decline(state, assignment, Failure.BAD_DIGEST, fault)
     return _take(state, assignment, trusted_unix_s)

@@ -16,14 +16,16 @@ from agent.step.report import notify, report
 from agent.step.state import State, Turn, Worker
 from agent.step.telemetry import spool_window
 from agent.wire.errors import Failure
-from agent.wire.messages import Result
+from agent.wire.messages import Assignment, Result
 
 STARTS, STARTS_CONFIRMED = 2, 5
 QUICK_S = 60.0
 QUICK_DEATHS = 3
 OFTEN_DEATHS, OFTEN_S = 5, 3600.0
 RESTART_MAX_S = 60.0
-VERDICT_S = 300.0
+VERDICT_S, VERDICT_RUNS = 300.0, 10
+"""What a trial may take: to load, and for as many inferences at the latency cap as a slow model's has at the least."""
+
 SILENT_WINDOWS, SILENT_S = 3, 30.0
 
 
@@ -97,9 +99,8 @@ def watch_workers(state: State, now_s: float) -> Turn:
     if state.restart_at_s is not None and now_s >= state.restart_at_s:
         return start_active(state, now_s)
     candidate, worker = state.candidate, state.active
-    if candidate is not None and now_s - candidate.since_s > VERDICT_S:
-        detail = f"no verdict in {VERDICT_S:.0f} s"
-        return settle(state, Failure.CRASHED, detail)
+    if candidate is not None and now_s - candidate.since_s > (limit_s := _verdict_s(state.record.pending)):
+        return settle(state, Failure.CRASHED, f"no verdict in {limit_s:.0f} s")
     if worker is not None and now_s - worker.seen_s > _patience_s(state, worker):
         ended = Turn(state).do(StopWorker(worker.id, at_once=True))
         detail = f"silent for {now_s - worker.seen_s:.0f} s"
@@ -108,7 +109,20 @@ def watch_workers(state: State, now_s: float) -> Turn:
 
 
 def _patience_s(state: State, worker: Worker) -> float:
-    return SILENT_WINDOWS * state.setup.window_s + SILENT_S if worker.serving else VERDICT_S
+    slot = state.record.active
+    assert slot is not None  # its worker runs
+    if not worker.serving:
+        return _verdict_s(slot.assignment)
+    return SILENT_WINDOWS * state.setup.window_s + SILENT_S + _cap_s(slot.assignment)
+
+
+def _verdict_s(assignment: Assignment | None) -> float:
+    return VERDICT_S + VERDICT_RUNS * _cap_s(assignment)
+
+
+def _cap_s(assignment: Assignment | None) -> float:
+    """Of latency; 0 where there is none."""
+    return 0.0 if assignment is None or assignment.latency_p95_ms is None else assignment.latency_p95_ms / 1e3
 
 
 def _serves(state: State, now_s: float) -> Turn:

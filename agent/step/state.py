@@ -15,7 +15,7 @@ from agent.wire.messages import Phase
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What does not change during a boot.
+    """What does not change during a boot; `storage_bytes` is the most that one artifact may take, if declared.
 
     `gflops` is the pace of the device that this host stands for, None on a real one; `sensors_emulated` tells that what
     the sensors say comes out of a simulation; `sensors` names what they are.
@@ -27,6 +27,7 @@ class Setup:
     architecture: str
     runtimes: tuple[str, ...]
     profile: str
+    storage_bytes: int | None = None
     power_idle_watts: float | None = None
     power_busy_watts: float | None = None
     gflops: float | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from agent.sensed import Sensed
 from agent.step.effects import Free, SendBatch, Spool
 from agent.step.events import AckArrived, BatchSent, WindowClosed
 from agent.step.state import InFlight, State, Turn, Worker
@@ -42,7 +43,7 @@ def window(state: State, event: WindowClosed, sha256: str) -> Window:
     """What the worker of `sha256` saw and what the sensors said in one interval; `state` has counted it already."""
     line, sensed = event.line, event.sensed
     busy_share = min(1.0, line.busy_s / line.duration_s) if line.duration_s > 0 else None
-    watts, source = _power(state, sensed.power_watts, busy_share)
+    watts, source = _power(state, sensed, busy_share)
     return Window(
         seq=state.window_seq,
         duration_s=line.duration_s,
@@ -73,10 +74,11 @@ def window(state: State, event: WindowClosed, sha256: str) -> Window:
     )
 
 
-def _power(state: State, measured_watts: float | None, busy_share: float | None) -> tuple[float | None, str | None]:
+def _power(state: State, sensed: Sensed, busy_share: float | None) -> tuple[float | None, str | None]:
     """A sensor's figure, or idle and busy watts weighted by the busy share; the assignment's figures know more."""
-    if measured_watts is not None:
-        return measured_watts, "emulated" if state.setup.sensors_emulated else "measured"
+    if sensed.power_watts is not None:
+        measured = "package" if sensed.power_package else "measured"
+        return sensed.power_watts, "emulated" if state.setup.sensors_emulated else measured
     assigned = state.record.active.assignment if state.record.active else None
     idle_watts, busy_watts = state.setup.power_idle_watts, state.setup.power_busy_watts
     if assigned is not None and assigned.power_idle_watts is not None and assigned.power_busy_watts is not None:

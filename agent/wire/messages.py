@@ -33,7 +33,7 @@ class Status(Message, frozen=True, kw_only=True):
 
 class Info(Message, frozen=True, kw_only=True):
     """Retained: what the device declares about itself. `profile` is the profile's YAML text as the owner wrote it;
-    `sensors` names what its temperature, power, battery and undervoltage are read from, where there is anything."""
+    `sensors` names what its temperature, power, battery ... are read from, where there is anything."""
 
     agent_version: str
     architecture: str
@@ -129,8 +129,9 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """One aggregated telemetry interval. `seq` counts up within a boot; (device, boot, seq) is its identity.
 
     `wall_unix_s` is the device's own clock at the end of the interval: a hint, never trusted for order.
-    `power_source` and `latency_source` say how a figure came about: measured | modelled | emulated. `cpu_share` is the
-    worker's, of one core. `energy_per_inference_joules` is all that the device drew, idle or not, for each inference.
+    `power_source` and `latency_source` say how a figure came about: measured | modelled | emulated, or of power that is
+    the processor's alone: package. `cpu_share` is the worker's, of one core. `energy_per_inference_joules` is all that
+    the device drew, idle or not, for each inference.
     """
 
     seq: Count

@@ -1,9 +1,9 @@
 """What is said over the pipes of an inference worker: `python -m agent.worker`, one JSON object a line.
 
-The parent writes one `WorkerSpec`; the worker loads the artifact, tries it, writes one `TrialLine` and waits. On `Go`
-it serves and writes a `WindowLine` an interval. On `Drain` it takes no new connection, answers what it has, and ends;
-when its stdin ends it does so at once. The device and the controller's reference measurement use the same worker, so
-that both mean the same by a figure.
+The parent writes one `WorkerSpec`; the worker writes a `LoadingLine` where there is a memory cap, loads the artifact,
+tries it, writes one `TrialLine` and waits. On `Go` it serves and writes a `WindowLine` an interval. On `Drain` it takes
+no new connection, answers what it has, writes its last `WindowLine` and ends; when its stdin ends it does so at once.
+The device and the controller's reference measurement use the same worker, so that both mean the same by a figure.
 """
 
 from __future__ import annotations
@@ -44,6 +44,15 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     rate_hz: float = 1.0
     exercise: str = "random"
     window_s: float = 30.0
+
+
+class LoadingLine(msgspec.Struct, frozen=True, kw_only=True, tag="loading"):
+    """The runtime alone is in memory, and the process may come to hold `ram_bytes` in all.
+
+    A runtime that is refused memory may die of it (ncnn writes to where it got none), and no `TrialLine` follows.
+    """
+
+    ram_bytes: int
 
 
 class TrialLine(msgspec.Struct, frozen=True, kw_only=True, tag="trial"):
@@ -87,7 +96,7 @@ class Drain(msgspec.Struct, frozen=True, kw_only=True, tag="drain"):
 
 
 Word = Go | Drain
-WorkerLine = TrialLine | WindowLine
+WorkerLine = LoadingLine | TrialLine | WindowLine
 _ENCODER = msgspec.json.Encoder()
 _LINES = msgspec.json.Decoder(WorkerLine)
 _WORDS = msgspec.json.Decoder(Word)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -39,17 +41,28 @@ class _Words:
 
 
 def main() -> int:
+    """The exit code. What went wrong is on stderr: an exception that left this process would take its reason along."""
+    for number in (signal.SIGTERM, signal.SIGINT):  # those to the whole group: its end is the parent's to give
+        signal.signal(number, signal.SIG_IGN)
+    try:
+        _run()
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _run() -> None:
     # Libraries print to stdout; the protocol gets a descriptor of its own and their prints go to stderr.
     out = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     line = sys.stdin.buffer.readline()
     if not line:
-        return 0
+        return
     spec = msgspec.json.decode(line, type=WorkerSpec)
     words = _Words()
     threading.Thread(target=words.listen, daemon=True).start()
     _work(spec, words, lambda message: out.write(to_line(message)))
-    return 0
 
 
 def _work(spec: WorkerSpec, words: _Words, say: Callable[[msgspec.Struct], object]) -> None:
@@ -62,7 +75,7 @@ def _work(spec: WorkerSpec, words: _Words, say: Callable[[msgspec.Struct], objec
 
     sockets = [socket.socket(fileno=each) for each in spec.listen]
     recorded = recorded_inputs(spec.exercise)
-    verdict, session = run_trial(spec)
+    verdict, session = run_trial(spec, say)
     say(verdict)
     if session is None:
         return
@@ -73,6 +86,7 @@ def _work(spec: WorkerSpec, words: _Words, say: Callable[[msgspec.Struct], objec
     http.start()
     serve(spec, service, exercise_of(spec, session, recorded), say, words.ending)
     http.drain(words.within_s)
+    say(service.close_window())  # what was answered since the last one, also while draining
 
 
 if __name__ == "__main__":

@@ -11,13 +11,16 @@ from urllib.parse import unquote
 import msgspec
 
 from agent import __version__
+from agent.worker.memory import is_shortage
 from agent.worker.oip import EXTENSIONS, RefusedError, metadata, most_bytes, read_request, write_response
 from agent.worker.service import Service
 
 _JSON_BYTES = "Inference-Header-Content-Length"
 _MODEL = re.compile(r"/v2/models/([^/]+)(?:/versions/([^/]+))?(/ready|/infer)?")
+_NO_HEADERS: Mapping[str, str] = {}
 _SERVER_PATHS = ("/v2", "/v2/")
 _HEALTH_PATHS = ("/v2/health/live", "/v2/health/ready")
+_HEALTH = {"live": True, "ready": True}  # of the latter the specification says the one word, KServe's client the other
 
 
 class Headers(Protocol):
@@ -33,8 +36,12 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def refusal(status: int, text: str) -> Answer:
-    return _json(msgspec.json.encode({"error": text}), status)
+def refusal(status: int, text: str, **headers: str) -> Answer:
+    return _json(msgspec.json.encode({"error": text}), status, headers)
+
+
+def no_memory() -> Answer:
+    return refusal(503, "there is no memory for this request now")
 
 
 class Api:
@@ -50,10 +57,12 @@ class Api:
             what = self._what(path.partition("?")[0])
             allowed = "POST" if what == "/infer" else "GET"
             if method != allowed:
-                raise RefusedError(f"{method} {path}: only {allowed} is answered", 405)
+                return refusal(405, f"{method} {path}: only {allowed} is answered", Allow=allowed)
             return self._infer(headers, body) if what == "/infer" else self._told(what)
         except RefusedError as error:
             return refusal(error.status, str(error))
+        except MemoryError:
+            return no_memory()
 
     def _what(self, path: str) -> str:
         """What the path asks for: `health`, `server`, `/infer`, `/ready`, or the model itself as an empty text."""
@@ -72,8 +81,10 @@ class Api:
     def _told(self, what: str) -> Answer:
         session = self._service.session
         match what:
-            case "health" | "/ready":
-                return Answer(200)
+            case "health":
+                return _json(msgspec.json.encode(_HEALTH))
+            case "/ready":
+                return _json(msgspec.json.encode({"name": self._name, "ready": True}))
             case "server":
                 about = {"name": "hedgerow", "version": __version__, "extensions": EXTENSIONS}
                 return _json(msgspec.json.encode(about))
@@ -87,6 +98,8 @@ class Api:
         try:
             values = service.infer(asked.inputs)
         except Exception as error:  # the runtime's own types: it refused what the declared shapes allow
+            if is_shortage(error):
+                return no_memory()
             return refusal(500, f"{type(error).__name__}: {error}")
         content, json_bytes = write_response(asked, self._name, self._version, session.outputs, values)
         if json_bytes is None:
@@ -94,8 +107,8 @@ class Api:
         return Answer(200, content, {"Content-Type": "application/octet-stream", _JSON_BYTES: str(json_bytes)})
 
 
-def _json(body: bytes, status: int = 200) -> Answer:
-    return Answer(status, body, {"Content-Type": "application/json"})
+def _json(body: bytes, status: int = 200, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
+    return Answer(status, body, {"Content-Type": "application/json", **headers})
 
 
 def _json_bytes(headers: Headers) -> int | None:

@@ -20,7 +20,7 @@ class TrialError(RuntimeError):
 
 
 def tried(spec: WorkerSpec) -> TrialLine:
-    """The trial's figures, all of them there. Raises `TrialError`."""
+    """The trial's figures, all of them there; `spec` has no memory caps. Raises `TrialError`."""
     answer, code, errors = _ask(spec)
     try:
         line = read_line(answer)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from agent.worker.api import Answer, Headers, refusal
+from agent.worker.api import Answer, Headers, no_memory, refusal
 
 Answering = Callable[[str, str, Headers, bytes], Answer]
 """(method, path, headers, body) to the answer."""
@@ -60,7 +60,10 @@ class HttpServer:
                     self._room.release()
 
     def _take_one(self, selector: selectors.BaseSelector) -> bool:
-        """Wait for a connection and serve it in a thread of its own; false where there is none after all."""
+        """Wait for a connection and serve it in a thread of its own; false where there is none after all.
+
+        Who comes when there is no memory for a thread, or no further one is allowed, is sent away and may ask again.
+        """
         key, _ = selector.select()[0]
         door = key.fileobj
         if self.draining or door is self._wake_read or not isinstance(door, socket.socket):
@@ -72,7 +75,11 @@ class HttpServer:
         connection.settimeout(_IDLE_S)
         if connection.family != socket.AF_UNIX:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        try:
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+        except (RuntimeError, MemoryError):
+            connection.close()
+            return False
         return True
 
     def _serve(self, connection: socket.socket) -> None:
@@ -98,16 +105,29 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         refused, length = self._length()
         if refused is not None:
-            self._say(refused, last=True)
-            self._linger()
+            self._refuse(refused)
             return
-        body = self.rfile.read(length)
+        try:
+            body = self.rfile.read(length)
+        except MemoryError:
+            self._refuse(no_memory())
+            return
         if len(body) < length:
             self.close_connection = True
             return
         self._say(self._http.answering(self.command, self.path, self.headers, body), last=self._http.draining)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _answer  # noqa: N815 - what the base class looks for
+
+    def handle_expect_100(self) -> bool:
+        """The client waits for a word before it sends the body."""
+        refused, _ = self._length()
+        if refused is not None:
+            self._refuse(refused)
+            return False
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What the base class refuses: no HTTP, headers too long, a method without a name."""
@@ -141,6 +161,11 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(answer.body)
         self.wfile.flush()
+
+    def _refuse(self, answer: Answer) -> None:
+        """In place of reading the body."""
+        self._say(answer, last=True)
+        self._linger()
 
     def _linger(self) -> None:
         """Closed at once, what the client still sends would make its kernel throw our answer away unread."""

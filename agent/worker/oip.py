@@ -29,31 +29,32 @@ class RefusedError(ValueError):
         self.status = status
 
 
+# Some clients write `null` for what they leave out.
 class _Given(msgspec.Struct, frozen=True):
     name: str
     shape: list[int]
     datatype: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
     data: list[Any] | None = None
 
 
 class _Asked(msgspec.Struct, frozen=True):
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class _Request(msgspec.Struct, frozen=True):
     inputs: list[_Given]
-    id: str = ""
-    parameters: dict[str, Any] = {}
-    outputs: list[_Asked] = []
+    id: str | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[_Asked] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """An infer request: the inputs by name, and the outputs that are wanted, each with whether as binary."""
 
-    id: str
+    id: str | None
     inputs: Tensors
     outputs: Mapping[str, bool]
 
@@ -133,7 +134,7 @@ def _tensors(given: Sequence[_Given], raw: bytes, specs: Mapping[str, TensorSpec
             raise RefusedError(f"input {each.name!r} is {spec.datatype}; given: {each.datatype}")
         if not spec.allows(shape):
             raise RefusedError(f"input {each.name!r} has shape {list(spec.shape)}; given: {each.shape}")
-        size = each.parameters.get("binary_data_size")
+        size = (each.parameters or {}).get("binary_data_size")
         if size is None:
             found[each.name] = _from_json(each, spec, shape)
             continue
@@ -169,15 +170,16 @@ def _from_binary(raw: bytes, spec: TensorSpec, shape: tuple[int, ...]) -> NDArra
 
 
 def _wanted(request: _Request, outputs: Sequence[TensorSpec]) -> dict[str, bool]:
-    usually = bool(request.parameters.get("binary_data_output", False))
+    usually = bool((request.parameters or {}).get("binary_data_output", False))
     names = [each.name for each in outputs]
     if not request.outputs:
         return dict.fromkeys(names, usually)
-    if unknown := [each.name for each in request.outputs if each.name not in names]:
+    asked = {each.name: each.parameters or {} for each in request.outputs}
+    if unknown := [name for name in asked if name not in names]:
         raise RefusedError(f"outputs are {', '.join(names)}; asked for: {', '.join(unknown)}")
-    if any("classification" in each.parameters for each in request.outputs):
+    if any("classification" in parameters for parameters in asked.values()):
         raise RefusedError("the classification extension is not offered")
-    return {each.name: bool(each.parameters.get("binary_data", usually)) for each in request.outputs}
+    return {name: bool(parameters.get("binary_data", usually)) for name, parameters in asked.items()}
 
 
 def _described(spec: TensorSpec) -> dict[str, object]:

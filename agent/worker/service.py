@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,18 +30,21 @@ class Service:
         self.session = session
         self.asked = False
         self._emulation = None if spec.emulated_gflops is None else Emulation(spec.emulated_gflops)
+        self._turn = threading.Lock()  # one inference at a time; a window closes without waiting for its turn
         self._lock = threading.Lock()
         self._window = self._new_window()
 
     def infer(self, inputs: Tensors) -> list[NDArray[Any]]:
         """All outputs. Raises what the runtime raises; that is counted, and the worker lives on."""
-        with self._lock:
+        with self._turn:
             try:
                 outputs, latency_s = self._timed(inputs)
             except Exception:
-                self._window.add_error()
+                with self._lock:
+                    self._window.add_error()
                 raise
-            self._window.add(latency_s)
+            with self._lock:
+                self._window.add(latency_s)
         return outputs
 
     def _timed(self, inputs: Tensors) -> tuple[list[NDArray[Any]], float]:
@@ -62,21 +67,39 @@ Exercise = Iterator[Tensors] | None
 
 
 def recorded_inputs(exercise: str) -> NDArray[Any] | None:
-    """What `exercise` names as a file.
+    """What `exercise` names as a file; None where that is no array, for what is run while nobody asks stops nothing.
 
-    Read whole and early, so that it counts as the application's memory and not, page by page, as the model's. Raises
-    OSError or ValueError where the file is no such array.
+    Read whole and early, so that it counts as the application's memory and not, page by page, as the model's.
     """
     if exercise in ("none", "random"):
         return None
-    recorded: NDArray[Any] = np.load(Path(exercise), allow_pickle=False)
-    return recorded
+    try:
+        recorded = np.load(Path(exercise), allow_pickle=False)
+        if isinstance(recorded, np.ndarray):
+            return recorded
+        why = "several arrays"
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
+        why = str(error)
+    _unused(exercise, why)
+    return None
 
 
 def exercise_of(spec: WorkerSpec, session: Session, recorded: NDArray[Any] | None) -> Exercise:
+    """`recorded` in turn, or random inputs where there is nothing recorded that the model takes."""
     if spec.exercise == "none":
         return None
-    if recorded is not None:
+    if recorded is not None and _takes(session, recorded):
         return (bind(session, recorded[index % len(recorded)]) for index in itertools.count())
+    if recorded is not None:
+        _unused(spec.exercise, f"{recorded.dtype} {list(recorded.shape)} is not what the model takes")
     dice = np.random.default_rng(spec.golden_seed)
     return itertools.cycle([example(session, dice) for _ in range(_RANDOM_INPUTS)])
+
+
+def _takes(session: Session, recorded: NDArray[Any]) -> bool:
+    numbers = recorded.dtype.kind in "biuf" and recorded.size > 0 and recorded.ndim > 0
+    return numbers and len(session.inputs) == 1 and session.inputs[0].allows((1, *recorded.shape[1:]))
+
+
+def _unused(exercise: str, why: str) -> None:
+    sys.stderr.write(f"replay: {exercise}: {why}; inputs are random\n")

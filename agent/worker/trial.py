@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,18 @@ from numpy.typing import NDArray
 
 from agent.wire.errors import Failure
 from agent.wire.messages import Trial
-from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, TrialLine, WorkerSpec
+from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, LoadingLine, TrialLine, WorkerSpec
 from agent.worker import memory
 from agent.worker.emulation import Emulation
+from agent.worker.http import CONNECTIONS, STACK_BYTES
 from agent.worker.runtime import ContractError, Session, backend, example, wake
 from agent.worker.timing import GAP_S, timed_run
 
-_OUT_OF_MEMORY = ("bad_alloc", "Failed to allocate", "MemoryError")
+LEAST_SAMPLES = 5
+_WARM_UP_S, _SAMPLES_S = 10.0, 60.0  # of a model with more than 1.5 s an inference there are fewer than 40 samples
 
 
-def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
+def run_trial(spec: WorkerSpec, say: Callable[[LoadingLine], object]) -> tuple[TrialLine, Session | None]:
     """The verdict, and the loaded model where it passed."""
     try:
         runtime = backend(spec.runtime)
@@ -35,11 +37,12 @@ def run_trial(spec: WorkerSpec) -> tuple[TrialLine, Session | None]:
     base = memory.rss_bytes()
     cap = peak_cap_bytes(spec, base)
     if cap is not None:
-        memory.limit_growth(cap - base)
+        say(LoadingLine(ram_bytes=cap))
+        memory.limit_growth(cap - base, CONNECTIONS * STACK_BYTES)
     try:
         session = runtime.open_session(spec.path)
         outputs = golden_outputs(session, spec.golden_seed)
-        measure(session, spec, emulation, times)
+        times = measure(session, spec, emulation, times)
     except Exception as error:  # runtimes raise their own types, and MemoryError is one of ours
         return _failed_to_run(spec, error, base), None
     peak = memory.peak_bytes()
@@ -60,15 +63,30 @@ def golden_outputs(session: Session, seed: int) -> list[list[float]]:
     return [[float(value) for value in output] for output in outputs]
 
 
-def measure(session: Session, spec: WorkerSpec, emulation: Emulation | None, times: NDArray[np.float64]) -> None:
-    """Fill `times` `[samples, 2]` with the device's latency and the CPU time, in seconds."""
-    inputs = example(session, np.random.default_rng(spec.golden_seed))
-    for _ in range(spec.warmup):
+def measure(
+    session: Session, spec: WorkerSpec, emulation: Emulation | None, times: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Fill `times` `[samples, 2]` with the device's latency and the CPU time, in seconds; what of it was filled.
+
+    That is all of it, unless the model is so slow that the trial would not end.
+    """
+    inputs, taken = example(session, np.random.default_rng(spec.golden_seed)), 0
+    for _ in _as_many(spec.warmup, 1, _WARM_UP_S):
         session.run(inputs)
-    for run in times:
+    for taken in _as_many(len(times), LEAST_SAMPLES, _SAMPLES_S):
         time.sleep(GAP_S)
         timed = timed_run(session, inputs)[1]
-        run[:] = emulation.latency_s(timed.cpu_s) if emulation else timed.wall_s, timed.cpu_s
+        times[taken - 1] = emulation.latency_s(timed.cpu_s) if emulation else timed.wall_s, timed.cpu_s
+    return times[:taken]
+
+
+def _as_many(count: int, least: int, within_s: float) -> Iterator[int]:
+    """1 to `count`, ending early once `within_s` are over, but never before `least`."""
+    until_s = time.monotonic() + within_s
+    for number in range(1, count + 1):
+        if number > least and time.monotonic() >= until_s:
+            return
+        yield number
 
 
 def golden_error(expected: list[list[float]], got: list[list[float]]) -> float:
@@ -116,7 +134,7 @@ def judge(spec: WorkerSpec, base: int, peak: int, p95_ms: float, error: float | 
 
 def _failed_to_run(spec: WorkerSpec, error: Exception, base: int) -> TrialLine:
     text = str(error) if isinstance(error, ContractError) else f"{type(error).__name__}: {error}"
-    failure = Failure.MEMORY if any(sign in text for sign in _OUT_OF_MEMORY) else Failure.BAD_MODEL
+    failure = Failure.MEMORY if memory.is_shortage(error) else Failure.BAD_MODEL
     trial = Trial(
         sha256=spec.sha256,
         passed=False,

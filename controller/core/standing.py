@@ -68,4 +68,4 @@ def may_pass(view: DeviceView) -> bool:
     reported = view.device.reported
     if reported is None or reported.failure is None:
         return True
-    return reported.failure.temporary
+    return reported.failure.temporary and reported.result is not Result.REJECTED

@@ -37,6 +37,11 @@ def clock(current: int, ceiling: int, maximum: int) -> Tree:
     }
 
 
+def cooler(number: int, kind: str, state: int) -> Tree:
+    base = f"class/thermal/cooling_device{number}"
+    return {f"{base}/type": kind, f"{base}/cur_state": str(state)}
+
+
 PI_ZERO_2 = {
     **zone(0, "cpu-thermal", 48312, critical=90000),
     **clock(600000, 1000000, 1000000),
@@ -67,6 +72,9 @@ JETSON_ORIN_NANO = {
     **zone(1, "gpu-thermal", 50125, passive=99000, critical=104500),
     **zone(8, "tj-thermal", 50125, critical=104500),
     **clock(729600, 1510400, 1510400),
+    "devices/system/cpu/cpu0/cpufreq/scaling_driver": "tegra194",
+    **cooler(0, "pwm-fan", 1),
+    **cooler(1, "cpufreq-cpu0", 0),
     "class/hwmon/hwmon1/name": "ina3221",
     "class/hwmon/hwmon1/in1_label": "VDD_IN",
     "class/hwmon/hwmon1/in1_input": "5064",

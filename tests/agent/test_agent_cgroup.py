@@ -68,6 +68,6 @@ def test_a_worker_of_the_agent_is_capped_before_it_loads_anything(tmp_path: Path
     workers.start(1, WorkerSpec(path="/nonexistent.onnx", sha256="0" * 64, ram_total_bytes=12345678))
     while not isinstance(said := news.get(timeout=20), Ended):
         pass
-    assert (said.out_of_memory, said.detail) == (True, "ended at its memory cap")
+    assert (said.out_of_memory, said.detail.partition(",")[0]) == (True, "ended at its memory cap")
     assert (tmp_path / "worker-1/memory.max").read_text() == "12345678"
     workers.forget(1)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
+import importlib.metadata
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import boards
 import pytest
@@ -13,6 +17,7 @@ from boards import put
 from fleet import KEY
 from ports import free_port
 
+from agent import clock
 from agent.cli import main
 from agent.config import Config, load_config
 from agent.doctor import Device, Finding, Level, examine
@@ -20,7 +25,6 @@ from agent.doctor import Device, Finding, Level, examine
 NOW = 1_800_000_000.0
 ROOT_MOUNT = {"proc/mounts": "/dev/mmcblk0p2 / ext4 rw 0 0"}
 CGROUP = {"sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids"}
-SYNCHRONISED = {"run/systemd/timesync/synchronized": ""}
 
 
 @pytest.fixture
@@ -37,10 +41,11 @@ def config(home: Path, port: int, profile: str = "device: a\n") -> Config:
     return load_config(home / "agent.yaml", {})
 
 
-def device(home: Path, *trees: boards.Tree, now: float = NOW) -> Device:
+def device(home: Path, *trees: boards.Tree, now: float = NOW, kept: bool = True) -> Device:
     for tree in trees:
         put(home / "root", tree)
-    return Device(sys=home / "root/sys", proc=home / "root/proc", run=home / "root/run", wall_unix_s=lambda: now)
+    root = home / "root"
+    return Device(sys=root / "sys", proc=root / "proc", wall_unix_s=lambda: now, synchronised=lambda: kept)
 
 
 def sys(tree: boards.Tree) -> boards.Tree:
@@ -52,12 +57,12 @@ def findings(config: Config, device: Device) -> dict[str, Finding]:
 
 
 def test_a_device_where_all_is_well(tmp_path: Path, broker: int) -> None:
-    trees = (ROOT_MOUNT, CGROUP, SYNCHRONISED, sys(boards.PI_5))
+    trees = (ROOT_MOUNT, CGROUP, sys(boards.PI_5))
     found = findings(config(tmp_path, broker), device(tmp_path, *trees))
     assert [name for name, each in found.items() if each.level is Level.BROKEN] == []
     assert found["temperature"].text == "55.6 C from thermal_zone0 (cpu-thermal)"
     assert found["trip point"].text == "110 C, thermal_zone0 (cpu-thermal), critical"
-    assert found["memory cap"].text == "cgroup v2"
+    assert found["memory cap"].text == "cgroup v2, where the agent is given a part of it (Delegate=memory)"
     assert found["runtime"].text.startswith("onnxruntime 1.")
     assert found["clock"].text == "2027-01-15 08:00 UTC, synchronised"
     assert found["state"].text.startswith(f"{tmp_path}/state on ext4, ")
@@ -66,7 +71,7 @@ def test_a_device_where_all_is_well(tmp_path: Path, broker: int) -> None:
 
 def test_a_pi_as_it_comes_has_no_memory_cgroup_and_a_weak_supply_is_seen(tmp_path: Path, broker: int) -> None:
     cgroup = {"sys/fs/cgroup/cgroup.controllers": "cpuset cpu io pids"}
-    trees = (ROOT_MOUNT, cgroup, SYNCHRONISED, sys(boards.PI_4_ON_A_WEAK_SUPPLY))
+    trees = (ROOT_MOUNT, cgroup, sys(boards.PI_4_ON_A_WEAK_SUPPLY))
     found = findings(config(tmp_path, broker), device(tmp_path, *trees))
     assert found["memory cap"].level is Level.MISSING
     assert "cgroup_enable=memory" in found["memory cap"].fix
@@ -74,7 +79,7 @@ def test_a_pi_as_it_comes_has_no_memory_cgroup_and_a_weak_supply_is_seen(tmp_pat
 
 
 def test_what_is_missing_says_what_follows(tmp_path: Path, broker: int) -> None:
-    bare = device(tmp_path, ROOT_MOUNT)
+    bare = device(tmp_path, ROOT_MOUNT, kept=False)
     found = findings(config(tmp_path, broker), bare)
     assert found["power"].fix == "declare 'power: {idle, busy}' in the profile, and it is modelled"
     assert found["battery"].fix == "telemetry has no battery"
@@ -91,6 +96,70 @@ def test_what_is_broken_names_the_fix(tmp_path: Path) -> None:
     assert found["broker"].text == f"127.0.0.1:{port}: Connection refused"
     assert found["state"].fix == "set 'state' to a real disk"
     assert found["clock"].text == "1970-01-01 00:00 UTC is before this software was made"
+
+
+def unwritable(_path: Path, _mode: int) -> bool:
+    return False
+
+
+def test_before_the_first_start_nobody_is_told_to_take_the_folder_above(
+    tmp_path: Path, broker: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = config(tmp_path, broker), device(tmp_path, ROOT_MOUNT)
+    monkeypatch.setattr("agent.doctor.os.access", unwritable)
+    found = findings(*asked)["state"]
+    assert (found.level, found.text) == (
+        Level.MISSING, f"{tmp_path}/state is not there, and this user may not make it",
+    )  # fmt: skip
+    assert found.fix.endswith(f"sudo install -d -m 700 -o USER {tmp_path}/state")
+    (tmp_path / "state").mkdir()
+    found = findings(*asked)["state"]
+    assert found.level is Level.BROKEN
+    assert found.fix.endswith(f"chown -R USER {tmp_path}/state")
+
+
+def test_a_runtime_of_another_package_is_one(tmp_path: Path, broker: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {"onnxruntime-gpu": "1.23.0"}
+
+    def version(package: str) -> str:
+        if package not in versions:
+            raise importlib.metadata.PackageNotFoundError(package)
+        return versions[package]
+
+    monkeypatch.setattr("importlib.metadata.version", version)
+    monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: {"onnxruntime": list(versions)})
+    asked = config(tmp_path, broker), device(tmp_path, ROOT_MOUNT)
+    assert findings(*asked)["runtime"].text == "onnxruntime-gpu 1.23.0"
+    monkeypatch.setattr("importlib.metadata.packages_distributions", dict)
+    assert findings(*asked)["runtime"].text == "onnxruntime of an unknown version"
+
+
+def test_a_replay_that_is_no_array_is_told(tmp_path: Path, broker: int) -> None:
+    asked, here = config(tmp_path, broker), device(tmp_path, ROOT_MOUNT)
+    assert "replay" not in findings(asked, here)
+    path = tmp_path / "inputs.npy"
+    path.write_bytes(b"\x93NUMPY...")
+    assert findings(dataclasses.replace(asked, replay=path), here)["replay"].level is Level.OK
+    path.write_bytes(b"")
+    assert "inputs will be random" in findings(dataclasses.replace(asked, replay=path), here)["replay"].text
+
+
+@pytest.mark.parametrize(
+    ("state", "maxerror", "kept"), [(0, 250_000, True), (5, 250_000, True), (5, 16_000_000, False), (-1, 0, False)]
+)
+def test_a_clock_is_kept_if_the_kernel_bounds_its_error(
+    monkeypatch: pytest.MonkeyPatch, state: int, maxerror: int, kept: bool
+) -> None:
+    def adjtimex(told: Any) -> int:
+        told._obj.maxerror = maxerror
+        return state
+
+    monkeypatch.setattr("agent.clock.ctypes.CDLL", lambda _name: SimpleNamespace(adjtimex=adjtimex))
+    assert clock.synchronised() is kept
+
+
+def test_this_host_is_asked_too() -> None:
+    assert isinstance(clock.synchronised(), bool)
 
 
 def test_too_little_room_for_two_artifacts(tmp_path: Path, broker: int) -> None:

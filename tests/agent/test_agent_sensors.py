@@ -21,53 +21,66 @@ def test_nothing_there_is_none_and_not_zero(tmp_path: Path) -> None:
     assert look(tmp_path) == Reading()
 
 
+CLOCK = {"frequency": "cpu0", "throttled": "scaling_max_freq of cpu0"}
 BOARDS = {
     "pi-zero-2": (
         boards.PI_ZERO_2,
         Reading(
-            temperature_celsius=48.312, frequency_hz=6e8, frequency_ceiling_hz=1e9, frequency_max_hz=1e9,
+            temperature_celsius=48.312, frequency_hz=6e8, frequency_ceiling_hz=1e9, frequency_highest_hz=1e9,
             undervoltage=False,
-            sources={"temperature": "thermal_zone0 (cpu-thermal)", "undervoltage": "hwmon0 (rpi_volt)"},
+            sources={"temperature": "thermal_zone0 (cpu-thermal)", "undervoltage": "hwmon0 (rpi_volt)", **CLOCK},
         ),
     ),
     "pi-4 on a weak supply": (
         boards.PI_4_ON_A_WEAK_SUPPLY,
         Reading(
-            temperature_celsius=61.341, frequency_hz=6e8, frequency_ceiling_hz=1.8e9, frequency_max_hz=1.8e9,
+            temperature_celsius=61.341, frequency_hz=6e8, frequency_ceiling_hz=1.8e9, frequency_highest_hz=1.8e9,
             capped=True, undervoltage=True,
-            sources={"temperature": "thermal_zone0 (cpu-thermal)", "undervoltage": "firmware"},
+            sources={
+                "temperature": "thermal_zone0 (cpu-thermal)", "undervoltage": "firmware", **CLOCK,
+                "throttled": "firmware",
+            },
         ),
     ),
     "pi-5": (
         boards.PI_5,
         Reading(
-            temperature_celsius=55.6, frequency_hz=1.5e9, frequency_ceiling_hz=2.4e9, frequency_max_hz=2.4e9,
+            temperature_celsius=55.6, frequency_hz=1.5e9, frequency_ceiling_hz=2.4e9, frequency_highest_hz=2.4e9,
             undervoltage=False,
-            sources={"temperature": "thermal_zone0 (cpu-thermal)", "undervoltage": "hwmon2 (rpi_volt)"},
+            sources={"temperature": "thermal_zone0 (cpu-thermal)", "undervoltage": "hwmon2 (rpi_volt)", **CLOCK},
         ),
     ),
     "jetson-orin-nano": (
         boards.JETSON_ORIN_NANO,
         Reading(
             temperature_celsius=50.125, power_watts=5.064 * 0.904, frequency_hz=7.296e8, frequency_ceiling_hz=1.5104e9,
-            frequency_max_hz=1.5104e9,
-            sources={"temperature": "thermal_zone1 (gpu-thermal)", "power": "hwmon1 (ina3221)"},
+            frequency_highest_hz=1.5104e9,
+            sources={
+                "temperature": "thermal_zone1 (gpu-thermal)", "power": "hwmon1 (ina3221)",
+                "frequency": "cpu0 (tegra194)", "throttled": "cpufreq-cpu0",
+            },
+            capped=False,
         ),
     ),
     "x86 gateway": (
         boards.X86_GATEWAY,
         Reading(
-            temperature_celsius=52.0, frequency_hz=8e8, frequency_ceiling_hz=2.3e9, frequency_max_hz=2.9e9,
-            sources={"temperature": "thermal_zone1 (x86_pkg_temp)"},
+            temperature_celsius=52.0, frequency_hz=8e8, frequency_ceiling_hz=2.3e9, frequency_highest_hz=2.3e9,
+            power_package=True,
+            sources={
+                "temperature": "thermal_zone1 (x86_pkg_temp)", "power": "intel-rapl:0, the processor package alone",
+                **CLOCK,
+            },
         ),
     ),
     "wearable": (
         boards.WEARABLE,
         Reading(
             temperature_celsius=38.0, power_watts=0.31 * 3.85, battery_percent=71, battery_discharging=True,
-            frequency_hz=1.2e9, frequency_ceiling_hz=1.2e9, frequency_max_hz=1.8e9,
+            frequency_hz=1.2e9, frequency_ceiling_hz=1.2e9, frequency_highest_hz=1.2e9,
             sources={
                 "temperature": "thermal_zone0 (soc_thermal)", "power": "battery, discharging", "battery": "battery",
+                **CLOCK,
             },
         ),
     ),
@@ -127,12 +140,14 @@ def test_the_package_counts_joules_and_its_counter_wraps(tmp_path: Path) -> None
     now = [0.0]
     sensors = Sensors(tmp_path, lambda: now[0])
     counter, now[0] = "class/powercap/intel-rapl:0/energy_uj", 0.0
-    assert sensors.read().power_watts is None
+    first = sensors.read()
+    assert (first.power_watts, first.sources["power"]) == (None, "intel-rapl:0, the processor package alone")
     put(tmp_path, {counter: "8000000"})
     now[0] = 2.0
     reading = sensors.read()
     assert reading.power_watts == pytest.approx(3.5)
-    assert reading.sources["power"] == "intel-rapl:0, the processor package alone"
+    assert (reading.sources["power"], reading.power_package) == (first.sources["power"], True)
+    assert summarise([first, reading, Reading()]).power_package
     put(tmp_path, {counter: "1671150"})
     now[0] = 4.0
     assert sensors.read().power_watts == pytest.approx((262143.328850 - 8 + 1.671150) / 2)
@@ -145,12 +160,30 @@ def test_what_cannot_be_read_is_absent(tmp_path: Path) -> None:
     assert look(tmp_path) == Reading()
 
 
-def test_a_lowered_ceiling_is_throttling_and_an_idle_clock_is_not(tmp_path: Path) -> None:
-    put(tmp_path, boards.clock(600000, 1500000, 1500000))
-    assert summarise([look(tmp_path)]).throttled_share == 0.0
-    assert summarise([look(tmp_path)]).frequency_hz == 6e8
-    put(tmp_path, boards.clock(600000, 900000, 1500000))
-    assert summarise([look(tmp_path), Reading()]).throttled_share == 1.0
+def test_a_ceiling_that_fell_is_throttling_and_a_chosen_one_or_an_idle_clock_is_not(tmp_path: Path) -> None:
+    sensors = Sensors(tmp_path, lambda: 0.0)
+
+    def throttled(ceiling: int) -> float | None:
+        put(tmp_path, boards.clock(600000, ceiling, 1500000))
+        return summarise([sensors.read(), Reading()]).throttled_share
+
+    assert throttled(1100000) == 0.0  # of 1.5 GHz that the hardware could
+    assert throttled(900000) == 1.0
+    assert throttled(1100000) == 0.0
+    assert throttled(1500000) == 0.0  # it was throttled when we came, or the owner chose anew
+    assert throttled(1100000) == 1.0
+
+
+@pytest.mark.parametrize(("kind", "state", "share"), [("cpufreq-cpu0", 2, 1.0), ("Processor", 0, 0.0)])
+def test_where_the_kernel_tells_of_its_cooling_the_ceiling_is_not_asked(
+    tmp_path: Path, kind: str, state: int, share: float
+) -> None:
+    sensors = Sensors(tmp_path, lambda: 0.0)
+    put(tmp_path, boards.clock(600000, 1500000, 1500000) | boards.cooler(0, "pwm-fan", 3))
+    assert summarise([sensors.read()]).throttled_share == 0.0
+    put(tmp_path, boards.clock(600000, 900000, 1500000) | boards.cooler(1, kind, state) | boards.cooler(2, kind, 0))
+    reading = sensors.read()
+    assert (summarise([reading]).throttled_share, reading.sources["throttled"]) == (share, kind)
 
 
 def test_what_the_firmware_holds_down_is_throttling_at_any_ceiling(tmp_path: Path) -> None:

@@ -24,12 +24,11 @@ class World:
         self.hand = Hand(self.broker)
         self.hand.add(A, B)
         self.device = SimDevice(
-            profile=PROFILE,
             verify_key=KEY.public_key(),
             connect=self.broker.link,
             cost=COST.__getitem__,
             window_s=5.0,
-            **changes,  # type: ignore[arg-type]
+            **{"profile": PROFILE, **changes},  # type: ignore[arg-type]
         )
 
     def run(self, seconds: float) -> None:
@@ -252,10 +251,9 @@ def test_circumstances_do_not_use_up_an_assignment() -> None:
 
 
 def test_no_room_is_known_before_a_block_is_fetched() -> None:
-    world = World()
-    world.device.durable.storage_bytes = 1000
+    world = World(profile=PROFILE + "storage: 1 kB\n")
     world.hand.assign(assignment(A, 1))
     world.run(5)
     reported = world.hand.reported()
-    assert (reported.failure, reported.result) == (Failure.NO_SPACE, Result.FAILED_NO_CHANGE)
+    assert (reported.failure, reported.result) == (Failure.NO_SPACE, Result.REJECTED)
     assert not world.device.durable.parts

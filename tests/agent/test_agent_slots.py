@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -73,10 +74,37 @@ def test_only_what_a_slot_needs_stays(slots: Slots) -> None:
     assert slots.missing(assignment(B, 2)) == everything
 
 
-def test_room_is_what_is_declared_and_what_the_medium_has(tmp_path: Path) -> None:
-    assert Slots(tmp_path, storage_bytes=len(A)).shortage_bytes(WANTED) == 0
-    assert Slots(tmp_path, storage_bytes=len(A) - 1).shortage_bytes(WANTED) == 1
+def test_room_is_what_the_medium_has(tmp_path: Path) -> None:
+    assert Slots(tmp_path).shortage_bytes(WANTED) == 0
     assert Slots(tmp_path).shortage_bytes(assignment(A, 1, size_bytes=10**18)) > 0
+
+
+def refuse(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As posix_fallocate of this C library and file system."""
+
+    def fallocate(_descriptor: int, _offset: int, _size: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(slots_module.os, "posix_fallocate", fallocate)
+
+
+def test_where_room_cannot_be_set_aside_it_is_written_behind_what_is_there(
+    slots: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(errno.EOPNOTSUPP, monkeypatch)
+    store(slots, WANTED, A, {0})
+    slots.reserve(WANTED)
+    assert slots.missing(WANTED) == set(range(1, len(WANTED.blocks)))
+    assert slots.shortage_bytes(WANTED) == 0
+    store(slots, WANTED, A, set(range(1, len(WANTED.blocks))))
+    slots.reserve(WANTED)
+    assert slots.finish(WANTED)
+
+
+def test_no_room_is_told(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(errno.ENOSPC, monkeypatch)
+    with pytest.raises(OSError, match="No space left"):
+        slots.reserve(WANTED)
 
 
 def test_the_record_comes_back_as_it_was_saved(slots: Slots, tmp_path: Path) -> None:

@@ -139,6 +139,16 @@ def test_a_signed_assignment_is_still_not_believed_everything(changes: dict[str,
     assert turn.state.record.latest is None
 
 
+def test_what_is_above_the_declared_storage_is_rejected_until_more_is_declared() -> None:
+    wanted = assignment(A, 1)
+    small = replace(booted(Record()), setup=replace(SETUP, storage_bytes=wanted.size_bytes - 1))
+    turn = desired(small, wanted)
+    assert (reports(turn)[0].failure, reports(turn)[0].result) == (Failure.NO_SPACE, Result.REJECTED)
+    assert not only(effects.Prepare, turn.effects)
+    enough = replace(turn.state, setup=replace(SETUP, storage_bytes=wanted.size_bytes))
+    assert only(effects.Prepare, desired(enough, wanted).effects)
+
+
 def test_what_was_signed_is_a_floor_for_the_clock() -> None:
     state = replace(booted(Record(trusted_unix_s=2000.0)), link_up=True)
     turn = desired(state, assignment(A, 1, expires_unix_s=1999.0), wall_unix_s=5.0)
@@ -318,6 +328,22 @@ def test_a_trial_without_a_verdict_fails() -> None:
     assert turn.state.active is not None
 
 
+def test_a_slow_model_has_the_time_for_its_trial_its_start_and_each_inference_that_its_cap_allows() -> None:
+    slow = {"latency_p95_ms": 60_000.0, "rate_hz": 1 / 60}
+    state = desired(State(setup=SETUP), assignment(A, 1, **slow)).state
+    state = step(state, events.Prepared(now_s=1.0, sha256=sha256(A), whole=True)).state
+    assert step(state, events.Tick(now_s=890.0)).state.candidate is not None
+    late = step(state, events.Tick(now_s=910.0)).state.record.outcome
+    assert late is not None
+    assert late.reason == "no verdict in 900 s"
+    starting = booted(record(slot(A, 1, **slow)))
+    assert step(starting, events.Tick(now_s=890.0)).state.active is not None
+    assert step(starting, events.Tick(now_s=910.0)).state.active is None
+    served = serving(record(slot(A, 1, **slow)))
+    assert step(served, events.Tick(now_s=170.0)).state.active is not None
+    assert step(served, events.Tick(now_s=190.0)).state.active is None
+
+
 def test_lines_of_workers_that_were_stopped_mean_nothing() -> None:
     state = serving(record(slot(A, 1)))
     for event in (
@@ -378,6 +404,8 @@ def test_power_is_measured_or_modelled_or_unknown_and_says_which() -> None:
     state = serving(record(slot(A, 1)))
     assert power(state, 2.2) == (2.2, "measured")
     assert power(state) == (1.0 + 2.0 * 0.25, "modelled")
+    package = window(state, sensed=Sensed(power_watts=2.2, power_package=True))
+    assert only(effects.Spool, package.effects)[0].window.power_source == "package"
     calibrated = serving(record(slot(A, 1, power_idle_watts=2.0, power_busy_watts=6.0)))
     assert power(calibrated) == (3.0, "modelled")
     emulated = replace(state, setup=replace(SETUP, sensors_emulated=True))

@@ -73,10 +73,24 @@ def test_a_real_agent_says_when_it_is_ready_alive_and_ending(
         heard.append(manager.recv(100))
 
 
-def test_the_unit_names_a_command_that_exists() -> None:
-    unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment,method-assign]
-    unit.read(UNIT)
+@pytest.fixture
+def unit() -> configparser.ConfigParser:
+    read = configparser.ConfigParser(strict=False, interpolation=None)
+    read.optionxform = str  # type: ignore[assignment,method-assign]
+    read.read(UNIT)
+    return read
+
+
+def test_the_unit_waits_for_no_network_and_no_clock(unit: configparser.ConfigParser) -> None:
+    assert unit["Unit"]["After"] == "network.target"
+    assert not {"Wants", "Requires", "BindsTo"} & set(unit["Unit"])
+
+
+def test_a_stop_is_for_the_agent_which_ends_its_worker_itself(unit: configparser.ConfigParser) -> None:
+    assert unit["Service"]["KillMode"] == "mixed"
+
+
+def test_the_unit_names_a_command_that_exists(unit: configparser.ConfigParser) -> None:
     service = unit["Service"]
     assert service["ExecStart"].split()[:3] == ["/opt/hedgerow/bin/agent", "run", "-c"]
     helped = subprocess.run([sys.executable, "-m", "agent.cli", "run", "--help"], capture_output=True, check=True)

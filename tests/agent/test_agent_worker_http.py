@@ -113,10 +113,42 @@ def test_what_is_no_request_is_told_and_the_next_one_is_served(
     assert ask(connect())[0] == 200
 
 
+def expecting(doors: tuple[socket.socket, ...], length: int) -> socket.socket:
+    """A client that says how much it would send and waits to be told to."""
+    connection = socket.create_connection(doors[1].getsockname(), timeout=5)
+    connection.sendall(f"POST /e HTTP/1.1\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n".encode())
+    return connection
+
+
+def test_who_waits_to_be_told_to_send_is_told(doors: tuple[socket.socket, ...], server: HttpServer) -> None:
+    with expecting(doors, 2) as connection:
+        assert connection.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"ab")
+        assert connection.recv(1000).endswith(b"POST /e ab")
+
+
+def test_or_that_it_need_not(connect: Connect, doors: tuple[socket.socket, ...], server: HttpServer) -> None:
+    with expecting(doors, MOST + 1) as connection:
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
+        assert connection.recv(1000) == b""
+    assert ask(connect())[0] == 200
+
+
 def test_a_body_far_too_large_still_gets_its_answer(connect: Connect, server: HttpServer) -> None:
     connection = connect()
     status, body = ask(connection, body=bytes(8 * 2**20))
     assert (status, json.loads(body)) == (413, {"error": f"{8 * 2**20} bytes; at most {MOST} are read"})
+
+
+def test_a_body_that_there_is_no_memory_for_is_refused(connect: Connect, server: HttpServer) -> None:
+    server.most_bytes = 2**50
+    connection = connect()
+    connection.putrequest("POST", "/")
+    connection.putheader("Content-Length", str(2**45))
+    connection.endheaders()
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())) == (503, {"error": "there is no memory for this request now"})
+    assert ask(connect())[0] == 200
 
 
 def test_a_client_that_leaves_in_the_middle_harms_nobody(
@@ -136,6 +168,21 @@ def test_who_comes_when_all_places_are_taken_waits(
     late.request("GET", "/late")
     held.pop().close()
     assert late.getresponse().read() == b"GET /late "
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_who_comes_when_there_is_no_thread_is_sent_away_and_the_next_is_served(
+    connect: Connect, server: HttpServer, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise error
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(ConnectionError):
+        ask(connect())
+    monkeypatch.undo()
+    held = [connect() for _ in range(CONNECTIONS)]
+    assert all(ask(each)[0] == 200 for each in held)
 
 
 def test_a_drain_answers_what_was_asked_and_says_that_it_is_the_last(connect: Connect, server: HttpServer) -> None:

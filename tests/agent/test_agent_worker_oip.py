@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from agent.wire.work import WorkerSpec
+from agent.worker import api as api_module
 from agent.worker.api import Api
 from agent.worker.oip import RefusedError, most_bytes, read_request, write_response
 from agent.worker.service import Service
@@ -146,6 +147,28 @@ def test_what_the_runtime_refuses_is_our_error_and_is_counted(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
+    ("where", "what", "error"),
+    [
+        (api_module, "read_request", MemoryError()),
+        (api_module, "write_response", MemoryError()),
+        (Doubled, "run", MemoryError()),
+        (Doubled, "run", RuntimeError("std::bad_alloc")),
+    ],
+)
+def test_a_request_that_there_is_no_memory_for_may_be_asked_again(
+    api: Api, monkeypatch: pytest.MonkeyPatch, where: object, what: str, error: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(where, what, refuse)
+    status, said = infer(api, request(given_x(), given_n()))
+    assert (status, said) == (503, {"error": "there is no memory for this request now"})
+    monkeypatch.undo()
+    assert infer(api, request(given_x(), given_n()))[0] == 200
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status"),
     [
         ("GET", "/v2/health/live", 200),
@@ -163,6 +186,43 @@ def test_what_the_runtime_refuses_is_our_error_and_is_counted(api: Api) -> None:
 )
 def test_paths(api: Api, method: str, path: str, status: int) -> None:
     assert api.answer(method, path, {}, b"").status == status
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/v2/health/live", {"live": True, "ready": True}),
+        ("/v2/health/ready", {"live": True, "ready": True}),
+        ("/v2/models/wearable/ready", {"name": "wearable", "ready": True}),
+    ],
+)
+def test_health_is_told_in_json(api: Api, path: str, said: object) -> None:
+    answer = api.answer("GET", path, {}, b"")
+    assert json.loads(answer.body) == said
+    assert answer.headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.parametrize(("path", "allowed"), [("/v2", "GET"), ("/v2/models/wearable/infer", "POST")])
+def test_a_wrong_method_is_told_the_right_one(api: Api, path: str, allowed: str) -> None:
+    assert api.answer("PUT", path, {}, b"").headers["Allow"] == allowed
+
+
+def test_null_is_what_was_left_out(api: Api) -> None:
+    body = request(
+        given_x(parameters=None), given_n(parameters=None), id=None, parameters=None,
+        outputs=[{"name": "y", "parameters": None}],
+    )  # fmt: skip
+    status, said = infer(api, body)
+    assert (status, [each["name"] for each in said["outputs"]]) == (200, ["y"])
+    assert "id" not in said
+    assert infer(api, request(given_x(), given_n(), outputs=None))[0] == 200
+
+
+def test_what_json_has_no_number_for_is_null(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.array([[np.nan, np.inf, -np.inf]], np.float32)
+    monkeypatch.setattr(Doubled, "run", lambda _self, inputs: [values, inputs["n"]])
+    _, said = infer(api, request(given_x(), given_n()))
+    assert said["outputs"][0]["data"] == [None, None, None]
 
 
 def test_metadata(api: Api) -> None:

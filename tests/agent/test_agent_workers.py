@@ -1,16 +1,26 @@
 from __future__ import annotations
 
+import http.client
 import os
 import queue
+import sys
 import time
+from pathlib import Path
 
+import msgspec
 import pytest
+from asking import INFER, request
 from fleet import artifact, assignment
+from realagent import A
+from realworker import ID, RealWorker
 
-from agent.wire.work import WorkerSpec
+from agent.doors import close_doors, open_doors
+from agent.wire.messages import Trial
+from agent.wire.work import LoadingLine, TrialLine, WorkerSpec, to_line
 from agent.workers import Ended, WorkerNews, Workers, worker_spec
 
 pytestmark = pytest.mark.e2e
+FAILED = TrialLine(trial=Trial(sha256="0" * 64, passed=False))
 SPEC = WorkerSpec(path="/nonexistent.onnx", sha256="0" * 64)
 
 
@@ -44,6 +54,68 @@ def test_a_worker_is_ended_gently_or_at_once() -> None:
         pass
     workers.forget(2)
     workers.close()
+
+
+def test_the_last_window_has_what_was_answered_while_draining(tmp_path: Path) -> None:
+    (tmp_path / "artifact").write_bytes(A)
+    doors = open_doors(("127.0.0.1", 0), tmp_path / "i.sock")
+    client = http.client.HTTPConnection(*doors[1].getsockname(), timeout=20)
+
+    def ask() -> str | None:
+        client.request("POST", INFER, *request(binary=True))
+        answer = client.getresponse()
+        assert answer.read()
+        return answer.getheader("Connection")
+
+    with RealWorker(tmp_path / "artifact", doors, window_s=1000.0) as worker:
+        assert worker.trial().passed
+        worker.workers.go(ID)
+        count = 0
+        while ask() is None:  # until it says that this answer was the last one
+            count += 1
+            if count == 3:
+                worker.workers.stop(ID, time.monotonic())
+        window = worker.window()
+        assert isinstance(worker.news.get(timeout=20), Ended)
+    assert (window.count, window.errors) == (count + 1, 0)
+    client.close()
+    close_doors(doors, tmp_path / "i.sock")
+
+
+@pytest.mark.parametrize(
+    ("lines", "for_memory"),
+    [
+        ([LoadingLine(ram_bytes=2**20)], True),
+        ([LoadingLine(ram_bytes=2**40)], False),
+        ([LoadingLine(ram_bytes=2**20), FAILED], False),
+        ([], False),
+    ],
+    ids=["near its cap", "far from it", "after its trial", "without a cap"],
+)
+def test_a_signal_ends_a_worker_for_its_memory_while_it_loads_near_its_cap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[msgspec.Struct], for_memory: bool
+) -> None:
+    """A stand-in says `lines` and writes to address 0, as a runtime that was refused memory and does not look."""
+    said = b"".join(map(to_line, lines)).decode()
+    text = f"import ctypes, sys\nsys.stdout.write({said!r})\nsys.stdout.flush()\nctypes.memset(0, 0, 1)\n"
+    monkeypatch.setattr("agent.workers.sys.executable", stand_in(tmp_path, text))
+    news: queue.SimpleQueue[WorkerNews] = queue.SimpleQueue()
+    workers = Workers(news.put)
+    workers.start(1, SPEC)
+    while not isinstance(ended := news.get(timeout=20), Ended):
+        pass
+    assert ended.out_of_memory is for_memory
+    assert "signal 11" in ended.detail
+    workers.forget(1)
+
+
+def stand_in(folder: Path, text: str) -> str:
+    """What can be started in place of Python, and runs `text` whatever it is told to run."""
+    (folder / "text.py").write_text(text)
+    path = folder / "python"
+    path.write_text(f"#!/bin/sh\nexec {sys.executable} {folder}/text.py\n")
+    path.chmod(0o755)
+    return str(path)
 
 
 def test_a_restart_is_short_and_not_held_to_the_latency() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,16 @@ def test_there_is_a_profile_for_each_board_that_is_promised() -> None:
     assert [path.stem for path in PROFILES] == [
         "jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5", "raspberry-pi-zero-2-w", "x86-gateway",
     ]  # fmt: skip
+
+
+def test_the_unit_has_the_memory_for_the_profile_that_the_install_page_copies() -> None:
+    copied = re.search(r"cp deploy/profiles/(\S+\.yaml) ", (DEPLOY.parent / "docs/install.md").read_text())
+    most = re.search(r"^MemoryMax=(\d+)M$", (DEPLOY / "systemd/hedgerow-agent.service").read_text(), re.MULTILINE)
+    assert copied is not None
+    assert most is not None
+    total = parse_profile((DEPLOY / "profiles" / copied[1]).read_text()).ram_total_bytes
+    assert total is not None
+    assert int(most[1]) * 2**20 >= 2 * total + 40_000_000
 
 
 def test_the_example_configuration_is_read(tmp_path: Path) -> None:

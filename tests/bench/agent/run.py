@@ -86,7 +86,7 @@ def page(results: Row) -> str:
         f"| RAM | {idle['supervisor_rss_bytes'] / 1e6:.0f} MB, worker {idle['worker_rss_bytes'] / 1e6:.0f} MB "
         f"| {hand['rss_bytes'] / 1e6:.0f} MB |",
         f"| an inference asked for and answered | {results['overhead']['binary_s'] * 1e3:.2f} ms over HTTP "
-        f"| {hand['round_trip_s'] * 1e3:.2f} ms over MQTT |",
+        f"| {hand['round_trip_s'] * 1e3:.2f} ms over MQTT (QoS 0) |",
         f"| installed | {installed['supervisor_bytes'] / 1e6:.0f} MB, worker {installed['worker_bytes'] / 1e6:.0f} MB "
         "| the same libraries |",
         "",

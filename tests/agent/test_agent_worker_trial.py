@@ -1,0 +1,46 @@
+"""How long a trial measures, on a clock that the model's inferences alone move."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from agent.step.serve import VERDICT_RUNS, VERDICT_S
+from agent.wire.work import GOLDEN_SAMPLES, WorkerSpec
+from agent.worker import trial
+from agent.worker.tensors import Tensors, TensorSpec
+
+
+class Slow:
+    """Takes `run_s` for an inference."""
+
+    platform = "test_v1"
+    inputs = outputs = (TensorSpec("x", "FP32", (1,)),)
+
+    def __init__(self, run_s: float) -> None:
+        self.run_s, self.now_s, self.runs = run_s, 0.0, 0
+
+    def run(self, inputs: Tensors) -> list[NDArray[Any]]:
+        self.now_s += self.run_s
+        self.runs += 1
+        return [inputs["x"]]
+
+
+@pytest.mark.parametrize(
+    ("run_s", "warmup", "samples"), [(0.01, 20, 40), (1.0, 10, 40), (5.0, 2, 12), (20.0, 1, 5), (60.0, 1, 5)]
+)
+def test_a_slow_model_is_measured_by_fewer_inferences_and_comes_to_its_verdict(
+    monkeypatch: pytest.MonkeyPatch, run_s: float, warmup: int, samples: int
+) -> None:
+    slow = Slow(run_s)
+    monkeypatch.setattr(trial, "time", SimpleNamespace(monotonic=lambda: slow.now_s, sleep=lambda _s: None))
+    spec = WorkerSpec(path="", sha256="", warmup=20, samples=40)
+    trial.golden_outputs(slow, 0)
+    times = trial.measure(slow, spec, None, np.full((40, 2), np.nan))
+    assert (slow.runs, len(times)) == (GOLDEN_SAMPLES + warmup + samples, samples)
+    assert not np.isnan(times).any()
+    assert slow.now_s < VERDICT_S + VERDICT_RUNS * run_s
