@@ -43,7 +43,7 @@ from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Status, encode
 from agent.wire.profile import RUNTIMES
 from agent.wire.topics import Leaf, topic
-from agent.wire.work import TrialLine, WorkerLine
+from agent.wire.work import TrialLine, WindowLine
 from agent.workers import Ended, Said, WorkerNews, Workers
 
 TICK_S = 0.5
@@ -194,7 +194,7 @@ class Daemon:
             case _:
                 assert_never(news)
 
-    def _said(self, worker: int, line: WorkerLine, now_s: float) -> None:
+    def _said(self, worker: int, line: TrialLine | WindowLine, now_s: float) -> None:
         if isinstance(line, TrialLine):
             self._feed(events.TrialDone(now_s=now_s, worker=worker, trial=line.trial))
             return
