@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from controller.core.fit import Catalog
+from controller.core.catalog import Catalog
 from controller.core.policy import Policy
 from controller.core.selector import parse_selector
 from controller.core.standing import standing

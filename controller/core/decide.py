@@ -20,8 +20,9 @@ from controller.core.actions import (
     SendDesired,
     UpdateRollout,
 )
+from controller.core.bounds import within
 from controller.core.envelope import Impossible, collapse
-from controller.core.fit import WELL_USED, Fit, Fitted, Infeasible, NeedsPrune, fit, within
+from controller.core.fit import WELL_USED, Fit, Fitted, Infeasible, NeedsPrune, fit
 from controller.core.incidents import follow_incident, notice_breach, repairing
 from controller.core.jobs import decide_jobs
 from controller.core.policy import Policy

@@ -7,20 +7,18 @@ for the same caps is not asked again.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
-from controller.core import calibrate
-from controller.core.caps import below_floor, shippable
+from controller.core.bounds import binding_constraint, caps_for, use_of, within, without_slack
+from controller.core.caps import below_floor
+from controller.core.catalog import Catalog, as_dense, most_accurate
 from controller.core.envelope import Impossible, collapse
 from controller.core.relax import lower_floor, relaxations
 from controller.core.types import Calibration, Caps, Constraint, Envelope, JobState, Model, PruneJob, Variant
 
 WELL_USED = 0.85
-_GRID = 0.02  # caps are rounded down to steps of 2%, so that nearly equal envelopes share a variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,35 +52,6 @@ class Infeasible:
 Fit = Fitted | NeedsPrune | Infeasible
 
 
-@dataclass(frozen=True, slots=True)
-class Catalog:
-    """What is known of one model: its variants and the jobs asked for so far by key, a prune's that of its caps."""
-
-    model: Model
-    variants: Sequence[Variant]
-    jobs: Mapping[str, PruneJob]
-
-    def of_runtime(self, runtime: str) -> Catalog:
-        """What of it a device with this runtime can run."""
-        return replace(self, variants=[each for each in self.variants if each.runtime == runtime])
-
-    def ram_base_bytes(self, runtime: str) -> int:
-        """The bare runtime on the reference host; 0 until a variant was measured with it."""
-        return next((each.ram_base_bytes for each in self.variants if each.runtime == runtime), 0)
-
-    def variant(self, sha256: str) -> Variant | None:
-        return next((variant for variant in self.variants if variant.sha256 == sha256), None)
-
-    @property
-    def dense(self) -> Variant | None:
-        return next((variant for variant in self.variants if variant.dense), None)
-
-    @property
-    def may_ship(self) -> list[Variant]:
-        """Those at or above the accuracy floor."""
-        return shippable(self.variants, self.model.accuracy_floor)
-
-
 def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: int | None = None) -> Fit:
     """Choose for one device. A failed job counts as hopeless after `attempts`; None waits for another one for ever."""
     envelope = collapse(profile, calibration, catalog.ram_base_bytes(profile.runtime))
@@ -98,7 +67,7 @@ def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: 
     binding = binding_constraint(profile, calibration, envelope, dense)
     if best is not None and (as_dense(best, catalog) or use_of(profile, calibration, envelope, best) >= WELL_USED):
         return Fitted(best, binding, envelope)
-    caps = _without_slack(caps_for(profile, calibration, envelope), dense)
+    caps = without_slack(caps_for(profile, calibration, envelope), dense)
     job = catalog.jobs.get(caps.key)
     if job is None or job.state in (JobState.QUEUED, JobState.RUNNING):
         return NeedsPrune(caps, binding, envelope)
@@ -124,64 +93,6 @@ def _first(runtime: str, envelope: Envelope, catalog: Catalog) -> NeedsPrune | I
     return NeedsPrune(caps, Constraint.NONE, envelope)
 
 
-def within(
-    profile: Profile, calibration: Calibration, envelope: Envelope, variant: Variant, tolerance: float = 0.0
-) -> bool:
-    """True where every upper-bound cost of the variant lies inside the envelope, give or take a share of each cap."""
-    return all(cost <= cap * (1.0 + tolerance) for cost, cap, _ in costs(profile, calibration, envelope, variant))
-
-
-def use_of(profile: Profile, calibration: Calibration, envelope: Envelope, variant: Variant) -> float:
-    """How much of the tightest cap the variant uses: 1.0 is exactly full."""
-    return max((cost / cap for cost, cap, _ in costs(profile, calibration, envelope, variant)), default=1.0)
-
-
-def costs(
-    profile: Profile, calibration: Calibration, envelope: Envelope, variant: Variant
-) -> list[tuple[float, float, Constraint]]:
-    """(upper-bound cost, cap, constraint) of each cap that the envelope has."""
-    ram = calibrate.predicted_ram_bytes(calibration, variant)
-    latency_s = calibrate.predicted_latency_s(profile, calibration, variant)
-    rows = ((ram, envelope.ram_bytes), (variant.size_bytes, envelope.storage_bytes), (latency_s, envelope.latency_s))
-    return [(cost, cap.value, cap.binding) for cost, cap in rows if cap is not None]
-
-
-def binding_constraint(profile: Profile, calibration: Calibration, envelope: Envelope, dense: Variant) -> Constraint:
-    """The cap that the dense model exceeds most, or none if it fits."""
-    over = [(cost / cap, binding) for cost, cap, binding in costs(profile, calibration, envelope, dense) if cost > cap]
-    return max(over)[1] if over else Constraint.NONE
-
-
-def caps_for(profile: Profile, calibration: Calibration, envelope: Envelope) -> Caps:
-    """The envelope in the reference host's terms, rounded down to a grid so that equal envelopes share a variant."""
-    ram, storage, latency = envelope.ram_bytes, envelope.storage_bytes, envelope.latency_s
-    return Caps(
-        ram_bytes=None if ram is None else int(_floor(calibrate.reference_ram_bytes(calibration, ram.value))),
-        storage_bytes=None if storage is None else int(_floor(storage.value)),
-        latency_s=None
-        if latency is None
-        else _floor(calibrate.reference_latency_s(profile, calibration, latency.value)),
-        runtime=profile.runtime,
-    )
-
-
-def _floor(value: float) -> float:
-    if value <= 0:
-        return 0.0
-    return math.exp(math.floor(math.log(value) / _GRID + 1e-9) * _GRID)
-
-
-def as_dense(variant: Variant, catalog: Catalog) -> bool:
-    """True of the dense variant, and of its whole structure in another precision that is certainly within the margin.
-
-    Where the model sets no margin, it must certainly lose nothing.
-    """
-    if variant.dense or catalog.dense is None:
-        return variant.dense
-    worst, margin = variant.drop_high, catalog.model.accuracy_margin or 0.0
-    return variant.parameters == catalog.dense.parameters and worst is not None and worst <= margin
-
-
 def _best(profile: Profile, calibration: Calibration, envelope: Envelope, catalog: Catalog) -> Variant | None:
     """The whole structure where that fits, else the most accurate; of those that may be it, the largest.
 
@@ -195,23 +106,6 @@ def _best(profile: Profile, calibration: Calibration, envelope: Envelope, catalo
         key=lambda each: (each.parameters, -each.latency_p95_s, -each.size_bytes),
         default=None,
     )
-
-
-def most_accurate(variants: Sequence[Variant]) -> list[Variant]:
-    """Those whose interval reaches the best figure: of the paired drops where all have one, else of the accuracies.
-
-    An interval may end a rounding error on the wrong side of the figure that it is around; the figure always counts.
-    """
-    drops = {each.sha256: each.drop for each in variants if each.drop is not None}
-    if variants and len(drops) == len(variants):
-        least = min(drops.values())
-        return [each for each in variants if min(drops[each.sha256], _or(each.drop_low, drops[each.sha256])) <= least]
-    most = max((each.accuracy or 0.0 for each in variants), default=0.0)
-    return [each for each in variants if max(each.accuracy or 0.0, each.accuracy_high or 0.0) >= most]
-
-
-def _or(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value
 
 
 def _closest(profile: Profile, calibration: Calibration, envelope: Envelope, catalog: Catalog) -> Variant:
@@ -262,21 +156,6 @@ def _on_the_device(binding: Constraint | None, envelope: Envelope) -> Constraint
     }
     cap = caps.get(binding) if binding is not None else None
     return None if cap is None else cap.binding
-
-
-def _without_slack(caps: Caps, dense: Variant) -> Caps:
-    """Drop the caps that even the dense model meets with room to spare, so that they do not tell equal jobs apart."""
-    ram, storage, latency_s = caps.ram_bytes, caps.storage_bytes, caps.latency_s
-    return replace(
-        caps,
-        ram_bytes=None if _roomy(ram, dense.ram_bytes) else ram,
-        storage_bytes=None if _roomy(storage, dense.size_bytes) else storage,
-        latency_s=None if _roomy(latency_s, dense.latency_p95_s) else latency_s,
-    )
-
-
-def _roomy(cap: float | None, dense_cost: float) -> bool:
-    return cap is not None and cap >= 1.5 * dense_cost
 
 
 def _reason(model: Model, job: PruneJob) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from controller.core.fit import Catalog
+from controller.core.catalog import Catalog
 from controller.core.types import Desired, Device, Incident, Placement, PruneJob, Rollout, StoredWindow
 
 

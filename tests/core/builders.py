@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from agent.wire.messages import Phase, Reported, Result, Trial, Window
 from agent.wire.profile import Battery, Power, Profile, Thermal
-from controller.core.fit import Catalog
+from controller.core.catalog import Catalog
 from controller.core.types import (
     BreachKind,
     Calibration,

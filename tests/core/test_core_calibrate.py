@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from agent.wire.errors import Failure
 from agent.wire.messages import Trial
 from agent.wire.profile import Profile
+from controller.core.bounds import within
 from controller.core.calibrate import (
     learn_from_trial,
     learn_latency,
@@ -22,7 +23,6 @@ from controller.core.calibrate import (
     slowness,
 )
 from controller.core.envelope import collapse
-from controller.core.fit import within
 from controller.core.types import Calibration, Envelope
 from tests.core.builders import BARE, DENSE, HALF, MIB, always, calibrations, floats, profile, trial
 

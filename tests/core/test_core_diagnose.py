@@ -10,10 +10,10 @@ from hypothesis import given
 
 from agent.wire.messages import Window
 from agent.wire.profile import Battery, Power, Profile, Thermal
+from controller.core.bounds import within
 from controller.core.calibrate import predicted_latency_s
 from controller.core.diagnose import Cause, Diagnosis, diagnose, surroundings_celsius
 from controller.core.envelope import Impossible, collapse
-from controller.core.fit import within
 from controller.core.types import BreachKind, Calibration
 from tests.core.builders import BARE, DENSE, MIB, always, floats, profile, stored, window
 

@@ -9,21 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.wire.profile import Power, Profile, Thermal
+from controller.core.bounds import binding_constraint, caps_for, costs, use_of, within
 from controller.core.caps import shippable
+from controller.core.catalog import Catalog
 from controller.core.envelope import Impossible, collapse
-from controller.core.fit import (
-    WELL_USED,
-    Catalog,
-    Fitted,
-    Infeasible,
-    NeedsPrune,
-    binding_constraint,
-    caps_for,
-    costs,
-    fit,
-    use_of,
-    within,
-)
+from controller.core.fit import WELL_USED, Fitted, Infeasible, NeedsPrune, fit
 from controller.core.types import Calibration, Caps, Constraint, Envelope, JobState, PruneJob, Variant
 from tests.core.builders import (
     BARE,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from agent.wire.profile import Power, Profile, Thermal
 from agent.wire.units import Unit, format_quantity, parse_quantity
+from controller.core.bounds import within
 from controller.core.envelope import Impossible, collapse
-from controller.core.fit import within
 from controller.core.relax import relaxations
 from controller.core.rounding import at_least, at_most, celsius_at_most, percent_at_most
 from controller.core.types import Calibration, Variant
