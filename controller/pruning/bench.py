@@ -17,7 +17,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from agent.wire.profile import RUNTIMES
-from controller.pruning.artifact.export import ExportError, export_onnx, run_artifact, write_artifact
+from controller.pruning.artifact.export import export_onnx, run_artifact, write_artifact
 from controller.pruning.artifact.int8 import quantise
 from controller.pruning.artifact.measure import Measured, Pace, measure
 from controller.pruning.artifact.ncnn import to_ncnn
@@ -32,12 +32,9 @@ from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.probe import sound_groups
 from controller.pruning.graph.structure import ChannelGroup, Structure, full
 from controller.pruning.job import Progress
-from controller.pruning.judge.accuracy import Accuracy, classify
-from controller.pruning.judge.gate import Gate, Verdict, judge
-from controller.pruning.judge.paired import Paired, pair
-from controller.pruning.model.data import Floats, Split, data_digest
+from controller.pruning.judge.jury import Judged, Jury
+from controller.pruning.model.data import Floats, data_digest
 from controller.pruning.model.load import LoadedModel, load_model
-from controller.pruning.model.outputs import answers
 from controller.pruning.recover.distil import Teacher
 from controller.pruning.shelf import Kin, Point, Shelf
 from controller.pruning.spec import ModelSpec
@@ -56,15 +53,6 @@ class Built:
     artifact: bytes
     sha256: str
     measured: Measured
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """What the gate's data say of an artifact; None without labels, `paired` also for the dense model itself."""
-
-    accuracy: Accuracy | None
-    paired: Paired | None
-    verdict: Verdict
 
 
 @dataclass(frozen=True)
@@ -228,29 +216,11 @@ class Bench:
 
     def judge(self, built: Built) -> Judged:
         """Ask the gate. Raises `ExportError` where the labels are of other classes than the outputs."""
-        spec, gate = self.model.spec, self._gate
-        asked = Gate(spec.accuracy_floor, spec.accuracy_margin)
-        if gate is None:
-            return Judged(None, None, judge(None, None, asked))
-        outputs = run_artifact(built.artifact, gate.inputs, self.runtime)
-        if gate.labels is None:
-            agreement = classify(outputs, self._dense_answers.argmax(1)) if outputs.ndim == 2 else None
-            return Judged(None, None, judge(None, None, asked, agreement))
-        if outputs.ndim != 2 or int(gate.labels.max()) >= outputs.shape[1]:
-            classes = int(gate.labels.max()) + 1
-            raise ExportError(f"the output is {list(outputs.shape[1:])}, the gate's labels need one number for each of "
-                              f"{classes} classes")  # fmt: skip
-        accuracy, paired = classify(outputs, gate.labels), pair(self._dense_answers, outputs, gate.labels)
-        return Judged(accuracy, paired, judge(accuracy, paired, asked))
-
-    @property
-    def _gate(self) -> Split | None:
-        return None if self.model.data is None else self.model.data.gate
+        return self._jury.judge(lambda inputs: run_artifact(built.artifact, inputs, self.runtime))
 
     @cached_property
-    def _dense_answers(self) -> Floats:
-        assert self._gate is not None
-        return answers(self.model.module, self._gate.inputs)
+    def _jury(self) -> Jury:
+        return Jury(self.model)
 
     def provenance(self) -> dict[str, object]:
         """What every variant's lineage starts with."""

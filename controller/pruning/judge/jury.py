@@ -1,0 +1,61 @@
+"""What the gate's data say of a model's artifacts: alone, and beside the dense model on the same inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from controller.pruning.artifact.export import ExportError
+from controller.pruning.judge.accuracy import Accuracy, classify
+from controller.pruning.judge.gate import Gate, Verdict, judge
+from controller.pruning.judge.paired import Paired, pair
+from controller.pruning.model.data import Floats, Labels
+from controller.pruning.model.load import LoadedModel
+from controller.pruning.model.outputs import answers
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What the gate's data say of an artifact; None without labels, `paired` also for the dense model itself."""
+
+    accuracy: Accuracy | None
+    paired: Paired | None
+    verdict: Verdict
+
+
+@dataclass(frozen=True)
+class Jury:
+    """Judges artifacts of `model`; what the dense one answers is asked once."""
+
+    model: LoadedModel
+
+    def judge(self, answering: Callable[[Floats], Floats]) -> Judged:
+        """Of an artifact that gives its first outputs for inputs `[n, ...]`.
+
+        Raises `ExportError` where the labels are of other classes than the outputs.
+        """
+        spec, data = self.model.spec, self.model.data
+        asked = Gate(spec.accuracy_floor, spec.accuracy_margin)
+        if data is None:
+            return Judged(None, None, judge(None, None, asked))
+        outputs = answering(data.gate.inputs)
+        if data.gate.labels is None:
+            agreement = classify(outputs, self._dense_answers.argmax(1)) if outputs.ndim == 2 else None
+            return Judged(None, None, judge(None, None, asked, agreement))
+        _check_classes(outputs, data.gate.labels)
+        accuracy, paired = classify(outputs, data.gate.labels), pair(self._dense_answers, outputs, data.gate.labels)
+        return Judged(accuracy, paired, judge(accuracy, paired, asked))
+
+    @cached_property
+    def _dense_answers(self) -> Floats:
+        assert self.model.data is not None
+        return answers(self.model.module, self.model.data.gate.inputs)
+
+
+def _check_classes(outputs: Floats, labels: Labels) -> None:
+    classes = int(labels.max()) + 1
+    if outputs.ndim != 2 or classes > outputs.shape[1]:
+        raise ExportError(
+            f"the output is {list(outputs.shape[1:])}, the gate's labels need one number for each of {classes} classes"
+        )
