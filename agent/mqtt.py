@@ -22,17 +22,13 @@ from typing import Any, cast
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
+from agent.bounded import BoundedClient
 from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent, Sink
 from agent.pump import READ, WRITE, Pump
-from agent.wire.messages import MAX_BYTES
 
 INFLIGHT = 20
 OUTBOX = 4096
 KEEPALIVE_S = 20
-PACKET_BYTES = MAX_BYTES + 2**17
-"""Of a larger packet this much is kept at the least: whatever its topic, the message is still longer than allowed."""
-
-_READ_BYTES = 2**16
 _BACKOFF_FIRST_S, _BACKOFF_MAX_S = 0.5, 60.0
 _SILENCE = 1.5  # of a keepalive: paho itself takes two to notice that nobody is there
 _CHORES_S = 0.5  # at most: where keepalives are short, a sixteenth of one, so that a ping's answer has its time
@@ -61,28 +57,6 @@ class _Subscribe:
     on: bool
 
 
-class _Skipped(bytes):
-    """What was read and is not kept: it has a length, and nothing in it."""
-
-    length = 0
-
-    def __len__(self) -> int:
-        return self.length
-
-
-class _Client(Client):
-    """paho gathers packets of up to 256 MB. Of one too large the beginning is kept: enough to acknowledge it, so
-    that it does not come again, and too much to be read as a message."""
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        data = super()._sock_recv(min(bufsize, _READ_BYTES))
-        if len(self._in_packet["packet"]) < PACKET_BYTES:
-            return data
-        skipped = _Skipped()
-        skipped.length = len(data)
-        return skipped
-
-
 class MqttLink:
     """A persistent MQTT 3.1.1 session over TCP, as `client_id`, with an optional retained last will.
 
@@ -99,7 +73,7 @@ class MqttLink:
         pump: Pump | None = None,
     ) -> None:
         self._host, self._port, self._keepalive_s = host, port, keepalive_s
-        self._client = _Client(
+        self._client = BoundedClient(
             CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False, protocol=MQTTProtocolVersion.MQTTv311
         )
         self._client.max_inflight_messages_set(INFLIGHT)
