@@ -87,13 +87,16 @@ def _started(state: State, event: Started) -> Turn:
 
 
 def _stopping(state: State) -> Turn:
-    """A clean end: starts and trials that it cuts short do not count as failed ones, and last windows are taken."""
+    """A clean end: starts and trials that it cuts short do not count as failed ones, and last windows are taken.
+
+    After the goodbye nothing more is said, as whoever is heard counts as online: these windows go out next time.
+    """
     record = msgspec.structs.replace(
         state.record,
         starts=max(0, state.record.starts - (state.active is not None)),
         trials=max(0, state.record.trials - (state.candidate is not None)),
     )
-    ended = replace(state, record=record, candidate=None, restart_at_s=None)
+    ended = replace(state, record=record, candidate=None, restart_at_s=None, link_up=False)
     ending = Turn(ended).do(SaveRecord(record), status(state, online=False))
     if state.candidate is not None:
         ending = ending.do(StopWorker(state.candidate.id))

@@ -372,12 +372,13 @@ def test_who_is_replaced_may_answer_all_that_waits_and_its_last_window_counts() 
     assert last.state.active == committed.state.active
 
 
-def test_the_last_window_at_a_stop_is_taken() -> None:
-    state = serving(record(slot(A, 1)))
+def test_the_last_window_at_a_stop_is_taken_and_kept_as_the_goodbye_is_said() -> None:
+    state = replace(serving(record(slot(A, 1))), link_up=True)
     worker = state.active
     assert worker is not None
     last = window(step(state, events.Stopping(now_s=1.0)).state, worker=worker.id)
     assert only(effects.Spool, last.effects)[0].window.sha256 == sha256(A)
+    assert not only(effects.SendBatch, last.effects)
     assert last.state.active is None
 
 
