@@ -6,6 +6,7 @@ cache, whatever was pruned.
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -15,33 +16,40 @@ import numpy as np
 
 from agent.worker.backends.onnx import OnnxSession
 from agent.worker.runtime import example
+from agent.worker.tensors import Tensors
 
-_PROCESSES, _WARMUP_S, _LASTS_S = 5, 0.2, 0.4
+_PROCESSES, _SPELLS, _LASTS_S = 3, 4, 0.12
 
 
 def speedup(artifact: Path, dense: Path) -> float:
-    """How often `artifact` runs while `dense` runs once: of either the least of several processes' medians."""
-    pairs = [(_ask(dense), _ask(artifact)) for _ in range(_PROCESSES)]
-    dense_s, artifact_s = map(min, zip(*pairs, strict=True))
+    """How often `artifact` runs while `dense` runs once: of either the least median of all spells."""
+    medians = [_ask(dense, artifact) for _ in range(_PROCESSES)]
+    dense_s, artifact_s = map(min, zip(*medians, strict=True))
     return dense_s / artifact_s
 
 
-def _ask(artifact: Path) -> float:
-    command = [sys.executable, "-m", __name__, str(artifact)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+def _ask(*artifacts: Path) -> list[float]:
+    command = [sys.executable, "-m", __name__, *map(str, artifacts)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return [min(spells) for spells in json.loads(done.stdout)]
 
 
-def _median_s(artifact: str) -> float:
-    session = OnnxSession(artifact)
-    inputs = example(session, np.random.default_rng(0))
+def _spells(artifacts: list[str]) -> list[list[float]]:
+    """`[artifact][spell]` medians in seconds of CPU. They take turns, so that a slower second is nobody's alone."""
+    sessions = [OnnxSession(each) for each in artifacts]
+    inputs = [example(each, np.random.default_rng(0)) for each in sessions]
+    rows = [[_median_s(*each) for each in zip(sessions, inputs, strict=True)] for _ in range(1 + _SPELLS)]
+    return [list(each) for each in zip(*rows[1:], strict=True)]  # the first one warms up
+
+
+def _median_s(session: OnnxSession, inputs: Tensors) -> float:
     times, began = list[float](), time.monotonic()
-    while (elapsed_s := time.monotonic() - began) < _WARMUP_S + _LASTS_S:
+    while time.monotonic() - began < _LASTS_S:
         start = time.thread_time()
         session.run(inputs)
-        if elapsed_s > _WARMUP_S:
-            times.append(time.thread_time() - start)
+        times.append(time.thread_time() - start)
     return float(np.median(times))
 
 
 if __name__ == "__main__":
-    print(_median_s(sys.argv[1]))
+    print(json.dumps(_spells(sys.argv[1:])))

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.bench.prune import envelopes, points, profiles
+from tests.bench.prune import envelopes, points, profiles, solving
 from tests.bench.prune.lab import Lab
 from tests.bench.prune.table import page
 from tests.bench.prune.targets import targets
@@ -35,6 +35,7 @@ def main(work: Path, docs: Path, fresh: bool) -> None:
         "repeat": "make bench BENCH=prune",
         "date": time.strftime("%Y-%m-%d"),
         "host": _host(),
+        "solve": solving.solves(),
         "networks": {name: _network(Lab(name, work, epochs, say)) for name, epochs in _EPOCHS.items()},
     }
     results["targets"] = targets(results)

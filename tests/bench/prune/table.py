@@ -19,7 +19,7 @@ def _lines(results: Row) -> Iterator[str]:
     yield ""
     yield f"Written by `{results['repeat']}` on {results['date']}: {host['cpu']}, {host['cores']} cores,"
     yield f"torch {host['torch']}, onnxruntime {host['onnxruntime']}, torch-pruning {host['torch_pruning']}."
-    yield "Speed-up: CPU time of inferences back to back on one thread, the least of five processes' medians, over the"
+    yield "Speed-up: CPU time of inferences back to back on one thread, the least of several spells' medians, over the"
     yield "dense artifact's beside it. Latency: the median with a pause before each inference, as in service, where all"
     yield "of them pay for a cold cache."
     yield "Accuracy is on gate data that selected nothing; the drop against the dense model is paired, with its 95 %"

@@ -76,6 +76,7 @@ def _fits(results: Row) -> Iterator[Row]:
                       len(done) >= 30 and exceeded == 0)  # fmt: skip
         yield _target("use of the binding cap", "median at least 90 %", f"{use:.1%}", use >= 0.9)
     yield from _predictions(results)
+    yield _solves(results["solve"])
     for name, network in results["networks"].items():
         if "profiles" in network:
             yield from _profiles(name, network["profiles"])
@@ -97,6 +98,16 @@ def _predictions(results: Row) -> Iterator[Row]:
                       off <= 0.1)  # fmt: skip
         yield _target("RAM predicted", "never underestimated", f"least is {least:.2f} of measured, median "
                       f"{median(row['ram'] for row in rows):.2f}", least >= 1)  # fmt: skip
+
+
+def _solves(solve: Row) -> Row:
+    slowest = max(each["seconds"] for each in solve["solves"])
+    shares = ", ".join(f"{each['share']:.0%}" for each in solve["solves"])
+    return _target(
+        f"solving a ResNet-18 of {solve['parameters'] / 1e6:.1f} M parameters", "each under 2 s",
+        f"{slowest:.2f} s at most, to {shares} of latency, storage and RAM together",
+        slowest < 2 and all(each["fits"] for each in solve["solves"]),
+    )  # fmt: skip
 
 
 def _profiles(name: str, profiles: Row) -> Iterator[Row]:
