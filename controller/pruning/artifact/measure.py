@@ -42,9 +42,7 @@ class Measured:
 class Pace:
     """The artifact that times are told against, and the times that it had when they were first taken.
 
-    Measured by turns with this one, an artifact keeps its times, however fast the host is in that minute. Its tail is
-    told against this one's tail: a neighbour lengthens both. Against the median, a p95 differed twice as much from one
-    measurement to the next.
+    Measured by turns with this one, an artifact keeps its times, however fast the host is in that minute.
     """
 
     path: Path
@@ -63,9 +61,10 @@ def measure(
 ) -> Measured:
     """Try the artifact at `path` in `repeats` fresh workers, and time it in as many processes. Raises `TrialError`.
 
-    Latencies are those of all these inferences by turns with the ones of `pace`; where there is none, the middle ones
-    of the workers' own. The least would be of a moment that no service sees again, and all that is timed beside this
-    artifact later would seem faster than it is. RAM is the highest seen.
+    Latencies are as the medians of all these inferences by turns with the ones of `pace`: so many times its own, the
+    p95 too. A tail here is this host's neighbours', and longest, in proportion, beside the smallest artifact; a device
+    has its own, which its trial measures. Where there is no `pace` they are the middle ones of the workers' own: the
+    least would be of a moment that no service sees again. RAM is the highest seen.
     """
     tries = samples if pace is None else min(samples, _FOR_RAM)
     spec = WorkerSpec(
@@ -92,5 +91,6 @@ def _own(runs: Sequence[TrialLine]) -> tuple[float, float]:
 
 def _beside(pace: Pace, path: Path, runtime: str, seed: int, samples: int, repeats: int) -> tuple[float, float]:
     times = np.concatenate([by_turns(path, pace.path, runtime, seed, samples) for _ in range(repeats)])
-    (p50, p95), (beside_p50, beside_p95) = np.percentile(times, (50, 95), axis=0).T
-    return float(p50 / beside_p50) * pace.latency_p50_s, float(p95 / beside_p95) * pace.latency_p95_s
+    p50_s, beside_p50_s = np.median(times, axis=0)
+    share = float(p50_s / beside_p50_s)
+    return share * pace.latency_p50_s, share * pace.latency_p95_s
