@@ -48,11 +48,11 @@ class Observed:
 
 @dataclass(frozen=True, slots=True)
 class Scenes:
-    """What there is to report: the fleet after the rollout and after the incident, the variants, the incident."""
+    """What there is to report: the fleet at the end, the variants and which of them ever ran, the incident."""
 
-    before: Mapping[str, Observed]
     after: Mapping[str, Observed]
     variants: Mapping[str, Row]
+    ran: frozenset[str]
     incident: Row
     gflops: float
     elapsed_s: float
@@ -63,6 +63,7 @@ class Story:
         self._stage, self._processes, self._teller, self._cache = stage, processes, teller, cache
         self._profiles = demo_profiles()
         self._client = Client(stage.api)
+        self._ran = set[str]()
 
     def play(self) -> Scenes:
         tell = self._teller
@@ -84,7 +85,7 @@ class Story:
         incident = self._warm(ambient_celsius)
         after = self._observe()
         variants = {row["sha256"]: row for row in self._client.variants(model)}
-        return Scenes(before, after, variants, incident, pace.gflops, tell.elapsed_s)
+        return Scenes(after, variants, frozenset(self._ran), incident, pace.gflops, tell.elapsed_s)
 
     # --- the scenes --------------------------------------------------------------------------------------------------
 
@@ -197,7 +198,11 @@ class Story:
     def _announced(self) -> str:
         return f"{sum(row['online'] for row in self._client.devices())} of {len(self._all)} agents connected"
 
+    def _note_what_runs(self) -> None:
+        self._ran |= {row["sha256"] for row in self._client.devices()} - {None}
+
     def _ended(self, rollout: str) -> Row | None:
+        self._note_what_runs()
         row = self._client.rollout(rollout)
         return None if row["state"] == "running" else row
 
@@ -220,6 +225,7 @@ class Story:
         return Observed(profile, row, windows)
 
     def _incident_ended(self) -> Row | None:
+        self._note_what_runs()
         found = self._client.incidents(WARMED_DEVICE)
         return found[0] if found and found[0]["closed_unix_s"] is not None else None
 
