@@ -23,6 +23,7 @@ _MARKS = {"fp32": ("o", "#1f5f8b"), "int8": ("s", "#d1662b")}
 _OTHER = ("D", "#5b5b5b")
 _DENSE = ("*", "#111111")
 _PEER_MARKS = "^v<>PXdh"
+_ROOM = 1.06  # right of the dearest point, which is the large star and has a number beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class Plot:
             _draw_peers(axes, self.peers, peer_key, peer_scale)
             _draw_rungs(axes, rows, key)
             axes.set_xlabel(label)
-            axes.set_xlim(left=0)
+            axes.set_xlim(0, axes.get_xlim()[1] * _ROOM)
             axes.grid(alpha=0.25)
         panels[0].set_ylabel("accuracy on gate data (%), 95 % interval")
         figure.suptitle(self.title)
@@ -87,8 +88,8 @@ def _draw_rungs(axes: Axes, rows: Sequence[Row], key: str) -> None:
     for row in rows:
         if row["accuracy"] is not None and not row["dense"]:
             place = (row[key] * _SCALE[key], row["accuracy"] * 100)
-            # Two precisions of one structure lie close together: their numbers stand on different sides.
-            aside = (-13, 6) if row["precision"] == "int8" else (6, -13)
+            # Two precisions of one structure lie close together: one's number is above, the other's below.
+            aside = (6, 6) if row["precision"] == "int8" else (6, -13)
             axes.annotate(str(row["rung"]), place, xytext=aside, textcoords="offset points", fontsize=9)
 
 

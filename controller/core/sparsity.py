@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from agent.wire.units import Unit, format_quantity
 
-_NOISE = 0.05
-"""Smaller differences of two measurements are no difference."""
+_NOISE, _RAM_NOISE_BYTES = 0.05, 2**16
+"""Smaller differences of two measurements are no difference: a share, and of RAM some pages too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class SparsityReport:
             "bytes to transfer": 1 - sparse.transfer_bytes / dense.transfer_bytes,
             "bytes on the device": 1 - sparse.size_bytes / dense.size_bytes,
             "latency": 1 - sparse.latency_p50_s / dense.latency_p50_s,
-            "RAM": 1 - sparse.ram_bytes / dense.ram_bytes,
+            "RAM": _beyond_pages(dense.ram_bytes - sparse.ram_bytes) / dense.ram_bytes,
         }
         return "; ".join(_clauses(saved, self.sparse.zeros_share)) + self._accuracy()
 
@@ -59,6 +59,10 @@ class SparsityReport:
         points = (self.dense.accuracy - self.sparse.accuracy) * 100
         change = "loses" if points >= 0 else "gains"
         return f"; accuracy {change} {abs(points):.1f} points"
+
+
+def _beyond_pages(bytes_: int) -> int:
+    return bytes_ if abs(bytes_) > _RAM_NOISE_BYTES else 0
 
 
 def _clauses(saved: dict[str, float], zeros: float) -> Iterator[str]:
