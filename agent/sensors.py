@@ -121,12 +121,18 @@ def _temperature(root: Path) -> Found[float] | None:
 
 
 def trip_of(root: Path) -> Found[float] | None:
-    """The lowest temperature at which the kernel starts to act: by slowing down, or by switching off."""
+    """The lowest temperature at which the kernel starts to act: by slowing down, or by switching off.
+
+    Where no zone has one it is the lowest that a chip itself calls critical.
+    """
     trips = []
     for path, value in sysfs.numbers(root / "class/thermal", "thermal_zone*/trip_point_*_temp", 1e-3):
         kind = sysfs.text(path.with_name(path.name.replace("_temp", "_type")))
         if kind in ("passive", "hot", "critical") and value > 0:
             trips.append(Found(value, f"{sysfs.label(path.parent)}, {kind}"))
+    if not trips:
+        chips = sysfs.numbers(root / "class/hwmon", "hwmon*/temp*_crit", 1e-3)
+        trips = [Found(value, f"{sysfs.label(path.parent)}, critical") for path, value in chips if value > 0]
     return min(trips, key=lambda each: each.value, default=None)
 
 
@@ -134,6 +140,9 @@ def _meters(root: Path) -> Found[float] | None:
     """Power meters of the board: the sum, but of an INA3221 the rail that feeds all others."""
     hwmon = root / "class/hwmon"
     meters = [(path.parent, value) for path, value in sysfs.numbers(hwmon, "hwmon*/power1_input", 1e-6)]
+    # Others that only tell an average are parts of a board, as graphics are; ACPI's is the board's own.
+    means = sysfs.numbers(hwmon, "hwmon*/power1_average", 1e-6)
+    meters += [(path.parent, value) for path, value in means if sysfs.text(path.with_name("name")) == "power_meter"]
     meters += [found for path in sorted(hwmon.glob("hwmon*")) if (found := _ina3221(path)) is not None]
     if not meters:
         return None

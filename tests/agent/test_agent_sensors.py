@@ -120,6 +120,26 @@ def test_the_first_trip_point(tmp_path: Path, tree: boards.Tree, celsius: float,
     assert (trip.value, trip.source) == (celsius, source)
 
 
+def test_where_no_zone_has_a_trip_point_a_chip_s_own_counts(tmp_path: Path) -> None:
+    put(
+        tmp_path,
+        {f"class/hwmon/hwmon2/{name}": text for name, text in (("name", "coretemp"), ("temp1_crit", "100000"))},
+    )
+    trip = trip_of(tmp_path)
+    assert trip is not None
+    assert (trip.value, trip.source) == (100.0, "hwmon2 (coretemp), critical")
+    put(tmp_path, boards.X86_GATEWAY)
+    assert trip_of(tmp_path).value == 119.0  # type: ignore[union-attr]
+
+
+def test_acpi_tells_the_board_s_power_as_an_average_and_a_graphics_card_only_its_own(tmp_path: Path) -> None:
+    put(tmp_path, {"class/hwmon/hwmon3/name": "amdgpu", "class/hwmon/hwmon3/power1_average": "9000000"})
+    assert look(tmp_path).power_watts is None
+    put(tmp_path, {"class/hwmon/hwmon4/name": "power_meter", "class/hwmon/hwmon4/power1_average": "21500000"})
+    found = look(tmp_path)
+    assert (found.power_watts, found.sources["power"]) == (21.5, "hwmon4 (power_meter)")
+
+
 def test_hwmon_temperatures_count_only_without_zones(tmp_path: Path) -> None:
     put(tmp_path, {"class/hwmon/hwmon0/temp1_input": "90000"})
     assert look(tmp_path).temperature_celsius == 90
