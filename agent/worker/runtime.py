@@ -11,10 +11,6 @@ from numpy.typing import NDArray
 from agent.worker.tensors import Tensors, TensorSpec
 
 
-class ContractError(ValueError):
-    """An artifact that the contract does not allow; the text says why."""
-
-
 class Session(Protocol):
     """A loaded artifact. `platform` names its format as the Open Inference Protocol does."""
 

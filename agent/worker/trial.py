@@ -13,9 +13,10 @@ from agent.wire.errors import Failure
 from agent.wire.messages import Trial
 from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, LoadingLine, TrialLine, WorkerSpec
 from agent.worker import memory
+from agent.worker.backends.contract import ContractError
 from agent.worker.emulation import Emulation
 from agent.worker.http import CONNECTIONS, STACK_BYTES
-from agent.worker.runtime import ContractError, Session, backend, example, wake
+from agent.worker.runtime import Session, backend, example, wake
 from agent.worker.timing import GAP_S, timed_run
 
 LEAST_SAMPLES = 5

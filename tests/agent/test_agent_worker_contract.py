@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from realagent import A
 
-from agent.worker.backends.contract import check_onnx
-from agent.worker.runtime import ContractError
+from agent.worker.backends.contract import ContractError, check_onnx
 
 
 def graph(*nodes: onnx.NodeProto, weights: onnx.TensorProto | None = None) -> onnx.GraphProto:

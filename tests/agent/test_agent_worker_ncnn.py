@@ -17,7 +17,8 @@ from agent.wire.errors import Failure
 from agent.wire.work import WorkerSpec
 from agent.worker.ask import TrialError, tried
 from agent.worker.backends import ncnn, onnx
-from agent.worker.runtime import ContractError, example
+from agent.worker.backends.contract import ContractError
+from agent.worker.runtime import example
 from controller.pruning.artifact.export import ExportError, export_onnx
 from controller.pruning.artifact.ncnn import to_ncnn
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from agent.worker.runtime import ContractError
-
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DOMAINS = (b"", b"ai.onnx")
 _EXTERNAL = 1  # TensorProto.DataLocation
@@ -27,6 +25,10 @@ _FIELDS: Mapping[str, Mapping[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "external", 14: "location"},
 }
+
+
+class ContractError(ValueError):
+    """An artifact that the contract does not allow; the text says why."""
 
 
 def check_onnx(path: Path) -> None:

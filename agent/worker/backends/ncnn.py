@@ -19,7 +19,7 @@ import ncnn
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.worker.runtime import ContractError
+from agent.worker.backends.contract import ContractError
 from agent.worker.tensors import Tensors, TensorSpec
 
 _PARTS = ("model.json", "model.param", "model.bin")
