@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +17,7 @@ from agent.worker.backends.contract import ContractError
 from agent.worker.emulation import Emulation
 from agent.worker.http import CONNECTIONS, STACK_BYTES
 from agent.worker.runtime import Session, backend, example, wake
-from agent.worker.timing import GAP_S, timed_run
-
-LEAST_SAMPLES = 5
-_WARM_UP_S, _SAMPLES_S = 10.0, 60.0  # of a model with more than 1.5 s an inference there are fewer than 40 samples
+from agent.worker.timing import GAP_S, LEAST_SAMPLES, SAMPLES_S, WARM_UP_S, as_many, timed_run
 
 
 def run_trial(spec: WorkerSpec, say: Callable[[LoadingLine], object]) -> tuple[TrialLine, Session | None]:
@@ -72,22 +69,13 @@ def measure(
     That is all of it, unless the model is so slow that the trial would not end.
     """
     inputs, taken = example(session, np.random.default_rng(spec.golden_seed)), 0
-    for _ in _as_many(spec.warmup, 1, _WARM_UP_S):
+    for _ in as_many(spec.warmup, 1, WARM_UP_S):
         session.run(inputs)
-    for taken in _as_many(len(times), LEAST_SAMPLES, _SAMPLES_S):
+    for taken in as_many(len(times), LEAST_SAMPLES, SAMPLES_S):
         time.sleep(GAP_S)
         timed = timed_run(session, inputs)[1]
         times[taken - 1] = emulation.latency_s(timed.cpu_s) if emulation else timed.wall_s, timed.cpu_s
     return times[:taken]
-
-
-def _as_many(count: int, least: int, within_s: float) -> Iterator[int]:
-    """1 to `count`, ending early once `within_s` are over, but never before `least`."""
-    until_s = time.monotonic() + within_s
-    for number in range(1, count + 1):
-        if number > least and time.monotonic() >= until_s:
-            return
-        yield number
 
 
 def golden_error(expected: list[list[float]], got: list[list[float]]) -> float:

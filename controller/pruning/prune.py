@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from controller.core.caps import closest, exceeds_all, held, shippable, use
+from controller.core.catalog import most_accurate
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.export import ExportError, run_artifact
 from controller.pruning.artifact.int8 import quantise
@@ -162,7 +163,7 @@ def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult |
 def _known(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult | None:
     """The best of what was there and measured inside: what is made anew has to stay further below a cap."""
     fitting = [each for each in _shippable(bench, start_from) if use(caps, each) <= 1]
-    variant = max(fitting, key=lambda each: each.accuracy or 0.0, default=None)
+    variant = max(most_accurate(fitting), key=lambda each: each.parameters, default=None)
     if variant is None:
         return None
     costs = Costs(ram_bytes=variant.ram_bytes, storage_bytes=variant.size_bytes, latency_s=variant.latency_p95_s)

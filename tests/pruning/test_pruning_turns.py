@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from agent.worker.ask import TrialError
+from agent.worker.timing import LEAST_SAMPLES
+from controller.pruning.artifact import turns
 from controller.pruning.artifact.export import export_onnx
 from controller.pruning.artifact.measure import Pace, measure
 from controller.pruning.artifact.turns import by_turns
@@ -58,3 +60,19 @@ def test_what_cannot_be_measured_says_why(small: Path, tmp_path: Path) -> None:
 def test_the_measuring_process_loads_what_the_device_does_and_no_more() -> None:
     code = "import sys, controller.pruning.artifact.turns; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_of_a_slow_model_fewer_inferences_are_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that takes seconds could not be added at all: hundreds of its inferences took longer than any patience."""
+    now = [0.0]
+
+    class Slow:
+        inputs = ()
+
+        def run(self, _inputs: object) -> list[object]:
+            now[0] += 7.0
+            return []
+
+    monkeypatch.setattr("agent.worker.timing.time.monotonic", lambda: now[0])
+    assert len(turns._timed([Slow(), Slow()], 0, 200)) == LEAST_SAMPLES  # type: ignore[list-item]
+    assert now[0] < 300

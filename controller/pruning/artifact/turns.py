@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agent.worker.ask import TrialError
 from agent.worker.runtime import Session, backend, example
-from agent.worker.timing import GAP_S, timed_run
+from agent.worker.timing import GAP_S, LEAST_SAMPLES, SAMPLES_S, WARM_UP_S, as_many, timed_run
 
 _WARMUP = 20
 _TIMEOUT_S = 300.0
@@ -26,7 +26,7 @@ _TIMEOUT_S = 300.0
 def by_turns(path: Path, beside: Path, runtime: str, seed: int, samples: int) -> NDArray[np.float64]:
     """`[samples, 2]` seconds of CPU: of each inference of `path`, and of the one of `beside` that came after it.
 
-    Each follows a pause, as in service. Raises `TrialError`.
+    Each follows a pause, as in service. Where one takes seconds there are fewer. Raises `TrialError`.
     """
     command = [sys.executable, "-m", __name__, str(path), str(beside), runtime, str(seed), str(samples)]
     try:
@@ -42,14 +42,17 @@ def by_turns(path: Path, beside: Path, runtime: str, seed: int, samples: int) ->
 def _timed(sessions: list[Session], seed: int, samples: int) -> list[list[float]]:
     """`[samples][session]` seconds of CPU."""
     inputs = [example(each, np.random.default_rng(seed)) for each in sessions]
-    rows = list[list[float]]()
-    for _ in range(_WARMUP + samples):
+
+    def both() -> list[float]:
         row = list[float]()
         for session, sample in zip(sessions, inputs, strict=True):
             time.sleep(GAP_S)
             row.append(timed_run(session, sample)[1].cpu_s)
-        rows.append(row)
-    return rows[_WARMUP:]
+        return row
+
+    for _ in as_many(_WARMUP, 1, WARM_UP_S):
+        both()
+    return [both() for _ in as_many(samples, LEAST_SAMPLES, SAMPLES_S)]
 
 
 def main(path: str, beside: str, runtime: str, seed: str, samples: str) -> None:
