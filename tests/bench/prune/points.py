@@ -91,10 +91,8 @@ def rivals(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
     measure = Remembered(share, lab.work / lab.name / "peer-latencies.json", lab.name)
     rows = []
-    for wanted in SPEEDUPS:
-        ours = nearest(points, wanted)
-        if ours is None:
-            continue
+    found_nearest = [ours for wanted in SPEEDUPS if (ours := nearest(points, wanted)) is not None]
+    for ours in {each["rung"]: each for each in found_nearest}.values():
         for peer in peers.torch_pruning_peers(lab.bench.model.module, data.train):
             lab.say(f"{lab.name}: {peer.name} at {ours['speedup']:.2f}x, {ours['epochs']:g} epochs")
             try:
