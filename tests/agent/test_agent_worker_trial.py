@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from agent.step.serve import VERDICT_RUNS, VERDICT_S
 from agent.wire.work import GOLDEN_SAMPLES, WorkerSpec
-from agent.worker import trial
+from agent.worker import timing, trial
 from agent.worker.tensors import Tensors, TensorSpec
 
 
@@ -37,7 +38,9 @@ def test_a_slow_model_is_measured_by_fewer_inferences_and_comes_to_its_verdict(
     monkeypatch: pytest.MonkeyPatch, run_s: float, warmup: int, samples: int
 ) -> None:
     slow = Slow(run_s)
-    monkeypatch.setattr(trial, "time", SimpleNamespace(monotonic=lambda: slow.now_s, sleep=lambda _s: None))
+    monkeypatch.setattr(trial, "time", SimpleNamespace(sleep=lambda _s: None))
+    clocks = {"perf_counter": time.perf_counter, "thread_time": time.thread_time}
+    monkeypatch.setattr(timing, "time", SimpleNamespace(monotonic=lambda: slow.now_s, **clocks))
     spec = WorkerSpec(path="", sha256="", warmup=20, samples=40)
     trial.golden_outputs(slow, 0)
     times = trial.measure(slow, spec, None, np.full((40, 2), np.nan))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from agent.worker import timing
 from agent.worker.ask import TrialError
 from agent.worker.timing import LEAST_SAMPLES
 from controller.pruning.artifact import turns
@@ -73,6 +76,7 @@ def test_of_a_slow_model_fewer_inferences_are_timed(monkeypatch: pytest.MonkeyPa
             now[0] += 7.0
             return []
 
-    monkeypatch.setattr("agent.worker.timing.time.monotonic", lambda: now[0])
+    clocks = {"perf_counter": time.perf_counter, "thread_time": time.thread_time}
+    monkeypatch.setattr(timing, "time", SimpleNamespace(monotonic=lambda: now[0], **clocks))
     assert len(turns._timed([Slow(), Slow()], 0, 200)) == LEAST_SAMPLES  # type: ignore[list-item]
     assert now[0] < 300
