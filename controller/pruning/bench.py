@@ -17,7 +17,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from agent.wire.profile import RUNTIMES
-from controller.pruning.artifact.export import export_onnx, run_artifact, write_artifact
+from controller.durable import put_file
+from controller.pruning.artifact.export import export_onnx, run_artifact
 from controller.pruning.artifact.int8 import quantise
 from controller.pruning.artifact.measure import Measured, Pace, measure
 from controller.pruning.artifact.ncnn import to_ncnn
@@ -204,7 +205,7 @@ class Bench:
         sha256 = hashlib.sha256(artifact).hexdigest()
         with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
             path = Path(folder) / sha256
-            write_artifact(artifact, path)
+            put_file(artifact, path)
             return Built(artifact, sha256, measure(path, sha256, self.seed, samples, repeats, self._pace, self.runtime))
 
     @property

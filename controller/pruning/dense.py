@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.core.types import JobState
-from controller.pruning.artifact.measure import QUICK
+from controller.pruning.artifact.measure import QUICK, THOROUGH
 from controller.pruning.bench import Bench
 from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import JobResult
@@ -11,7 +11,6 @@ from controller.pruning.shelf import Kin
 from controller.pruning.stage import dense_stage
 from controller.pruning.variant import Origin, make_variant
 
-_SAMPLES, _REPEATS = 200, 5
 _SHARE = 0.08  # of a job that only needs it to be there
 
 
@@ -23,7 +22,7 @@ def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
     bench.progress(end * 0.1, bench.told)
     bench.progress(end * 0.2, "exporting and measuring the dense model")
     structure = full(bench.groups)
-    built = bench.build(bench.model.module, "fp32", _SAMPLES, _REPEATS)
+    built = bench.build(bench.model.module, "fp32", *THOROUGH)
     bench.note_point(structure, "fp32", built.measured.costs)
     bench.progress(end * 0.6, "measuring the narrowest structure")
     _know_narrowest(bench, structure)

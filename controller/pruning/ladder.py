@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from controller.core.types import JobState, Variant
 from controller.pruning.artifact.export import ExportError
+from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
@@ -28,7 +29,6 @@ RATIO = 0.8
 # Narrowing all layers alike cuts weights by about this power of the kernels' time. Left free, the weights would stay:
 # where the positions are few they cost little time, and such a ladder has nothing for a device short of bytes.
 _BYTES_POWER = 1.25
-_SAMPLES, _REPEATS = 200, 5
 
 
 @dataclass
@@ -127,7 +127,7 @@ def _ship(ladder: _Ladder, rung: int, origin: Origin, plain: Variant | None = No
     bench = ladder.bench
     ladder.told(rung, 0.8, f"exporting and measuring {origin.precision}")
     try:
-        built = bench.build(origin.module, origin.precision, _SAMPLES, _REPEATS)
+        built = bench.build(origin.module, origin.precision, *THOROUGH)
         variant, verdict = make_variant(bench, origin, built)
     except (ExportError, TableError) as error:
         ladder.keep_out(rung, origin.precision, str(error))

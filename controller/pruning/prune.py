@@ -12,7 +12,7 @@ from controller.core.catalog import most_accurate
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.export import ExportError, run_artifact
 from controller.pruning.artifact.int8 import quantise
-from controller.pruning.artifact.measure import QUICK
+from controller.pruning.artifact.measure import QUICK, THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench, Built
 from controller.pruning.cost.predict import Costs, binding
@@ -30,7 +30,6 @@ from controller.pruning.stage import Stage, dense_stage, stage_of
 from controller.pruning.tell import against, told
 from controller.pruning.variant import Origin, make_variant
 
-_SAMPLES, _REPEATS = 200, 5
 _ATTEMPTS = 4
 
 
@@ -118,7 +117,7 @@ def _make(planner: Planner, caps: Caps) -> JobResult | _Refused:
         begin = 0.4 + 0.13 * attempt
         origin = _recovered(bench, stage, found, caps, budget, begin)
         bench.progress(begin + 0.1, "exporting and measuring what ships")
-        built = bench.build(origin.module, planner.precision, _SAMPLES, _REPEATS)
+        built = bench.build(origin.module, planner.precision, *THOROUGH)
         bench.note_point(origin.structure, planner.precision, built.measured.costs)
         if binding(built.measured.costs, held(caps))[1] <= 1:
             return _ship(bench, origin, built, caps)

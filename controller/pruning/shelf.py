@@ -14,7 +14,7 @@ from torch import nn
 from agent.wire.profile import RUNTIMES
 from controller.core.artifacts import file_name
 from controller.core.types import Variant
-from controller.pruning.artifact.export import write_artifact
+from controller.durable import put_file
 from controller.pruning.cost.predict import Costs
 from controller.pruning.graph.structure import Structure
 from controller.pruning.solve.worth import MeasuredWorth
@@ -81,10 +81,10 @@ class Shelf:
             "variant": msgspec.json.encode(variant).decode(),
         }
         # The weights name the variant, so they come last: what is listed has all else.
-        write_artifact(artifact, self.folder / file_name(variant.sha256, variant.runtime))
+        put_file(artifact, self.folder / file_name(variant.sha256, variant.runtime))
         if onward is not None:
-            write_artifact(save(_state(onward)), _onward(self._weights(variant.sha256)))
-        write_artifact(save(_state(module), metadata), self._weights(variant.sha256))
+            put_file(save(_state(onward)), _onward(self._weights(variant.sha256)))
+        put_file(save(_state(module), metadata), self._weights(variant.sha256))
 
     def kin(self, sha256s: tuple[str, ...] | None = None) -> list[Kin]:
         """Those of the named variants, or of all, that are here, of this model and for this runtime, by name."""
@@ -124,7 +124,7 @@ class Shelf:
             return None
 
     def put_worth(self, seed: int, worth: MeasuredWorth) -> None:
-        write_artifact(msgspec.json.encode(worth), self._worth(seed))
+        put_file(msgspec.json.encode(worth), self._worth(seed))
 
     def refusal(self, requested: str) -> str | None:
         """Why what was made for this request was kept out, where it was."""
@@ -132,7 +132,7 @@ class Shelf:
         return path.read_text() if path.is_file() else None
 
     def put_refusal(self, requested: str, reason: str) -> None:
-        write_artifact(reason.encode(), self._refusal(requested))
+        put_file(reason.encode(), self._refusal(requested))
 
     def _refusal(self, requested: str) -> Path:
         return self.folder / f"refused-{self.digest[:16]}-{requested.replace(' ', '-')}.txt"

@@ -6,13 +6,12 @@ By what it measures an operator learns what the caps would have to give; or that
 from __future__ import annotations
 
 from controller.core.types import Variant
+from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.bench import Bench
 from controller.pruning.graph.structure import Structure
 from controller.pruning.recovery import recover_stage
 from controller.pruning.stage import Stage
 from controller.pruning.variant import Origin, make_variant
-
-_SAMPLES, _REPEATS = 200, 5
 
 
 def smallest_variant(bench: Bench, stage: Stage, structure: Structure) -> Variant | str:
@@ -26,7 +25,7 @@ def smallest_variant(bench: Bench, stage: Stage, structure: Structure) -> Varian
     module = stage.cut_soundly(bench, structure)
     recovered = recover_stage(bench, module, bench.model.spec.recovery, 0.93, 0.98)
     module = module if recovered is None else recovered.module
-    built = bench.build(module, "fp32", _SAMPLES, _REPEATS)
+    built = bench.build(module, "fp32", *THOROUGH)
     origin = Origin(module, structure, "fp32", asked, stage.parent, stage.trained.and_by(recovered))
     variant, verdict = make_variant(bench, origin, built)
     if not verdict.passed:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 from pathlib import Path
 
 from controller.core.artifacts import SUFFIXES, file_name
+from controller.durable import PART, put_file
 from controller.store.errors import ArtifactError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -20,7 +19,7 @@ class Artifacts:
 
     def sweep(self) -> None:
         """Remove what writers that were killed left behind. For when nobody writes: before the first job starts."""
-        for part in self._directory.glob("*.part"):
+        for part in self._directory.glob(f"*{PART}"):
             part.unlink(missing_ok=True)
 
     def path(self, sha256: str) -> Path:
@@ -33,18 +32,7 @@ class Artifacts:
     def put(self, data: bytes) -> str:
         """Keep `data` and return its digest. It is on disk, and whole, once this returns; never in part."""
         sha256 = hashlib.sha256(data).hexdigest()
-        self._directory.mkdir(parents=True, exist_ok=True)
-        descriptor, part = tempfile.mkstemp(dir=self._directory, suffix=".part")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(part).replace(self.path(sha256))
-        except OSError:
-            Path(part).unlink(missing_ok=True)
-            raise
-        _sync_directory(self._directory)
+        put_file(data, self.path(sha256))
         return sha256
 
     def read(self, sha256: str) -> bytes:
@@ -56,12 +44,3 @@ class Artifacts:
         if hashlib.sha256(data).hexdigest() != sha256:
             raise ArtifactError(f"artifact {sha256} in {self._directory} is damaged: its bytes have another digest")
         return data
-
-
-def _sync_directory(directory: Path) -> None:
-    """Make the rename itself durable, not only the bytes."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from controller.pruning.artifact import export
-from controller.pruning.artifact.export import write_artifact
+from controller import durable
+from controller.durable import put_file
 from controller.pruning.bench import open_bench
 from controller.pruning.cost.predict import Costs
 from controller.pruning.shelf import Point, Shelf
@@ -30,9 +30,9 @@ def test_a_full_disk_leaves_no_part_of_an_artifact(tmp_path: Path, monkeypatch: 
     def full(_descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(export.os, "fsync", full)
+    monkeypatch.setattr(durable.os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        write_artifact(b"onnx", tmp_path / "a.onnx")
+        put_file(b"onnx", tmp_path / "a.onnx")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,11 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import onnxruntime as ort
@@ -52,26 +49,6 @@ def export_onnx(model: nn.Module, sample: torch.Tensor) -> bytes:
 @torch.no_grad()
 def _output_names(model: nn.Module, sample: torch.Tensor) -> list[str]:
     return [output_name(number) for number, _ in enumerate(all_outputs(model(sample)))]
-
-
-def write_artifact(data: bytes, path: Path) -> None:
-    """Put `data` at `path` at once and for good: synced, renamed, and the folder synced too."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except OSError:  # a full disk must not be kept full by what did not fit
-        Path(part).unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
 
 
 def run_artifact(artifact: bytes, inputs: Floats, runtime: str = RUNTIMES[0]) -> Floats:

@@ -15,6 +15,9 @@ from agent.worker.ask import tried
 from controller.pruning.artifact.turns import by_turns
 from controller.pruning.cost.predict import Costs
 
+THOROUGH = (200, 5)
+"""Samples and repeats for what ships."""
+
 QUICK = (100, 2)
 """Samples and repeats for what guides a search or a prediction and does not ship."""
 

@@ -18,7 +18,8 @@ import torch
 from torch import nn
 
 from controller.core.sparsity import SparseSide, SparsityReport
-from controller.pruning.artifact.export import export_onnx, run_artifact, write_artifact
+from controller.durable import put_file
+from controller.pruning.artifact.export import export_onnx, run_artifact
 from controller.pruning.artifact.measure import Measured, Pace, measure
 from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.data import Split
@@ -46,7 +47,7 @@ def report_unstructured(
     with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
         paths = [Path(folder) / f"{name}.onnx" for name in ("dense", "sparse")]
         for each, path in zip((model, sparse), paths, strict=True):
-            write_artifact(export_onnx(each, sample), path)
+            put_file(export_onnx(each, sample), path)
         before = measure(paths[0], _sha256(paths[0]), seed, samples, repeats)
         pace = Pace(paths[0], before.latency_p50_s, before.latency_p95_s)
         after = measure(paths[1], _sha256(paths[1]), seed, samples, repeats, pace)
