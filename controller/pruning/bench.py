@@ -20,7 +20,7 @@ from agent.wire.profile import RUNTIMES
 from controller.durable import put_file
 from controller.pruning.artifact.export import export_onnx, run_artifact
 from controller.pruning.artifact.int8 import quantise
-from controller.pruning.artifact.measure import Measured, Pace, measure
+from controller.pruning.artifact.measure import Measured, measure
 from controller.pruning.artifact.ncnn import to_ncnn
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.grain import grains
@@ -197,23 +197,13 @@ class Bench:
         return quantise(artifact, self.model.data.train.inputs)
 
     def build(self, module: nn.Module, precision: Precision, samples: int, repeats: int) -> Built:
-        """Export `module` and measure the bytes. Raises `ExportError`, `TrialError`."""
-        return self.measured(self.export(module, precision), samples, repeats)
-
-    def measured(self, artifact: bytes, samples: int, repeats: int) -> Built:
-        """Measure the bytes, beside the dense artifact where there is one. Raises `TrialError`."""
-        sha256 = hashlib.sha256(artifact).hexdigest()
+        """Export `module` and measure the bytes, beside the precision's marks. Raises `ExportError`, `TrialError`."""
+        artifact = self.export(module, precision)
+        sha256, pace = hashlib.sha256(artifact).hexdigest(), self.shelf.pace(precision)
         with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
             path = Path(folder) / sha256
             put_file(artifact, path)
-            return Built(artifact, sha256, measure(path, sha256, self.seed, samples, repeats, self._pace, self.runtime))
-
-    @property
-    def _pace(self) -> Pace | None:
-        dense = self.shelf.dense()
-        if dense is None:
-            return None
-        return Pace(dense.artifact, dense.variant.latency_p50_s, dense.variant.latency_p95_s)
+            return Built(artifact, sha256, measure(path, sha256, self.seed, samples, repeats, pace, self.runtime))
 
     def judge(self, built: Built) -> Judged:
         """Ask the gate. Raises `ExportError` where the labels are of other classes than the outputs."""

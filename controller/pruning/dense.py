@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from controller.core.types import JobState
-from controller.pruning.artifact.measure import QUICK, THOROUGH
+from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.bench import Bench
-from controller.pruning.graph.structure import Structure, full
+from controller.pruning.graph.structure import full
 from controller.pruning.job import JobResult
+from controller.pruning.marks import know_marks
 from controller.pruning.shelf import Kin
-from controller.pruning.stage import dense_stage
 from controller.pruning.variant import Origin, make_variant
 
 _SHARE = 0.08  # of a job that only needs it to be there
@@ -24,8 +24,6 @@ def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
     structure = full(bench.groups)
     built = bench.build(bench.model.module, "fp32", *THOROUGH)
     bench.note_point(structure, "fp32", built.measured.costs)
-    bench.progress(end * 0.6, "measuring the narrowest structure")
-    _know_narrowest(bench, structure)
     bench.progress(end * 0.8, "checking answers")
     origin = Origin(bench.model.module, structure, "fp32", requested="")
     variant, verdict = make_variant(bench, origin, built)
@@ -39,18 +37,12 @@ def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
 
 
 def dense_kin(bench: Bench) -> Kin:
-    """The dense variant from the shelf, put there first where it is missing."""
+    """The dense variant from the shelf with the marks of all precisions, put there first where they are missing."""
     kin = bench.shelf.dense()
     if kin is None:
         make_dense(bench, _SHARE)
         kin = bench.shelf.dense()
     assert kin is not None
+    for precision in bench.precisions:
+        know_marks(bench, kin, precision)
     return kin
-
-
-def _know_narrowest(bench: Bench, dense: Structure) -> None:
-    """The other end of the predictions. Its weights are of no use, so any units will do."""
-    narrowest = Structure({root: units[: bench.floors[root]] for root, units in dense.kept.items()})
-    if narrowest != dense:
-        built = bench.build(dense_stage(bench).cut(bench, narrowest), "fp32", *QUICK)
-        bench.note_point(narrowest, "fp32", built.measured.costs)

@@ -11,14 +11,13 @@ from controller.core.caps import closest, exceeds_all, held, shippable, use
 from controller.core.catalog import most_accurate
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.export import ExportError, run_artifact
-from controller.pruning.artifact.int8 import quantise
-from controller.pruning.artifact.measure import QUICK, THOROUGH
+from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench, Built
 from controller.pruning.cost.predict import Costs, binding
 from controller.pruning.cost.tables import TableError
 from controller.pruning.dense import dense_kin
-from controller.pruning.graph.structure import Structure, full
+from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.recover.distil import distance
 from controller.pruning.recovery import half, recover_stage
@@ -68,7 +67,7 @@ def _preferred(planners: list[Planner], caps: Caps) -> list[Planner]:
     """Those predicted to fit with the least loss first; the rest in case that is wrong. None that cannot be made."""
     ranked = list[tuple[bool, float, Planner]]()
     for planner in planners:
-        rounding = rounding_loss(planner.bench, planner.precision)  # first: the plan knows what this measures
+        rounding = rounding_loss(planner.bench, planner.precision)
         if rounding < np.inf:
             plan = planner.plan(caps)
             ranked.append((not plan.fits, plan.loss + rounding, planner))
@@ -78,21 +77,14 @@ def _preferred(planners: list[Planner], caps: Caps) -> list[Planner]:
 def rounding_loss(bench: Bench, precision: Precision) -> float:
     """What the precision itself loses: the quantised dense model's distance from the dense model; infinite where it
     cannot be quantised.
-
-    What that costs is measured and noted, once a model: all predictions for the precision start from there.
     """
-    data = bench.model.data
+    data, marks = bench.model.data, bench.shelf.marks(precision)
     if precision == "fp32" or data is None:
         return 0.0
-    inputs = data.select.inputs[:256]
-    try:
-        artifact = quantise(dense_kin(bench).artifact.read_bytes(), data.train.inputs)
-        got = run_artifact(artifact, inputs)
-    except ExportError:
+    if marks is None or not marks.marks:
         return np.inf
-    if not bench.points(precision):
-        built = bench.measured(artifact, *QUICK)
-        bench.note_point(full(bench.groups), precision, built.measured.costs)
+    inputs = data.select.inputs[:256]
+    got = run_artifact(bench.shelf.artifact(marks.marks[0].sha256).read_bytes(), inputs)
     return float(distance(torch.from_numpy(got), torch.from_numpy(bench.teacher.select[: len(got)])))
 
 

@@ -15,6 +15,7 @@ from agent.wire.profile import RUNTIMES
 from controller.core.artifacts import file_name
 from controller.core.types import Variant
 from controller.durable import put_file
+from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.cost.predict import Costs
 from controller.pruning.graph.structure import Structure
 from controller.pruning.solve.worth import MeasuredWorth
@@ -53,6 +54,21 @@ class Point(msgspec.Struct, frozen=True):
 
     def is_of(self, structure: Structure) -> bool:
         return (self.widths, self.dropped) == (structure.widths, structure.dropped)
+
+
+class Marked(msgspec.Struct, frozen=True):
+    """An artifact that times are told against: its median is `share` of the dense model's."""
+
+    sha256: str
+    share: float
+
+
+class Marks(msgspec.Struct, frozen=True):
+    """Those of a precision, the slow one first, as measured beside the variant `dense`; none where nothing can be made
+    in it."""
+
+    dense: str
+    marks: tuple[Marked, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +132,35 @@ class Shelf:
         with self._points.open("ab", buffering=0) as file:  # one unbuffered append: jobs may run side by side
             file.write(b"\n" + msgspec.json.encode(point) + b"\n")  # and the line before may be torn
 
+    def artifact(self, sha256: str) -> Path:
+        return self.folder / file_name(sha256, self.runtime)
+
+    def pace(self, precision: str) -> Pace | None:
+        """What times in this precision are told against; None before the dense variant is here."""
+        dense = self.dense()
+        if dense is None:
+            return None
+        p50_s, own = dense.variant.latency_p50_s, Marks(dense.variant.sha256, (Marked(dense.variant.sha256, 1.0),))
+        known = next((each for each in map(self.marks, (precision, "fp32")) if each is not None and each.marks), own)
+        marks = tuple(Mark(self.artifact(each.sha256), each.share * p50_s) for each in known.marks)
+        return Pace(marks, dense.variant.latency_p95_s / p50_s)
+
+    def marks(self, precision: str) -> Marks | None:
+        """As an earlier job measured them beside what is the dense variant now."""
+        try:
+            marks = msgspec.json.decode(self._marks(precision).read_bytes(), type=Marks)
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return None
+        dense = self.dense()
+        current = dense is not None and dense.variant.sha256 == marks.dense
+        return marks if current and all(self.artifact(each.sha256).is_file() for each in marks.marks) else None
+
+    def put_mark(self, artifact: bytes, sha256: str) -> None:
+        put_file(artifact, self.artifact(sha256))
+
+    def put_marks(self, precision: str, marks: Marks) -> None:
+        put_file(msgspec.json.encode(marks), self._marks(precision))
+
     def worth(self, seed: int) -> MeasuredWorth | None:
         """What narrowing the dense model loses, as measured with this seed."""
         try:
@@ -136,6 +181,9 @@ class Shelf:
 
     def _refusal(self, requested: str) -> Path:
         return self.folder / f"refused-{self.digest[:16]}-{requested.replace(' ', '-')}.txt"
+
+    def _marks(self, precision: str) -> Path:
+        return self.folder / f"marks-{self.digest[:16]}-{self.runtime}-{precision}.json"
 
     def _worth(self, seed: int) -> Path:
         return self.folder / f"worth-{self.digest[:16]}-{seed}.json"

@@ -104,5 +104,5 @@ def _lineage(bench: Bench, origin: Origin, parity: Parity, parameters: int, verd
         "parity_samples": parity.samples,
         "verdict": verdict.reason,
         "predicted": _predicted(bench, origin),
-        "latency_source": "thread CPU time, by medians beside the dense model",
+        "latency_source": "thread CPU time, told between the dense and the narrowest artifact by turns with them",
     }

@@ -20,7 +20,7 @@ def test_at_the_floor_the_ladder_ends_and_what_fails_is_not_told(glyphs: Path, b
     assert "rung 1 in fp32" in result.detail
     assert "below the floor" in result.detail
     assert "rung 2" not in result.detail
-    assert [path.stem for path in tmp_path.glob("*.onnx")] == [variant.sha256 for variant in result.variants]
+    assert [path.stem for path in tmp_path.glob("*.safetensors")] == [variant.sha256 for variant in result.variants]
 
 
 @pytest.mark.slow

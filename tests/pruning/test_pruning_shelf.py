@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from controller import durable
 from controller.durable import put_file
+from controller.pruning.artifact.pace import Pace
 from controller.pruning.bench import open_bench
 from controller.pruning.cost.predict import Costs
-from controller.pruning.shelf import Point, Shelf
+from controller.pruning.job import JobResult
+from controller.pruning.shelf import Marked, Marks, Point, Shelf
 from controller.pruning.spec import load_spec
 
 COSTS = Costs(ram_bytes=1.0, storage_bytes=2.0, latency_s=3.0)
@@ -44,6 +47,56 @@ def test_what_was_measured_of_other_groups_is_passed_over(glyphs: Path, tmp_path
         bench.shelf.add_point(point)
     assert bench.points("fp32") == [here]
     assert bench.predictor("fp32").costs(bench.costs("fp32").price(here.widths)).storage_bytes > 0
+
+
+@pytest.fixture
+def unmarked(dense: JobResult, shelf_dir: Path, tmp_path: Path) -> Shelf:
+    """As the dense job leaves it."""
+    shutil.copytree(shelf_dir, tmp_path / "shelf", ignore=shutil.ignore_patterns("marks-*"))
+    return Shelf(tmp_path / "shelf", dense.model_digest)
+
+
+def test_times_are_told_against_the_precision_s_own_marks_and_against_the_dense_model_where_it_has_none(
+    dense: JobResult, unmarked: Shelf
+) -> None:
+    assert dense.variant is not None
+    shelf, sha256 = unmarked, dense.variant.sha256
+    slow_s = dense.variant.latency_p50_s
+    (alone,) = paced(shelf, "int8").marks
+    assert (alone.path.stem, alone.latency_s) == (sha256, slow_s)
+    shelf.put_mark(b"narrow", "b" * 64)
+    shelf.put_marks("fp32", Marks(sha256, (Marked(sha256, 1.0), Marked("b" * 64, 0.25))))
+    for precision in ("fp32", "int8"):
+        assert [each.latency_s for each in paced(shelf, precision).marks] == [slow_s, 0.25 * slow_s]
+    shelf.put_marks("int8", Marks(sha256, ()))  # it cannot be made in int8
+    assert len(paced(shelf, "int8").marks) == 2
+
+
+@pytest.mark.parametrize("lost", ["the dense variant is another", "the artifact is gone", "the file is torn"])
+def test_marks_that_no_longer_hold_are_none(dense: JobResult, unmarked: Shelf, lost: str) -> None:
+    assert dense.variant is not None
+    shelf, sha256 = unmarked, dense.variant.sha256
+    shelf.put_mark(b"narrow", "b" * 64)
+    marks = Marks("c" * 64 if lost.startswith("the dense") else sha256, (Marked("b" * 64, 0.25),))
+    shelf.put_marks("fp32", marks)
+    if lost.endswith("gone"):
+        shelf.artifact("b" * 64).unlink()
+    if lost.endswith("torn"):
+        (file,) = shelf.folder.glob("marks-*-fp32.json")
+        file.write_bytes(file.read_bytes()[:-9])
+    assert shelf.marks("fp32") is None
+    (alone,) = paced(shelf, "fp32").marks
+    assert alone.path.stem == sha256
+
+
+def paced(shelf: Shelf, precision: str) -> Pace:
+    pace = shelf.pace(precision)
+    assert pace is not None
+    return pace
+
+
+def test_before_the_dense_variant_there_is_nothing_to_tell_times_against(tmp_path: Path) -> None:
+    assert Shelf(tmp_path, "d" * 64).pace("fp32") is None
 
 
 def test_without_a_seed_of_its_own_a_job_has_the_spec_s(glyphs: Path, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from agent.worker import timing
@@ -18,7 +20,8 @@ from agent.worker.ask import TrialError
 from agent.worker.timing import LEAST_SAMPLES
 from controller.pruning.artifact import turns
 from controller.pruning.artifact.export import export_onnx
-from controller.pruning.artifact.measure import Pace, measure
+from controller.pruning.artifact.measure import measure
+from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.artifact.turns import by_turns
 
 _WIDE = 64
@@ -41,23 +44,53 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_times_come_in_pairs_of_the_one_and_the_other(small: Path, large: Path) -> None:
-    times = by_turns(large, small, "onnxruntime", 0, 12)
+    times = by_turns([large, small], "onnxruntime", 0, 12)
     assert times.shape == (12, 2)
     slow, quick = np.median(times, axis=0)
     assert slow > 3 * quick
 
 
 def test_an_artifact_beside_itself_keeps_the_times_that_were_taken_first(large: Path) -> None:
-    measured = measure(large, "a" * 64, 0, 20, 2, Pace(large, 0.5, 0.8))
+    measured = measure(large, "a" * 64, 0, 20, 2, Pace((Mark(large, 0.5),), 1.6))
     assert measured.latency_p50_s == pytest.approx(0.5, rel=0.3)
     assert measured.latency_p95_s == pytest.approx(measured.latency_p50_s * 0.8 / 0.5)
+
+
+def line(slow_s: float, fast_s: float) -> Pace:
+    return Pace((Mark(Path("slow"), slow_s), Mark(Path("fast"), fast_s)), 1.2)
+
+
+times = st.floats(1e-6, 1.0)
+
+
+@given(st.floats(0.0, 1.0), times, st.floats(0.5, 2.0), st.floats(0.0, 1e-3))
+def test_what_a_minute_adds_to_all_and_slows_all_by_is_taken_off_again(
+    share: float, slow_s: float, slower: float, added_s: float
+) -> None:
+    fast_s = 0.2 * slow_s
+    true_s = fast_s + share * (slow_s - fast_s)
+    now = np.array([[each * slower + added_s for each in (true_s, slow_s, fast_s)]] * 3)
+    assert line(slow_s, fast_s).told(now) == pytest.approx(true_s, rel=1e-3)
+
+
+@given(times, times, times, st.floats(1e-6, 1.0), st.floats(0.01, 1.0))
+def test_a_time_is_told_whatever_the_marks_took(
+    mine: float, slow: float, fast: float, slow_s: float, share: float
+) -> None:
+    told = line(slow_s, slow_s * share).told(np.array([[mine, slow, fast]]))
+    assert np.isfinite(told)
+    assert told > 0
+
+
+def test_marks_too_close_together_are_no_line() -> None:
+    assert line(1.0, 0.9).told(np.array([[0.5, 1.0, 0.95]])) == 0.5
 
 
 def test_what_cannot_be_measured_says_why(small: Path, tmp_path: Path) -> None:
     torn = tmp_path / "torn.onnx"
     torn.write_bytes(small.read_bytes()[:40])
     with pytest.raises(TrialError, match=r"(?s)code 1: .*Protobuf parsing failed"):
-        by_turns(torn, small, "onnxruntime", 0, 1)
+        by_turns([torn, small], "onnxruntime", 0, 1)
 
 
 def test_the_measuring_process_loads_what_the_device_does_and_no_more() -> None:

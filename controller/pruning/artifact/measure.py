@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-import numpy as np
-
 from agent.wire.profile import RUNTIMES
 from agent.wire.work import TrialLine, WorkerSpec
 from agent.worker.ask import tried
+from controller.pruning.artifact.pace import Pace
 from controller.pruning.artifact.turns import by_turns
 from controller.pruning.cost.predict import Costs
 
-THOROUGH = (200, 5)
+THOROUGH = (100, 5)
 """Samples and repeats for what ships."""
 
 QUICK = (100, 2)
@@ -41,18 +40,6 @@ class Measured:
         return Costs(ram_bytes=self.ram_bytes, storage_bytes=self.storage_bytes, latency_s=self.latency_p95_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """The artifact that times are told against, and the times that it had when they were first taken.
-
-    Measured by turns with this one, an artifact keeps its times, however fast the host is in that minute.
-    """
-
-    path: Path
-    latency_p50_s: float
-    latency_p95_s: float
-
-
 def measure(
     path: Path,
     sha256: str,
@@ -64,10 +51,10 @@ def measure(
 ) -> Measured:
     """Try the artifact at `path` in `repeats` fresh workers, and time it in as many processes. Raises `TrialError`.
 
-    Latencies are as the medians of all these inferences by turns with the ones of `pace`: so many times its own, the
-    p95 too. A tail here is this host's neighbours', and longest, in proportion, beside the smallest artifact; a device
-    has its own, which its trial measures. Where there is no `pace` they are the middle ones of the workers' own: the
-    least would be of a moment that no service sees again. RAM is the highest seen.
+    The latency is the middle of what the processes tell by turns with the marks of `pace`; its p95 is the dense
+    model's in proportion. A tail here is this host's neighbours', and longest, in proportion, beside the smallest
+    artifact; a device has its own, which its trial measures. Where there is no `pace` both are the middle ones of the
+    workers' own: the least would be of a moment that no service sees again. RAM is the highest seen.
     """
     tries = samples if pace is None else min(samples, _FOR_RAM)
     spec = WorkerSpec(
@@ -93,7 +80,6 @@ def _own(runs: Sequence[TrialLine]) -> tuple[float, float]:
 
 
 def _beside(pace: Pace, path: Path, runtime: str, seed: int, samples: int, repeats: int) -> tuple[float, float]:
-    times = np.concatenate([by_turns(path, pace.path, runtime, seed, samples) for _ in range(repeats)])
-    p50_s, beside_p50_s = np.median(times, axis=0)
-    share = float(p50_s / beside_p50_s)
-    return share * pace.latency_p50_s, share * pace.latency_p95_s
+    paths = [path, *(mark.path for mark in pace.marks)]
+    p50_s = median(pace.told(by_turns(paths, runtime, seed, samples)) for _ in range(repeats))
+    return p50_s, p50_s * pace.tail

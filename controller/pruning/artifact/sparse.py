@@ -20,7 +20,8 @@ from torch import nn
 from controller.core.sparsity import SparseSide, SparsityReport
 from controller.durable import put_file
 from controller.pruning.artifact.export import export_onnx, run_artifact
-from controller.pruning.artifact.measure import Measured, Pace, measure
+from controller.pruning.artifact.measure import Measured, measure
+from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.data import Split
 
@@ -49,7 +50,7 @@ def report_unstructured(
         for each, path in zip((model, sparse), paths, strict=True):
             put_file(export_onnx(each, sample), path)
         before = measure(paths[0], _sha256(paths[0]), seed, samples, repeats)
-        pace = Pace(paths[0], before.latency_p50_s, before.latency_p95_s)
+        pace = Pace((Mark(paths[0], before.latency_p50_s),), before.latency_p95_s / before.latency_p50_s)
         after = measure(paths[1], _sha256(paths[1]), seed, samples, repeats, pace)
         return SparsityReport(
             share=share,

@@ -1,4 +1,4 @@
-"""Two artifacts by turns in one process: how long one's inferences take beside the other's.
+"""Artifacts by turns in one process: how long one's inferences take beside the others'.
 
 A host is a quarter slower in one minute than in the next, and one process than another beside it: a memory page laid
 out otherwise, a neighbour on the same core. Inferences a few milliseconds apart in one process share all of that.
@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,12 @@ _WARMUP = 20
 _TIMEOUT_S = 300.0
 
 
-def by_turns(path: Path, beside: Path, runtime: str, seed: int, samples: int) -> NDArray[np.float64]:
-    """`[samples, 2]` seconds of CPU: of each inference of `path`, and of the one of `beside` that came after it.
+def by_turns(paths: Sequence[Path], runtime: str, seed: int, samples: int) -> NDArray[np.float64]:
+    """`[samples, paths]` seconds of CPU, of one inference of each after the other.
 
     Each follows a pause, as in service. Where one takes seconds there are fewer. Raises `TrialError`.
     """
-    command = [sys.executable, "-m", __name__, str(path), str(beside), runtime, str(seed), str(samples)]
+    command = [sys.executable, "-m", __name__, runtime, str(seed), str(samples), *map(str, paths)]
     try:
         done = subprocess.run(command, check=True, capture_output=True, timeout=_TIMEOUT_S)
     except subprocess.TimeoutExpired:
@@ -43,7 +44,7 @@ def _timed(sessions: list[Session], seed: int, samples: int) -> list[list[float]
     """`[samples][session]` seconds of CPU."""
     inputs = [example(each, np.random.default_rng(seed)) for each in sessions]
 
-    def both() -> list[float]:
+    def round_robin() -> list[float]:
         row = list[float]()
         for session, sample in zip(sessions, inputs, strict=True):
             time.sleep(GAP_S)
@@ -51,13 +52,13 @@ def _timed(sessions: list[Session], seed: int, samples: int) -> list[list[float]
         return row
 
     for _ in as_many(_WARMUP, 1, WARM_UP_S):
-        both()
-    return [both() for _ in as_many(samples, LEAST_SAMPLES, SAMPLES_S)]
+        round_robin()
+    return [round_robin() for _ in as_many(samples, LEAST_SAMPLES, SAMPLES_S)]
 
 
-def main(path: str, beside: str, runtime: str, seed: str, samples: str) -> None:
-    """Write the seconds of CPU, a row an inference of both, as JSON."""
-    sessions = [backend(runtime).open_session(each) for each in (path, beside)]
+def main(runtime: str, seed: str, samples: str, *paths: str) -> None:
+    """Write the seconds of CPU, a row an inference of each, as JSON."""
+    sessions = [backend(runtime).open_session(each) for each in paths]
     sys.stdout.write(json.dumps(_timed(sessions, int(seed), int(samples))))
 
 

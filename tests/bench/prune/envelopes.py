@@ -9,9 +9,9 @@ import numpy as np
 
 from controller.core.caps import use, uses
 from controller.core.types import Caps, JobKind, JobState, Variant
-from controller.pruning.artifact.measure import Pace, measure
+from controller.pruning.artifact.measure import THOROUGH, measure
 from controller.pruning.cost.predict import Costs, binding
-from controller.pruning.shelf import Kin, Shelf
+from controller.pruning.shelf import Shelf
 from tests.bench.prune.lab import SEED, Lab
 
 _QUICK_EPOCHS = 0.05  # what a structure costs does not depend on how long it recovered
@@ -49,9 +49,7 @@ def envelopes(lab: Lab, count: int) -> list[dict[str, Any]]:
         result, _ = lab.job(JobKind.PRUNE, caps=caps, spec=quick, shelf=shelf)
         row: dict[str, Any] = {"caps": caps.key, "state": str(result.state), "detail": result.detail}
         if result.state is JobState.DONE and result.variant is not None:
-            beside = Shelf(shelf, result.model_digest).dense()
-            assert beside is not None
-            row |= _again(beside, result.variant, caps)
+            row |= _again(Shelf(shelf, result.model_digest), result.variant, caps)
         rows.append(row)
     return rows
 
@@ -62,12 +60,11 @@ def smallest(lab: Lab) -> Costs:
     return min((each.costs for each in points), key=lambda costs: costs.storage_bytes)
 
 
-def _again(dense: Kin, variant: Variant, caps: Caps) -> dict[str, Any]:
-    """The shipped bytes, measured anew beside the dense ones."""
-    path = dense.artifact.with_name(f"{variant.sha256}.onnx")
+def _again(shelf: Shelf, variant: Variant, caps: Caps) -> dict[str, Any]:
+    """The shipped bytes, measured anew beside the marks of their precision."""
+    path = shelf.artifact(variant.sha256)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == variant.sha256
-    pace = Pace(dense.artifact, dense.variant.latency_p50_s, dense.variant.latency_p95_s)
-    measured = measure(path, variant.sha256, SEED, 200, 5, pace)
+    measured = measure(path, variant.sha256, SEED, *THOROUGH, shelf.pace(variant.precision))
     which, use_again = binding(measured.costs, caps)
     return {
         "precision": variant.precision,

@@ -1,26 +1,15 @@
-"""A network's ladder, and the peers at the same measured speeds with the same number of training epochs.
-
-A rung is trained through all the rungs above it, so a peer's point beside it has the epochs of that whole chain: what
-an operator would spend who wants this one point.
-"""
+"""A network's ladder: its rungs as rows, and what was predicted of them."""
 
 from __future__ import annotations
 
 import time
 from typing import Any
 
-from torch import nn
-
 from controller.core.types import JobKind, Variant
 from controller.pruning.cost.predict import Known, Predictor
-from controller.pruning.stage import stage_of
-from controller.zoo.reference import find_reference
-from tests.bench.prune import peers
 from tests.bench.prune.lab import Lab
-from tests.bench.prune.peers import Remembered, UnreachableError
 
 RUNGS = 8
-SPEEDUPS = (3.0, 5.0)
 _KILLED_AFTER = 6  # variants: in the middle of a ladder
 
 
@@ -80,85 +69,15 @@ def nearest(
     return max(ours, key=lambda each: each["speedup"], default=None)
 
 
-def rivals(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Every peer at the speed of our point nearest each speed-up, trained for as many epochs as the point has."""
-    data = lab.bench.model.data
-    assert data is not None
-    dense_s = _dense_s(points)
-
-    def share(module: nn.Module) -> float:
-        return 1 / lab.speedup(lab.bench.export(module, "fp32"))
-
-    measure = Remembered(share, lab.work / lab.name / "peer-latencies.json", lab.name)
-    rows = []
-    found_nearest = [ours for wanted in SPEEDUPS if (ours := nearest(points, wanted)) is not None]
-    for ours in {each["rung"]: each for each in found_nearest}.values():
-        for peer in peers.torch_pruning_peers(lab.bench.model.module, data.train):
-            lab.say(f"{lab.name}: {peer.name} at {ours['speedup']:.2f}x, {ours['epochs']:g} epochs")
-            try:
-                found = peer.make(1 / ours["speedup"], measure)
-            except UnreachableError as error:
-                rows.append({"series": peer.name, "beside": ours["rung"], "unreachable": str(error)})
-                continue
-            module = lab.recovered(found.module, ours["epochs"])
-            rows.append(_row(lab, peer.name, found.setting, module, 1 / found.latency, dense_s, ours))
-        rows.append(_scratch(lab, ours, dense_s))
-    return rows
-
-
-def _dense_s(points: list[dict[str, Any]]) -> float:
-    """The dense model's latency in service."""
-    latency_s: float = next(each["latency_s"] for each in points if each["rung"] == 0)
-    return latency_s
-
-
-def _scratch(lab: Lab, ours: dict[str, Any], dense_s: float) -> dict[str, Any]:
-    """Our own widths, trained from nothing for as many epochs as ours took after the dense training."""
-    lab.say(f"{lab.name}: scratch at {ours['speedup']:.2f}x, {ours['epochs']:g} epochs")
-    data = lab.bench.model.data
-    assert data is not None
-    kin = lab.bench.shelf.kin((ours["sha256"],))[0]
-    module = stage_of(lab.bench, kin).module
-    samples = round(ours["epochs"] * len(data.train.inputs))
-    trained = peers.scratch(module, data.train, find_reference(lab.name).recipe, samples, lambda _: None)
-    return _row(lab, "scratch", "our widths", trained.eval(), ours["speedup"], dense_s, ours)
-
-
-def _row(
-    lab: Lab, series: str, setting: str, module: nn.Module, speedup: float, dense_s: float, ours: dict[str, Any]
-) -> dict[str, Any]:
-    accuracy, paired = lab.judged(lab.answers(module))
-    built = lab.bench.build(module, "fp32", 200, 5)
-    return {
-        "series": series,
-        "setting": setting,
-        "beside": ours["rung"],
-        "epochs": ours["epochs"],
-        "speedup": speedup,
-        "speedup_in_service": dense_s / built.measured.latency_p50_s,
-        "latency_s": built.measured.latency_p50_s,
-        "latency_p95_s": built.measured.latency_p95_s,
-        "ram_bytes": built.measured.ram_bytes,
-        "bytes": len(built.artifact),
-        "accuracy": accuracy.share,
-        "accuracy_low": accuracy.low,
-        "accuracy_high": accuracy.high,
-        "margin": paired.smallest_margin,
-        "drop": paired.drop,
-        "drop_low": paired.drop_low,
-        "drop_high": paired.drop_high,
-    }
-
-
 def tracked(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Predicted against measured for each point of the ladder: from the tables and what a job measures first alone, the
-    dense model in each precision and the narrowest structure in fp32; these themselves are left out."""
+    dense and the narrowest structure in each precision; these themselves are left out."""
     rows = []
     for point in points:
         kin = lab.bench.shelf.kin((point["sha256"],))[0]
         precision = kin.variant.precision
         costs = lab.bench.costs(precision)  # type: ignore[arg-type]
-        ends = lab.bench.shelf.points(precision)[: 2 if precision == "fp32" else 1]
+        ends = lab.bench.shelf.points(precision)[:2]
         if any(each.is_of(kin.structure) for each in ends):
             continue
         predictor = Predictor([Known(costs.price(each.widths, each.dropped), each.costs) for each in ends], precision)

@@ -1,0 +1,42 @@
+"""The marks of a precision: its dense and its narrowest artifact. Between them all others' times are told.
+
+They are the ends of the predictions too. The narrowest one's weights are of no use, so any units will do.
+"""
+
+from __future__ import annotations
+
+from controller.pruning.artifact.export import ExportError
+from controller.pruning.artifact.measure import THOROUGH
+from controller.pruning.artifact.parity import Precision
+from controller.pruning.bench import Bench
+from controller.pruning.graph.structure import Structure, full
+from controller.pruning.shelf import Kin, Marked, Marks
+from controller.pruning.stage import dense_stage
+
+_SHARE = 0.08  # of a prune or a ladder that is done by then
+
+
+def know_marks(bench: Bench, dense: Kin, precision: Precision) -> None:
+    """Measure them, where no job of this model has. Raises `ExportError` in fp32, `TrialError`."""
+    if bench.shelf.marks(precision) is not None:
+        return
+    bench.progress(_SHARE, f"measuring the ends of what can be made in {precision}")
+    widest = full(bench.groups)
+    narrowest = Structure({root: units[: bench.floors[root]] for root, units in widest.kept.items()})
+    ends = (widest,) if narrowest == widest else (widest, narrowest)
+    try:
+        marks = tuple(_mark(bench, dense, end, precision) for end in ends)
+    except ExportError:
+        if precision == "fp32":
+            raise
+        marks = ()
+    bench.shelf.put_marks(precision, Marks(dense.variant.sha256, marks))
+
+
+def _mark(bench: Bench, dense: Kin, end: Structure, precision: Precision) -> Marked:
+    if precision == "fp32" and end == full(bench.groups):
+        return Marked(dense.variant.sha256, 1.0)
+    built = bench.build(dense_stage(bench).cut(bench, end), precision, *THOROUGH)
+    bench.note_point(end, precision, built.measured.costs)
+    bench.shelf.put_mark(built.artifact, built.sha256)
+    return Marked(built.sha256, built.measured.latency_p50_s / dense.variant.latency_p50_s)
