@@ -30,6 +30,7 @@ from controller.pruning.solve.planner import Appraisal, Plan, Planner, appraise
 from controller.pruning.solve.worth import MeasuredWorth
 from controller.pruning.spec import FunctionRef, ModelSpec, Recovery
 from controller.pruning.stage import Stage, dense_stage
+from tests.bench.prune.oneoff import one_off
 
 SHAPE = (3, 8, 8)
 BLOCKS = ("early", "late")
@@ -182,6 +183,15 @@ def test_a_plan_keeps_every_budget_or_nothing_smaller_is_left(
     if all(each is None for each in (latency, weights, ram)):
         assert plan.structure == stage.structure
         assert plan.loss == 0
+
+
+def test_the_benchmarks_row_of_our_own_prunes_goes_from_dense_to_the_narrowest() -> None:
+    bench = plain()
+    row = [each.module for each in one_off(bench).candidates]
+    weights = [sum(parameter.numel() for parameter in each.parameters()) for each in row]
+    assert str(row[0]) == str(bench.model.module)
+    assert len(row) > 5
+    assert weights[-1] == min(weights) < 0.2 * weights[0]
 
 
 @settings(max_examples=15, deadline=None)

@@ -24,7 +24,7 @@ from controller.pruning.judge.paired import Paired, pair
 from controller.pruning.model.data import Floats, Split
 from controller.pruning.model.outputs import answers
 from controller.pruning.recover.distil import recover
-from controller.pruning.spec import Recovery, load_spec
+from controller.pruning.spec import load_spec
 from tests.bench.prune import nets
 from tests.bench.prune.hot import speedup
 
@@ -124,12 +124,12 @@ class Lab:
             path.write_bytes(artifact)
             return speedup(path, dense.artifact)
 
-    def recovered(self, module: nn.Module, epochs: float) -> nn.Module:
-        """By the same distillation that our own variants get."""
+    def recovered(self, module: nn.Module) -> nn.Module:
+        """By the same distillation and budget that our own variants get."""
         data = self.bench.model.data
         assert data is not None
-        got = recover(module, data, self.bench.teacher, Recovery(epochs=epochs), SEED, lambda *_: None)
-        return got.module
+        budget = self.bench.model.spec.recovery
+        return recover(module, data, self.bench.teacher, budget, SEED, lambda *_: None).module
 
     def judged(self, outputs: Floats) -> tuple[Accuracy, Paired]:
         """Of outputs for the gate's inputs `[n, classes]`: alone, and against the dense model's."""

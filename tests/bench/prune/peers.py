@@ -73,22 +73,19 @@ class Peer:
     def candidates(self) -> Sequence[Candidate]:
         return self._make()
 
-    def make(self, target: float, measure: Measure, tolerance: float = 0.03) -> Found:
-        """The least pruned candidate found at or below the target, which it may exceed by the share `tolerance`.
-
-        Raises `UnreachableError`.
-        """
-        row, limit = self.candidates, target * (1 + tolerance)
+    def make(self, target: float, measure: Measure) -> Found:
+        """The least pruned candidate found at or below the target. Raises `UnreachableError`."""
+        row = self.candidates
         slow = -1
         for index in sorted({*range(0, len(row), max(1, len(row) // _FIRST_LOOK)), len(row) - 1}):
-            if measure(row[index].module) <= limit:
+            if measure(row[index].module) <= target:
                 break
             slow = index
         else:
             raise UnreachableError(f"{self.name}: no candidate is {1 / target:.2f} times as fast as the dense model")
         while index - slow > 1:
             middle = (index + slow) // 2
-            index, slow = (middle, slow) if measure(row[middle].module) <= limit else (index, middle)
+            index, slow = (middle, slow) if measure(row[middle].module) <= target else (index, middle)
         return Found(row[index].module, row[index].setting, measure(row[index].module))
 
 

@@ -12,12 +12,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from tests.bench.prune import envelopes, points, profiles, solving
+from tests.bench.prune import envelopes, points, profiles, rivals, solving
 from tests.bench.prune.lab import Lab
 from tests.bench.prune.table import page
 from tests.bench.prune.targets import targets
 
-_EPOCHS = {"residual": 1.75, "wearable": 4.0, "mobile": 1.0}
+_EPOCHS = {"residual": 1.75, "wearable": 4.0, "mobile": 2.0}
 _ENVELOPES = 10  # of each network
 _BESPOKE = 10
 _SERVING = "residual"  # a thousand profiles: a quarter of an hour for each network
@@ -49,7 +49,7 @@ def main(work: Path, docs: Path, fresh: bool) -> None:
 def _network(lab: Lab) -> dict[str, Any]:
     ladder = _part(lab, "ladder", lambda: points.ladder(lab))
     ours = ladder["points"]
-    network = {"ladder": ladder, "peers": _part(lab, "peers", lambda: points.rivals(lab, ours))}
+    network = {"ladder": ladder, "peers": _part(lab, "peers", lambda: rivals.rivals(lab, ours))}
     network["points"] = [*ours, *(each for each in network["peers"] if "accuracy" in each)]
     network["predictions"] = _part(lab, "predictions", lambda: points.tracked(lab, ours))
     network["envelopes"] = _part(lab, "envelopes", lambda: envelopes.envelopes(lab, _ENVELOPES))

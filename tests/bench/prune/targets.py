@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
+from tests.bench.prune.oneoff import ONE_OFF
 from tests.bench.prune.points import nearest
 
 Row = dict[str, Any]
@@ -28,12 +29,18 @@ def _at_speedups(name: str, network: Row) -> Iterator[Row]:
     points = network["ladder"]["points"]
     for speedup, margin in ((3.0, 0.005), (5.0, 0.01)):
         for precision, bytes_saved in (("fp32", 0.8 if speedup == 3.0 else 0.0), ("int8", 0.93)):
-            ours = nearest(points, speedup, precision, bytes_saved)
-            if ours is not None:
-                yield _non_inferior(f"{name} {precision}", ours, speedup, margin, bytes_saved)
-        ours = nearest(points, speedup)
-        if ours is not None:
-            yield from _against_peers(f"{name} {speedup:g}x", ours, network["peers"])
+            rung = nearest(points, speedup, precision, bytes_saved)
+            if rung is not None:
+                yield _non_inferior(f"{name} {precision}", rung, speedup, margin, bytes_saved)
+        others = [each for each in network["peers"] if each["at"] == speedup]
+        yield from _one_off(f"{name} one-off", speedup, margin, others)
+
+
+def _one_off(name: str, speedup: float, margin: float, rows: list[Row]) -> Iterator[Row]:
+    ours = next((each for each in rows if each["series"] == ONE_OFF and "accuracy" in each), None)
+    if ours is not None:
+        yield _non_inferior(name, ours, speedup, margin, 0.0)
+        yield from _against_peers(f"{name} {speedup:g}x", ours, rows)
 
 
 def _non_inferior(name: str, ours: Row, speedup: float, margin: float, bytes_saved: float) -> Row:
@@ -49,12 +56,15 @@ def _non_inferior(name: str, ours: Row, speedup: float, margin: float, bytes_sav
 
 
 def _against_peers(name: str, ours: Row, peers: list[Row]) -> Iterator[Row]:
-    for peer in (each for each in peers if each["beside"] == ours["rung"]):
+    for peer in peers:
         if "unreachable" in peer:
             yield _target(f"{name} above {peer['series']}", "at least 0.3 pp above", peer["unreachable"], None)
             continue
         ahead = ours["accuracy"] - peer["accuracy"]
-        got = f"{ahead * 100:+.2f} pp ({ours['accuracy']:.2%} against {peer['accuracy']:.2%} at {peer['speedup']:.2f}x)"
+        got = (
+            f"{ahead * 100:+.2f} pp ({ours['accuracy']:.2%} at {ours['speedup']:.2f}x against {peer['accuracy']:.2%} "
+            f"at {peer['speedup']:.2f}x)"
+        )
         if peer["series"].startswith("uniform"):
             yield _target(f"{name} above {peer['series']}", "at least 0.3 pp above", got, ahead >= 0.003)
         if peer["series"] == "scratch":

@@ -1,0 +1,38 @@
+"""Ours as a peer among peers: the dense model pruned once, to one speed, as `controller prune` does it.
+
+The ladder's rungs are where the ladder's own steps lead. This is the like of what torch-pruning offers for a speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from controller.pruning.bench import Bench
+from controller.pruning.cost.budgets import Budgets
+from controller.pruning.graph.structure import full
+from controller.pruning.solve.planner import Planner, appraise
+from controller.pruning.stage import dense_stage
+from tests.bench.prune.peers import Candidate, Peer
+
+ONE_OFF = "hedgerow one-off"
+_FINEST = 256
+
+
+def one_off(bench: Bench) -> Peer:
+    return Peer(ONE_OFF, lambda: _candidates(bench))
+
+
+def _candidates(bench: Bench) -> Sequence[Candidate]:
+    """What the planner chooses for 1, 255 / 256, 254 / 256 ... of the dense model's time in kernels, in fp32."""
+    stage, costs = dense_stage(bench), bench.costs("fp32")
+    planner = Planner(bench, stage, appraise(bench, stage), "fp32")
+    kernels_s = costs.price(full(bench.groups).widths).latency_s - costs.start_s
+    found = dict[str, Candidate]()
+    for step in range(_FINEST):
+        share = 1 - step / _FINEST
+        plan = planner.within(Budgets(latency_s=costs.start_s + kernels_s * share))
+        if not plan.fits:
+            break
+        module = stage.cut_soundly(bench, plan.structure)
+        found.setdefault(str(module), Candidate(module, f"{share:.3f} of the time in kernels"))
+    return list(found.values())
