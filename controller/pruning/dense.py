@@ -7,11 +7,9 @@ from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.bench import Bench
 from controller.pruning.graph.structure import full
 from controller.pruning.job import JobResult
-from controller.pruning.marks import know_marks
+from controller.pruning.marks import READY, know_marks
 from controller.pruning.shelf import Kin
 from controller.pruning.variant import Origin, make_variant
-
-_SHARE = 0.08  # of a job that only needs it to be there
 
 
 def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
@@ -40,7 +38,7 @@ def dense_kin(bench: Bench) -> Kin:
     """The dense variant from the shelf with the marks of all precisions, put there first where they are missing."""
     kin = bench.shelf.dense()
     if kin is None:
-        make_dense(bench, _SHARE)
+        make_dense(bench, READY)
         kin = bench.shelf.dense()
     assert kin is not None
     for precision in bench.precisions:

@@ -112,14 +112,14 @@ def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -
 
 
 def _budgets(bench: Bench, rung: int) -> Budgets:
-    """Of the kernels' time a share; what every run takes to start is not for pruning to save."""
+    share, dense = RATIO**rung, bench.costs("fp32").price(full(bench.groups).widths)
+    return Budgets(latency_s=kernels_share_s(bench, share), weights_bytes=dense.weights_bytes * share**_BYTES_POWER)
+
+
+def kernels_share_s(bench: Bench, share: float) -> float:
+    """`share` of the dense model's time in fp32 kernels; what every run takes to start is not for pruning to save."""
     costs = bench.costs("fp32")
-    dense = costs.price(full(bench.groups).widths)
-    share = RATIO**rung
-    return Budgets(
-        latency_s=costs.start_s + (dense.latency_s - costs.start_s) * share,
-        weights_bytes=dense.weights_bytes * share**_BYTES_POWER,
-    )
+    return costs.start_s + (costs.price(full(bench.groups).widths).latency_s - costs.start_s) * share
 
 
 def _ship(ladder: _Ladder, rung: int, origin: Origin, plain: Variant | None = None) -> Variant | None:

@@ -13,14 +13,14 @@ from controller.pruning.graph.structure import Structure, full
 from controller.pruning.shelf import Kin, Marked, Marks
 from controller.pruning.stage import dense_stage
 
-_SHARE = 0.08  # of a prune or a ladder that is done by then
+READY = 0.08  # the share of a prune or a ladder that is done by then
 
 
 def know_marks(bench: Bench, dense: Kin, precision: Precision) -> None:
     """Measure them, where no job of this model has. Raises `ExportError` in fp32, `TrialError`."""
-    if bench.shelf.marks(precision) is not None:
+    if bench.shelf.marks(precision, dense) is not None:
         return
-    bench.progress(_SHARE, f"measuring the ends of what can be made in {precision}")
+    bench.progress(READY, f"measuring the ends of what can be made in {precision}")
     widest = full(bench.groups)
     narrowest = Structure({root: units[: bench.floors[root]] for root, units in widest.kept.items()})
     ends = (widest,) if narrowest == widest else (widest, narrowest)

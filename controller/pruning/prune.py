@@ -19,6 +19,7 @@ from controller.pruning.cost.tables import TableError
 from controller.pruning.dense import dense_kin
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
+from controller.pruning.marks import READY
 from controller.pruning.recover.distil import distance
 from controller.pruning.recovery import half, recover_stage
 from controller.pruning.smallest import smallest_variant
@@ -43,7 +44,7 @@ class _Refused:
 
 def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult:
     """A variant whose shipped bytes measure inside `caps`, or why there is none. Raises what the steps raise."""
-    bench.progress(0.08, bench.told)
+    bench.progress(READY, bench.told)
     stage = _start(bench, caps, start_from, dense_kin(bench).variant)
     appraisal = appraise(bench, stage)
     refusals = list[_Refused]()
@@ -78,9 +79,10 @@ def rounding_loss(bench: Bench, precision: Precision) -> float:
     """What the precision itself loses: the quantised dense model's distance from the dense model; infinite where it
     cannot be quantised.
     """
-    data, marks = bench.model.data, bench.shelf.marks(precision)
+    data = bench.model.data
     if precision == "fp32" or data is None:
         return 0.0
+    marks = bench.shelf.marks(precision, dense_kin(bench))
     if marks is None or not marks.marks:
         return np.inf
     inputs = data.select.inputs[:256]

@@ -97,7 +97,7 @@ class Shelf:
             "variant": msgspec.json.encode(variant).decode(),
         }
         # The weights name the variant, so they come last: what is listed has all else.
-        put_file(artifact, self.folder / file_name(variant.sha256, variant.runtime))
+        put_file(artifact, self.artifact(variant.sha256))
         if onward is not None:
             put_file(save(_state(onward)), _onward(self._weights(variant.sha256)))
         put_file(save(_state(module), metadata), self._weights(variant.sha256))
@@ -141,19 +141,19 @@ class Shelf:
         if dense is None:
             return None
         p50_s, own = dense.variant.latency_p50_s, Marks(dense.variant.sha256, (Marked(dense.variant.sha256, 1.0),))
-        known = next((each for each in map(self.marks, (precision, "fp32")) if each is not None and each.marks), own)
+        found = (self.marks(each, dense) for each in (precision, "fp32"))
+        known = next((each for each in found if each is not None and each.marks), own)
         marks = tuple(Mark(self.artifact(each.sha256), each.share * p50_s) for each in known.marks)
         return Pace(marks, dense.variant.latency_p95_s / p50_s)
 
-    def marks(self, precision: str) -> Marks | None:
-        """As an earlier job measured them beside what is the dense variant now."""
+    def marks(self, precision: str, dense: Kin) -> Marks | None:
+        """As an earlier job measured them beside this dense variant."""
         try:
             marks = msgspec.json.decode(self._marks(precision).read_bytes(), type=Marks)
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
-        dense = self.dense()
-        current = dense is not None and dense.variant.sha256 == marks.dense
-        return marks if current and all(self.artifact(each.sha256).is_file() for each in marks.marks) else None
+        here = all(self.artifact(each.sha256).is_file() for each in marks.marks)
+        return marks if here and marks.dense == dense.variant.sha256 else None
 
     def put_mark(self, artifact: bytes, sha256: str) -> None:
         put_file(artifact, self.artifact(sha256))

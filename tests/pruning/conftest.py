@@ -16,6 +16,7 @@ from torch import nn
 
 from controller.core.types import JobKind, Variant
 from controller.pruning.job import JobRequest, JobResult, JobRunner
+from controller.pruning.shelf import Shelf
 
 USER_CODE = '''\
 """Ten glyphs of 12 x 12 pixels, shifted and noisy, and a small network that reads them."""
@@ -94,6 +95,19 @@ class Followed:
 
 def ladder_request(spec: Path, shelf: Path) -> JobRequest:
     return JobRequest(kind=JobKind.LADDER, spec_path=str(spec), artifact_dir=str(shelf), rungs=RUNGS, seed=SEED)
+
+
+def artifacts(folder: Path) -> set[str]:
+    """The digests of all that is there."""
+    return {path.stem for path in folder.glob("*.onnx")}
+
+
+def marks_of(shelf: Shelf) -> set[str]:
+    """The digests of what times are told against."""
+    dense = shelf.dense()
+    assert dense is not None
+    found = (shelf.marks(precision, dense) for precision in ("fp32", "int8"))
+    return {mark.sha256 for marks in found if marks is not None for mark in marks.marks}
 
 
 class Follow(Protocol):

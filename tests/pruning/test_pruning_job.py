@@ -20,7 +20,7 @@ from controller.core.types import Caps, Constraint, JobKind, JobState
 from controller.pruning.artifact.measure import measure
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.shelf import Shelf
-from tests.pruning.conftest import Follow, Run
+from tests.pruning.conftest import Follow, Run, artifacts, marks_of
 
 
 def test_the_job_module_needs_no_torch() -> None:
@@ -167,6 +167,7 @@ def test_below_the_accuracy_floor_nothing_is_shipped(glyphs: Path, tmp_path: Pat
     assert result.variant is None  # not even the dense model is at the floor
     (kin,) = Shelf(tmp_path, result.model_digest).kin()
     assert kin.variant.dense
+    assert artifacts(tmp_path) == {kin.artifact.stem, *marks_of(Shelf(tmp_path, result.model_digest))}
 
 
 @pytest.mark.slow

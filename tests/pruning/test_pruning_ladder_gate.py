@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from controller.core.types import JobState
-from tests.pruning.conftest import RUNGS, Follow, ladder_request
+from controller.pruning.shelf import Shelf
+from tests.pruning.conftest import RUNGS, Follow, artifacts, ladder_request, marks_of
 
 
 @pytest.mark.slow
@@ -20,7 +21,8 @@ def test_at_the_floor_the_ladder_ends_and_what_fails_is_not_told(glyphs: Path, b
     assert "rung 1 in fp32" in result.detail
     assert "below the floor" in result.detail
     assert "rung 2" not in result.detail
-    assert [path.stem for path in tmp_path.glob("*.safetensors")] == [variant.sha256 for variant in result.variants]
+    variants = {variant.sha256 for variant in result.variants}
+    assert artifacts(tmp_path) == {*variants, *marks_of(Shelf(tmp_path, result.model_digest))}
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 After a pause a host adds to every inference about the same, however long it is: of a residual network 40 to 110 us
 beside 60 to 420, more in one minute than in the next, and more in INT8 than in fp32. A proportion to the dense model
-alone is off by that: medians of one artifact in INT8 then differ from process to process by 5 to 13 % (standard
+alone is off by that: medians of one artifact in INT8 then differ from process to process by 2 to 13 % (standard
 deviation). Told by its place between a slow and a fast artifact of its own precision they differ by 1 to 2 %.
 """
 

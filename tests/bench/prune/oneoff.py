@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
-from controller.pruning.graph.structure import full
+from controller.pruning.ladder import kernels_share_s
 from controller.pruning.solve.planner import Planner, appraise
 from controller.pruning.stage import dense_stage
 from tests.bench.prune.peers import Candidate, Peer
@@ -24,13 +24,12 @@ def one_off(bench: Bench) -> Peer:
 
 def _candidates(bench: Bench) -> Sequence[Candidate]:
     """What the planner chooses for 1, 255 / 256, 254 / 256 ... of the dense model's time in kernels, in fp32."""
-    stage, costs = dense_stage(bench), bench.costs("fp32")
+    stage = dense_stage(bench)
     planner = Planner(bench, stage, appraise(bench, stage), "fp32")
-    kernels_s = costs.price(full(bench.groups).widths).latency_s - costs.start_s
     found = dict[str, Candidate]()
     for step in range(_FINEST):
         share = 1 - step / _FINEST
-        plan = planner.within(Budgets(latency_s=costs.start_s + kernels_s * share))
+        plan = planner.within(Budgets(latency_s=kernels_share_s(bench, share)))
         if not plan.fits:
             break
         module = stage.cut_soundly(bench, plan.structure)

@@ -37,10 +37,12 @@ def _at_speedups(name: str, network: Row) -> Iterator[Row]:
 
 
 def _one_off(name: str, speedup: float, margin: float, rows: list[Row]) -> Iterator[Row]:
-    ours = next((each for each in rows if each["series"] == ONE_OFF and "accuracy" in each), None)
-    if ours is not None:
-        yield _non_inferior(name, ours, speedup, margin, 0.0)
-        yield from _against_peers(f"{name} {speedup:g}x", ours, rows)
+    ours = next(each for each in rows if each["series"] == ONE_OFF)
+    if "unreachable" in ours:
+        yield _target(f"{name} {speedup:g}x", f"at {speedup:g}x", ours["unreachable"], False)
+        return
+    yield _non_inferior(name, ours, speedup, margin, 0.0)
+    yield from _against_peers(f"{name} {speedup:g}x", ours, rows)
 
 
 def _non_inferior(name: str, ours: Row, speedup: float, margin: float, bytes_saved: float) -> Row:
