@@ -40,7 +40,7 @@ check: $(READY)  ## ruff, mypy, import contracts, migrations
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m controller.store.migrate check
 
-bench: $(READY)  ## a benchmark, as BENCH=prune: hours; writes docs/bench/. What is finished of a stopped one is kept
+bench: $(READY)  ## a benchmark, as BENCH=prune, or BENCH="prune mobile" for one network: hours; writes docs/bench/. What a stopped one finished is kept
 	@$(BIN)/python -m tests.bench $(BENCH)
 
 powercut: $(READY)  ## 600 power cuts on a loop-mounted ext4, spread over every step of installs: minutes; needs root

@@ -1,4 +1,4 @@
-"""`python -m tests.bench NAME [--work FOLDER]`."""
+"""`python -m tests.bench NAME [PART ...] [--work FOLDER] [--fresh]`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ def main() -> int:
     names = sorted(each.parent.name for each in _HERE.glob("*/run.py"))
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("name", choices=names)
+    parser.add_argument("parts", nargs="*", metavar="PART", help="only these: what docs/bench has of the others stays")
     parser.add_argument(
         "--work",
         type=Path,
@@ -24,7 +25,10 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="forget the finished parts of earlier runs")
     arguments = parser.parse_args()
     run = importlib.import_module(f"tests.bench.{arguments.name}.run")
-    run.main(arguments.work / arguments.name, _DOCS, arguments.fresh)
+    unknown = [each for each in arguments.parts if each not in run.PARTS]
+    if unknown:
+        parser.error(f"{arguments.name} has no part {unknown[0]!r}; it has {', '.join(run.PARTS) or 'none'}")
+    run.main(arguments.work / arguments.name, _DOCS, arguments.fresh, arguments.parts or run.PARTS)
     return 0
 
 

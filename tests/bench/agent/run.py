@@ -7,6 +7,7 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from tests.bench.agent import measures
 _IDLE_S = float(os.environ.get("HEDGEROW_IDLE_S", "1800"))
 _SWAPS = 100
 _SIMULATED = 1000
+PARTS = ()
 Row = dict[str, Any]
 
 
-def main(_work: Path, docs: Path, _fresh: bool) -> None:
+def main(_work: Path, docs: Path, _fresh: bool, _parts: Sequence[str]) -> None:
     def measured(name: str, *args: Any) -> Row:
         print(f"{name} ...", flush=True)
         with tempfile.TemporaryDirectory(prefix="hg-") as folder:

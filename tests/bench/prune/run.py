@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,38 +18,55 @@ from tests.bench.prune.table import page
 from tests.bench.prune.targets import targets
 
 _EPOCHS = {"residual": 1.75, "wearable": 4.0, "mobile": 2.0}
+PARTS = tuple(_EPOCHS)
 _ENVELOPES = 10  # of each network
 _BESPOKE = 10
 _SERVING = "residual"  # a thousand profiles: a quarter of an hour for each network
+Row = dict[str, Any]
 
 
-def main(work: Path, docs: Path, fresh: bool) -> None:
-    if fresh and work.exists():
-        shutil.rmtree(work)
+def main(work: Path, docs: Path, fresh: bool, names: Sequence[str]) -> None:
+    """Measure the networks called `names`; each is published when it is done, beside what was there of the others."""
     began = time.monotonic()
 
     def say(text: str) -> None:
         print(f"[{(time.monotonic() - began) / 60:5.1f} min] {text}", flush=True)
 
-    results: dict[str, Any] = {
+    if fresh:
+        for name in names:
+            shutil.rmtree(work / name, ignore_errors=True)
+    solves, networks = {**_measured(), **solving.solves()}, _published(docs)
+    for name in names:
+        networks[name] = _network(Lab(name, work, _EPOCHS[name], say))
+        results = _publish(docs, solves, networks)
+    for each in results["targets"]:
+        say(f"{'reached' if each['reached'] else 'MISSED '} {each['name']}: {each['measured']} ({each['target']})")
+
+
+def _published(docs: Path) -> Row:
+    path = docs / "prune.json"
+    networks: Row = json.loads(path.read_text())["networks"] if path.is_file() else {}
+    return networks
+
+
+def _publish(docs: Path, solves: Row, networks: Row) -> Row:
+    results: Row = {
         "repeat": "make bench BENCH=prune",
-        "date": time.strftime("%Y-%m-%d"),
-        "host": _host(),
-        "solve": solving.solves(),
-        "networks": {name: _network(Lab(name, work, epochs, say)) for name, epochs in _EPOCHS.items()},
+        "solve": solves,
+        "networks": {name: networks[name] for name in PARTS if name in networks},
     }
     results["targets"] = targets(results)
     docs.mkdir(parents=True, exist_ok=True)
     (docs / "prune.json").write_text(json.dumps(results, indent=1) + "\n")
     (docs / "prune.md").write_text(page(results))
-    for each in results["targets"]:
-        say(f"{'reached' if each['reached'] else 'MISSED '} {each['name']}: {each['measured']} ({each['target']})")
+    return results
 
 
-def _network(lab: Lab) -> dict[str, Any]:
-    ladder = _part(lab, "ladder", lambda: points.ladder(lab))
-    ours = ladder["points"]
-    network = {"ladder": ladder, "peers": _part(lab, "peers", lambda: rivals.rivals(lab, ours))}
+def _network(lab: Lab) -> Row:
+    network: Row = _part(lab, "measured", _measured)
+    network["ladder"] = _part(lab, "ladder", lambda: points.ladder(lab))
+    ours = network["ladder"]["points"]
+    network["peers"] = _part(lab, "peers", lambda: rivals.rivals(lab, ours))
     network["points"] = [*ours, *(each for each in network["peers"] if "accuracy" in each)]
     network["predictions"] = _part(lab, "predictions", lambda: points.tracked(lab, ours))
     network["envelopes"] = _part(lab, "envelopes", lambda: envelopes.envelopes(lab, _ENVELOPES))
@@ -70,7 +87,11 @@ def _part(lab: Lab, name: str, make: Callable[[], Any]) -> Any:
     return made
 
 
-def _host() -> dict[str, Any]:
+def _measured() -> Row:
+    return {"date": time.strftime("%Y-%m-%d"), "host": _host()}
+
+
+def _host() -> Row:
     cpu = platform.processor()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):

@@ -14,11 +14,10 @@ def page(results: Row) -> str:
 
 
 def _lines(results: Row) -> Iterator[str]:
-    host = results["host"]
     yield "# Pruning, measured"
     yield ""
-    yield f"Written by `{results['repeat']}` on {results['date']}: {host['cpu']}, {host['cores']} cores,"
-    yield f"torch {host['torch']}, onnxruntime {host['onnxruntime']}, torch-pruning {host['torch_pruning']}."
+    yield f"Written by `{results['repeat']}`, each network beside its peers in one run on one host, and the"
+    yield f"solving {_where(results['solve'])}."
     yield "Speed-up: CPU time of inferences back to back on one thread, the least of several spells' medians, over the"
     yield "dense artifact's beside it. Latency: the median with a pause before each inference, as in service, where all"
     yield "of them pay for a cold cache."
@@ -34,6 +33,7 @@ def _lines(results: Row) -> Iterator[str]:
         yield ""
         yield f"## {name}"
         yield ""
+        yield f"Measured {_where(network)}."
         yield f"Eight rungs in {network['ladder']['wall_s'] / 60:.1f} min with {network['ladder']['epochs_a_rung']:g}"
         yield "epochs of recovery each, killed once on the way and resumed."
         yield ""
@@ -49,6 +49,14 @@ def _lines(results: Row) -> Iterator[str]:
     heads = ("network", "RAM", "storage", "latency p95", "ships", "binds", "use", "again")
     yield from _table(heads, (_envelope(name, row) for name, each in results["networks"].items()
                               for row in each["envelopes"]))  # fmt: skip
+
+
+def _where(measured: Row) -> str:
+    host = measured["host"]
+    return (
+        f"on {measured['date']}: {host['cpu']}, {host['cores']} cores, torch {host['torch']}, "
+        f"onnxruntime {host['onnxruntime']}, torch-pruning {host['torch_pruning']}"
+    )
 
 
 def _target(row: Row) -> tuple[str, ...]:
