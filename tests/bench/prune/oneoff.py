@@ -1,6 +1,7 @@
-"""Ours as a peer among peers: the dense model pruned once, to one speed, as `controller prune` does it.
+"""Ours as a peer among peers: pruned once, to one speed, as `controller prune` does it.
 
-The ladder's rungs are where the ladder's own steps lead. This is the like of what torch-pruning offers for a speed.
+The ladder's rungs are where the ladder's own steps lead. From the dense model, this is the like of what torch-pruning
+offers for a speed; from a rung, it is what a speed between two rungs gets.
 """
 
 from __future__ import annotations
@@ -10,21 +11,26 @@ from collections.abc import Sequence
 from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.ladder import kernels_share_s
+from controller.pruning.shelf import Kin
 from controller.pruning.solve.planner import Planner, appraise
-from controller.pruning.stage import dense_stage
+from controller.pruning.stage import Stage, dense_stage, stage_of
 from tests.bench.prune.peers import Candidate, Peer
 
 ONE_OFF = "hedgerow one-off"
+FROM_RUNG = "hedgerow from a rung"
 _FINEST = 256
 
 
 def one_off(bench: Bench) -> Peer:
-    return Peer(ONE_OFF, lambda: _candidates(bench))
+    return Peer(ONE_OFF, lambda: _candidates(bench, dense_stage(bench)))
 
 
-def _candidates(bench: Bench) -> Sequence[Candidate]:
+def from_rung(bench: Bench, rung: Kin) -> Peer:
+    return Peer(FROM_RUNG, lambda: _candidates(bench, stage_of(bench, rung)))
+
+
+def _candidates(bench: Bench, stage: Stage) -> Sequence[Candidate]:
     """What the planner chooses for 1, 255 / 256, 254 / 256 ... of the dense model's time in kernels, in fp32."""
-    stage = dense_stage(bench)
     planner = Planner(bench, stage, appraise(bench, stage), "fp32")
     found = dict[str, Candidate]()
     for step in range(_FINEST):

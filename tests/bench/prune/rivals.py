@@ -1,4 +1,7 @@
-"""What one prune to one measured speed makes: ours and each peer's, with the budget of recovery that the spec has."""
+"""What one prune to one measured speed makes: ours and each peer's, with the budget of recovery that the spec has.
+
+And ours from the ladder, which has had a rung's recovery more than the rung that it starts from.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from controller.pruning.artifact.measure import THOROUGH
 from controller.zoo.reference import find_reference
 from tests.bench.prune import peers
 from tests.bench.prune.lab import Lab
-from tests.bench.prune.oneoff import one_off
+from tests.bench.prune.oneoff import from_rung, one_off
 from tests.bench.prune.peers import Found, Measure, Peer, Remembered, UnreachableError
 
 SPEEDUPS = (3.0, 5.0)
@@ -23,18 +26,36 @@ def rivals(lab: Lab, points: list[Row]) -> list[Row]:
     data = lab.bench.model.data
     assert data is not None
     ours, theirs = one_off(lab.bench), peers.torch_pruning_peers(lab.bench.model.module, data.train)
+    rows = list[Row]()
+    for wanted in SPEEDUPS:
+        race = _race(lab, wanted, points)
+        rows += race.with_scratch(ours)
+        rows += [race.pruned(peer)[0] for peer in theirs]
+    return rows
 
+
+def from_ladder(lab: Lab, points: list[Row]) -> list[Row]:
+    """Our prune to each speed-up from the last rung that is slower, where a prune starts once there is a ladder."""
+    rows = list[Row]()
+    for wanted in SPEEDUPS:
+        above = max((each for each in _in_fp32(points) if each["speedup"] < wanted), key=lambda each: each["rung"])
+        (rung,) = lab.bench.shelf.kin((above["sha256"],))
+        row, _ = _race(lab, wanted, points).pruned(from_rung(lab.bench, rung))
+        rows.append(row | {"setting": above["setting"], "epochs": above["epochs"] + lab.epochs})
+    return rows
+
+
+def _race(lab: Lab, wanted: float, points: list[Row]) -> _Race:
     def share(module: nn.Module) -> float:
         return 1 / lab.speedup(lab.bench.export(module, "fp32"))
 
     measure = Remembered(share, lab.work / lab.name / "peer-latencies.json", lab.name)
-    dense_s = next(each["latency_s"] for each in points if each["rung"] == 0)
-    rows = list[Row]()
-    for wanted in SPEEDUPS:
-        race = _Race(lab, measure, wanted, dense_s)
-        rows += race.with_scratch(ours)
-        rows += [race.pruned(peer)[0] for peer in theirs]
-    return rows
+    dense_s = next(each["latency_s"] for each in _in_fp32(points) if each["rung"] == 0)
+    return _Race(lab, measure, wanted, dense_s)
+
+
+def _in_fp32(points: list[Row]) -> list[Row]:
+    return [each for each in points if each["series"] == "hedgerow fp32"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,9 @@ def _network(lab: Lab) -> Row:
     network["ladder"] = _part(lab, "ladder", lambda: points.ladder(lab))
     ours = network["ladder"]["points"]
     network["peers"] = _part(lab, "peers", lambda: rivals.rivals(lab, ours))
-    network["points"] = [*ours, *(each for each in network["peers"] if "accuracy" in each)]
+    network["from_ladder"] = _part(lab, "from-ladder", lambda: rivals.from_ladder(lab, ours))
+    pruned = (*network["peers"], *network["from_ladder"])
+    network["points"] = [*ours, *(each for each in pruned if "accuracy" in each)]
     network["predictions"] = _part(lab, "predictions", lambda: points.tracked(lab, ours))
     network["envelopes"] = _part(lab, "envelopes", lambda: envelopes.envelopes(lab, _ENVELOPES))
     if lab.name == _SERVING:

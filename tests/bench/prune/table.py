@@ -24,7 +24,8 @@ def _lines(results: Row) -> Iterator[str]:
     yield "Accuracy is on gate data that selected nothing; the drop against the dense model is paired, with its 95 %"
     yield "interval. A ladder is one training: a rung's epochs are those of all rungs down to it. One-offs and peers"
     yield "are pruned once, as little as the speed-up asks, and recovered by the same distillation for a rung's epochs;"
-    yield "scratch has the one-off's widths and as many epochs of the dense model's recipe."
+    yield "scratch has the one-off's widths and as many epochs of the dense model's recipe. From a rung: the last one"
+    yield "that is slower than the speed-up, pruned once more, as a prune does once there is a ladder."
     yield ""
     yield "## Targets"
     yield ""
@@ -37,7 +38,8 @@ def _lines(results: Row) -> Iterator[str]:
         yield f"Eight rungs in {network['ladder']['wall_s'] / 60:.1f} min with {network['ladder']['epochs_a_rung']:g}"
         yield "epochs of recovery each, killed once on the way and resumed."
         yield ""
-        rows = sorted([*network["ladder"]["points"], *network["peers"]], key=lambda row: row.get("speedup", 0))
+        rows = [*network["ladder"]["points"], *network["peers"], *network["from_ladder"]]
+        rows.sort(key=lambda row: row.get("speedup", 0))
         heads = ("series", "setting", "epochs", "speed-up", "latency", "RAM", "bytes", "accuracy", "drop (95 %)")
         yield from _table(heads, map(_point, rows))
     yield ""

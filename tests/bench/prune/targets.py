@@ -32,17 +32,23 @@ def _at_speedups(name: str, network: Row) -> Iterator[Row]:
             rung = nearest(points, speedup, precision, bytes_saved)
             if rung is not None:
                 yield _non_inferior(f"{name} {precision}", rung, speedup, margin, bytes_saved)
-        others = [each for each in network["peers"] if each["at"] == speedup]
-        yield from _one_off(f"{name} one-off", speedup, margin, others)
+        yield from _pruned(f"{name} from a rung", speedup, margin, _at(speedup, network["from_ladder"]))
+        peers = _at(speedup, network["peers"])
+        ours = [each for each in peers if each["series"] == ONE_OFF]
+        yield from _pruned(f"{name} one-off", speedup, margin, ours)
+        yield from _against_peers(f"{name} one-off {speedup:g}x", ours[0], peers)
 
 
-def _one_off(name: str, speedup: float, margin: float, rows: list[Row]) -> Iterator[Row]:
-    ours = next(each for each in rows if each["series"] == ONE_OFF)
-    if "unreachable" in ours:
-        yield _target(f"{name} {speedup:g}x", f"at {speedup:g}x", ours["unreachable"], False)
-        return
-    yield _non_inferior(name, ours, speedup, margin, 0.0)
-    yield from _against_peers(f"{name} {speedup:g}x", ours, rows)
+def _at(speedup: float, rows: list[Row]) -> list[Row]:
+    return [each for each in rows if each["at"] == speedup]
+
+
+def _pruned(name: str, speedup: float, margin: float, rows: list[Row]) -> Iterator[Row]:
+    for row in rows:
+        if "unreachable" in row:
+            yield _target(f"{name} {speedup:g}x", f"at {speedup:g}x", row["unreachable"], False)
+        else:
+            yield _non_inferior(name, row, speedup, margin, 0.0)
 
 
 def _non_inferior(name: str, ours: Row, speedup: float, margin: float, bytes_saved: float) -> Row:
@@ -58,6 +64,8 @@ def _non_inferior(name: str, ours: Row, speedup: float, margin: float, bytes_sav
 
 
 def _against_peers(name: str, ours: Row, peers: list[Row]) -> Iterator[Row]:
+    if "unreachable" in ours:
+        return
     for peer in peers:
         if "unreachable" in peer:
             yield _target(f"{name} above {peer['series']}", "at least 0.3 pp above", peer["unreachable"], None)
