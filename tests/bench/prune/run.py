@@ -7,7 +7,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -68,13 +68,20 @@ def _network(lab: Lab) -> Row:
     ours = network["ladder"]["points"]
     network["peers"] = _part(lab, "peers", lambda: rivals.rivals(lab, ours))
     network["from_ladder"] = _part(lab, "from-ladder", lambda: rivals.from_ladder(lab, ours))
-    pruned = (*network["peers"], *network["from_ladder"])
-    network["points"] = [*ours, *(each for each in pruned if "accuracy" in each)]
+    network["points"] = list(_beside(network))
     network["predictions"] = _part(lab, "predictions", lambda: points.tracked(lab, ours))
     network["envelopes"] = _part(lab, "envelopes", lambda: envelopes.envelopes(lab, _ENVELOPES))
     if lab.name == _SERVING:
         network["profiles"] = _part(lab, "profiles", lambda: profiles.profiles(lab, _BESPOKE))
     return network
+
+
+def _beside(network: Row) -> Iterator[Row]:
+    """What a picture of the ladder shows beside its rungs."""
+    for each in network["ladder"]["points"]:
+        if (each["series"], each["rung"]) == ("hedgerow int8", 0):
+            yield each | {"series": "dense int8"}
+    yield from (each for each in (*network["peers"], *network["from_ladder"]) if "accuracy" in each)
 
 
 def _part(lab: Lab, name: str, make: Callable[[], Any]) -> Any:
