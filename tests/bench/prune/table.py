@@ -26,7 +26,7 @@ def _lines(results: Row) -> Iterator[str]:
     yield "are pruned once, as little as the speed-up asks, and recovered by the same distillation for a rung's epochs;"
     yield "scratch has the one-off's widths and as many epochs of the dense model's recipe. From a rung: the last one"
     yield "that is slower than the speed-up, pruned once more, as a prune does once there is a ladder. The peers are"
-    yield "torch-pruning's: every layer by one share (uniform; uniform-16 in blocks of 16), or ranked together (global)."
+    yield "torch-pruning's: each layer by one share (uniform; uniform-16 in blocks of 16), or ranked together (global)."
     yield ""
     yield "## Targets"
     yield ""
