@@ -177,7 +177,7 @@ class Bench:
         kin = self.shelf.made_for(requested, precision)
         if kin is None or not self._groups_as(kin.structure.kept, kin.structure.dropped):
             return None
-        return kin if kin.variant.lineage["data_sha256"] == self._data_sha256 else None
+        return kin if self.judged_by(kin) else None
 
     def _groups_as(self, roots: Collection[str], dropped: Collection[str]) -> bool:
         return set(roots) == {group.root for group in self.groups} and set(dropped) <= set(self.blocks)
@@ -205,9 +205,12 @@ class Bench:
             put_file(artifact, path)
             return Built(artifact, sha256, measure(path, sha256, self.seed, samples, repeats, pace, self.runtime))
 
-    def judge(self, built: Built) -> Judged:
-        """Ask the gate. Raises `ExportError` where the labels are of other classes than the outputs."""
-        return self._jury.judge(lambda inputs: run_artifact(built.artifact, inputs, self.runtime))
+    def judge(self, built: Built, dense: bool) -> Judged:
+        """Ask the gate; no margin is asked of the `dense` model.
+
+        Raises `ExportError` where the labels are of other classes than the outputs.
+        """
+        return self._jury.judge(lambda inputs: run_artifact(built.artifact, inputs, self.runtime), dense)
 
     @cached_property
     def _jury(self) -> Jury:
@@ -218,12 +221,16 @@ class Bench:
         return {
             "model_digest": self.model.digest,
             "seed": self.seed,
-            "data_sha256": self._data_sha256,
+            "data_sha256": self.data_sha256,
             "versions": {package: _version(package) for package in (*_PACKAGES, *_CONVERTERS[self.runtime])},
         }
 
+    def judged_by(self, kin: Kin) -> bool:
+        """Whether these were the data then too."""
+        return kin.variant.lineage["data_sha256"] == self.data_sha256
+
     @cached_property
-    def _data_sha256(self) -> str | None:
+    def data_sha256(self) -> str | None:
         return None if self.model.data is None else data_digest(self.model.data)
 
 

@@ -6,7 +6,6 @@ One JSON object a line. Ends when its stdin does, so that no job outlives the da
 from __future__ import annotations
 
 import os
-import re
 import sys
 import threading
 from pathlib import Path
@@ -16,15 +15,19 @@ import msgspec
 
 from agent.wire.errors import WireError
 from controller.core.types import JobKind, JobState
-from controller.pruning.job import Announce, JobRequest, JobResult, Progress, ProgressLine, ResultLine, VariantLine
+from controller.pruning.job import (
+    Announce,
+    JobRequest,
+    JobResult,
+    Progress,
+    ProgressLine,
+    ResultLine,
+    VariantLine,
+    lacked_memory,
+)
 
 if TYPE_CHECKING:
     from controller.pruning.bench import Bench
-
-# torch and onnxruntime have no error of their own for it, and around the operator's code only the text is left.
-_NO_MEMORY = re.compile(
-    r"(can't|cannot|failed to|unable to) allocate|not enough memory|out of memory|MemoryError", re.I
-)
 
 
 def main() -> int:
@@ -74,14 +77,10 @@ def run_job(request: JobRequest, progress: Progress, announce: Announce = lambda
     except (TrialError, MemoryError, OSError) as error:
         return JobResult(state=JobState.FAILED, detail=str(error) or type(error).__name__, retry=True)
     except (WireError, ValueError, RuntimeError) as error:  # the errors of these modules say what and why themselves
-        return JobResult(state=JobState.FAILED, detail=str(error), retry=_lacked_memory(error))
+        return JobResult(state=JobState.FAILED, detail=str(error), retry=lacked_memory(error))
     except Exception as error:  # the operator's own code may raise anything
         detail = f"{type(error).__name__}: {error}"
-        return JobResult(state=JobState.FAILED, detail=detail, retry=_lacked_memory(error))
-
-
-def _lacked_memory(error: Exception) -> bool:
-    return _NO_MEMORY.search(str(error)) is not None
+        return JobResult(state=JobState.FAILED, detail=detail, retry=lacked_memory(error))
 
 
 def _do(bench: Bench, request: JobRequest, announce: Announce) -> JobResult:

@@ -35,9 +35,12 @@ def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
 
 
 def dense_kin(bench: Bench) -> Kin:
-    """The dense variant from the shelf with the marks of all precisions, put there first where they are missing."""
+    """The dense variant from the shelf with the marks of all precisions, put there first where they are missing.
+
+    One that other data judged is made anew: all that is pruned is compared with it.
+    """
     kin = bench.shelf.dense()
-    if kin is None:
+    if kin is None or not bench.judged_by(kin):
         make_dense(bench, READY)
         kin = bench.shelf.dense()
     assert kin is not None

@@ -6,6 +6,8 @@ it. The process ends with its parent: it watches the pipe that the request came 
 
 from __future__ import annotations
 
+import contextlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -19,7 +21,16 @@ import msgspec
 from controller.core.sparsity import SparseSide, SparsityReport
 from controller.core.types import Caps, Constraint, JobKind, JobState, Variant
 
-__all__ = ["Announce", "JobRequest", "JobResult", "JobRunner", "Progress", "SparseSide", "SparsityReport"]
+__all__ = [
+    "Announce",
+    "JobRequest",
+    "JobResult",
+    "JobRunner",
+    "Progress",
+    "SparseSide",
+    "SparsityReport",
+    "lacked_memory",
+]
 
 Progress = Callable[[float, str], None]
 Announce = Callable[[Variant], None]
@@ -77,6 +88,17 @@ class VariantLine(msgspec.Struct, frozen=True, tag="variant"):
     variant: Variant
 
 
+# torch and onnxruntime have no error of their own for it, and around the operator's code only the text is left.
+_NO_MEMORY = re.compile(
+    r"(can't|cannot|failed to|unable to) allocate|not enough memory|out of memory|MemoryError", re.I
+)
+
+
+def lacked_memory(error: Exception) -> bool:
+    """It may work the next time."""
+    return _NO_MEMORY.search(str(error)) is not None
+
+
 class ResultLine(msgspec.Struct, frozen=True, tag="result"):
     result: JobResult
 
@@ -114,18 +136,11 @@ class JobRunner:
         on_variant: Callable[[str, Variant], None] = lambda _job_id, _variant: None,
     ) -> None:
         """Raises `ValueError` where a job of this id is running."""
-        errors = tempfile.TemporaryFile()  # noqa: SIM115 - the thread that follows the job closes it
-        with self._lock:
-            if job_id in self._processes:
-                errors.close()
-                raise ValueError(f"job {job_id} is already running")
-            process = subprocess.Popen(
-                [sys.executable, "-m", "controller.pruning.child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
-            self._processes[job_id] = process
+        try:
+            process, errors = self._begin(job_id)
+        except OSError as error:  # no memory, process or descriptor left: the controller has more to do than this
+            on_done(job_id, JobResult(state=JobState.FAILED, detail=f"no process for the job: {error}", retry=True))
+            return
         follow = threading.Thread(
             target=self._follow,
             args=(job_id, process, request, errors, _Callbacks(job_id, on_progress, on_variant), on_done),
@@ -133,6 +148,14 @@ class JobRunner:
         )
         follow.daemon = True
         follow.start()
+
+    def _begin(self, job_id: str) -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+        with self._lock:
+            if job_id in self._processes:
+                raise ValueError(f"job {job_id} is already running")
+            process, errors = _spawn()
+            self._processes[job_id] = process
+        return process, errors
 
     def cancel(self, job_id: str) -> bool:
         """Kill the job's process; False where none is running. `on_done` follows."""
@@ -171,6 +194,17 @@ class JobRunner:
         on_done(job_id, result)
 
 
+def _spawn() -> tuple[subprocess.Popen[bytes], IO[bytes]]:
+    """The job's process, and what it says on stderr, which the thread that follows it closes."""
+    errors = tempfile.TemporaryFile()  # noqa: SIM115
+    command = [sys.executable, "-m", "controller.pruning.child"]
+    try:
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors), errors
+    except OSError:
+        errors.close()
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class _Callbacks:
     """Who hears of a job's progress and of its variants."""
@@ -191,12 +225,10 @@ def _converse(process: subprocess.Popen[bytes], request: JobRequest, callbacks: 
     """Hand over the request and relay what is said until the result; None where the process ended without one."""
     assert process.stdin is not None
     assert process.stdout is not None
-    with process.stdin as requests, process.stdout as lines:
-        try:
-            requests.write(msgspec.json.encode(request) + b"\n")
-            requests.flush()
-        except BrokenPipeError:
-            return None
+    # Closing flushes what is left, so a process that died before it read the request is met there too.
+    with contextlib.suppress(BrokenPipeError), process.stdout as lines, process.stdin as requests:
+        requests.write(msgspec.json.encode(request) + b"\n")
+        requests.flush()
         for line in lines:
             try:
                 message = _LINES.decode(line)

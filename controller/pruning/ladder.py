@@ -60,7 +60,9 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     dense = dense_kin(bench).variant
     ladder.add(dense)
     stage: Stage | None = dense_stage(bench, dense)
-    _in_integers(ladder, 0, Origin(bench.model.module, full(bench.groups), "fp32", request(0, bench.seed)), dense)
+    _in_integers(
+        ladder, 0, Origin(bench.model.module, full(bench.groups), "fp32", request(0, bench.seed), dense.sha256), dense
+    )
     for rung in range(1, rungs + 1):
         if stage is not None:
             stage = _rung(ladder, rung, stage)

@@ -10,6 +10,7 @@ from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench
 from controller.pruning.graph.structure import Structure, full
+from controller.pruning.job import lacked_memory
 from controller.pruning.shelf import Kin, Marked, Marks
 from controller.pruning.stage import dense_stage
 
@@ -26,8 +27,8 @@ def know_marks(bench: Bench, dense: Kin, precision: Precision) -> None:
     ends = (widest,) if narrowest == widest else (widest, narrowest)
     try:
         marks = tuple(_mark(bench, dense, end, precision) for end in ends)
-    except ExportError:
-        if precision == "fp32":
+    except ExportError as error:
+        if precision == "fp32" or lacked_memory(error):  # what is put down here holds for good
             raise
         marks = ()
     bench.shelf.put_marks(precision, Marks(dense.variant.sha256, marks))

@@ -14,7 +14,10 @@ _MORE_RECOVERY = 3
 
 
 def recover_stage(bench: Bench, module: nn.Module, budget: Recovery, begin: float, end: float) -> Recovered | None:
-    """`module` distilled from the dense model; None without data. Progress runs from `begin` to `end`."""
+    """`module` distilled from the dense model; None without data. Progress runs from `begin` to `end`.
+
+    As often as three times the budget is given again, while the select split's score is below the spec's floor.
+    """
     data = bench.model.data
     if data is None:
         return None
@@ -29,7 +32,9 @@ def recover_stage(bench: Bench, module: nn.Module, budget: Recovery, begin: floa
             break
         # Cut this deep, the budget was not enough; the gate's data must not be what tells.
         more = recover(recovered.onward, data, bench.teacher, budget, bench.seed + round(recovered.epochs), progress)
-        recovered = replace(more, epochs=recovered.epochs + more.epochs, cpu_s=recovered.cpu_s + more.cpu_s)
+        best = more if more.score >= recovered.score else recovered
+        epochs, cpu_s = recovered.epochs + more.epochs, recovered.cpu_s + more.cpu_s
+        recovered = replace(best, onward=more.onward, epochs=epochs, cpu_s=cpu_s)
     return recovered
 
 

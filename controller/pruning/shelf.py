@@ -161,32 +161,33 @@ class Shelf:
     def put_marks(self, precision: str, marks: Marks) -> None:
         put_file(msgspec.json.encode(marks), self._marks(precision))
 
-    def worth(self, seed: int) -> MeasuredWorth | None:
-        """What narrowing the dense model loses, as measured with this seed."""
+    def worth(self, seed: int, data: str) -> MeasuredWorth | None:
+        """What narrowing the dense model loses, as measured with this seed and the data of this digest."""
         try:
-            return msgspec.json.decode(self._worth(seed).read_bytes(), type=MeasuredWorth)
-        except FileNotFoundError:
+            return msgspec.json.decode(self._worth(seed, data).read_bytes(), type=MeasuredWorth)
+        except (FileNotFoundError, msgspec.MsgspecError):
             return None
 
-    def put_worth(self, seed: int, worth: MeasuredWorth) -> None:
-        put_file(msgspec.json.encode(worth), self._worth(seed))
+    def put_worth(self, seed: int, data: str, worth: MeasuredWorth) -> None:
+        put_file(msgspec.json.encode(worth), self._worth(seed, data))
 
-    def refusal(self, requested: str) -> str | None:
-        """Why what was made for this request was kept out, where it was."""
-        path = self._refusal(requested)
+    def refusal(self, requested: str, data: str | None) -> str | None:
+        """Why what was made for this request was kept out by the data of this digest, where it was."""
+        path = self._refusal(requested, data)
         return path.read_text() if path.is_file() else None
 
-    def put_refusal(self, requested: str, reason: str) -> None:
-        put_file(reason.encode(), self._refusal(requested))
+    def put_refusal(self, requested: str, data: str | None, reason: str) -> None:
+        put_file(reason.encode(), self._refusal(requested, data))
 
-    def _refusal(self, requested: str) -> Path:
-        return self.folder / f"refused-{self.digest[:16]}-{requested.replace(' ', '-')}.txt"
+    def _refusal(self, requested: str, data: str | None) -> Path:
+        by = "no-data" if data is None else data[:16]
+        return self.folder / f"refused-{self.digest[:16]}-{self.runtime}-{by}-{requested.replace(' ', '-')}.txt"
 
     def _marks(self, precision: str) -> Path:
         return self.folder / f"marks-{self.digest[:16]}-{self.runtime}-{precision}.json"
 
-    def _worth(self, seed: int) -> Path:
-        return self.folder / f"worth-{self.digest[:16]}-{seed}.json"
+    def _worth(self, seed: int, data: str) -> Path:
+        return self.folder / f"worth-{self.digest[:16]}-{data[:16]}-{seed}.json"
 
     def _read(self, weights: Path) -> Kin | None:
         try:

@@ -17,7 +17,7 @@ from controller.pruning.variant import Origin, make_variant
 def smallest_variant(bench: Bench, stage: Stage, structure: Structure) -> Variant | str:
     """The variant of the smallest `structure`, cut from `stage`; or why it is kept out. Raises what the steps raise."""
     asked = f"smallest seed={bench.seed}"
-    kin, refusal = bench.made_for(asked, "fp32"), bench.shelf.refusal(asked)
+    kin, refusal = bench.made_for(asked, "fp32"), bench.shelf.refusal(asked, bench.data_sha256)
     if kin is not None:
         return kin.variant
     if refusal is not None:
@@ -30,7 +30,7 @@ def smallest_variant(bench: Bench, stage: Stage, structure: Structure) -> Varian
     variant, verdict = make_variant(bench, origin, built)
     if not verdict.passed:
         reason = f"the smallest structure, recovered: {verdict.reason}"
-        bench.shelf.put_refusal(asked, reason)
+        bench.shelf.put_refusal(asked, bench.data_sha256, reason)
         return reason
     bench.shelf.put(built.artifact, variant, structure, module)
     return variant

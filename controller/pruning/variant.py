@@ -37,8 +37,9 @@ class Origin:
 def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, Verdict]:
     """Judge `built`, which came of `origin`, and write it down. Raises `ExportError` where their answers differ."""
     parity = check_parity(origin.module, built.artifact, bench.inputs(PARITY_SAMPLES), origin.precision, bench.runtime)
-    judged = bench.judge(built)
-    accuracy, paired, whole = judged.accuracy, judged.paired, full(bench.groups)
+    dense = origin.structure == full(bench.groups) and not origin.trained.epochs and origin.precision == "fp32"
+    judged = bench.judge(built, dense)
+    accuracy, paired = judged.accuracy, judged.paired
     parameters = sum(parameter.numel() for parameter in origin.module.parameters())
     variant = Variant(
         sha256=built.sha256,
@@ -57,7 +58,7 @@ def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, V
         drop_low=None if paired is None else paired.drop_low,
         drop_high=None if paired is None else paired.drop_high,
         gate_samples=None if accuracy is None else accuracy.samples,
-        dense=origin.structure == whole and not origin.trained.epochs and origin.precision == "fp32",
+        dense=dense,
         requested=origin.requested,
         runtime=bench.runtime,
         golden_seed=bench.seed,
@@ -104,5 +105,5 @@ def _lineage(bench: Bench, origin: Origin, parity: Parity, parameters: int, verd
         "parity_samples": parity.samples,
         "verdict": verdict.reason,
         "predicted": _predicted(bench, origin),
-        "latency_source": "thread CPU time, told between the dense and the narrowest artifact by turns with them",
+        "latency_source": "thread CPU time, by turns with the precision's marks where it had any",
     }

@@ -19,3 +19,8 @@ def test_binding_names_the_cap_that_is_used_most() -> None:
 def test_wilson_matches_published_values(right: int, samples: int, low: float, high: float) -> None:
     got = wilson(right, samples)
     assert (got.low, got.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+
+
+def test_nothing_fits_a_cap_of_nothing() -> None:
+    costs = Costs(ram_bytes=1.0, storage_bytes=2.0, latency_s=3.0)
+    assert binding(costs, Caps(ram_bytes=0)) == (Constraint.RAM_MODEL, float("inf"))

@@ -126,3 +126,32 @@ def test_each_kind_does_its_own_work_with_what_was_asked(tmp_path: Path, monkeyp
 
 def announce(_variant: Variant) -> None:
     """Stands for the line that tells of a variant."""
+
+
+def test_a_job_that_no_process_can_be_had_for_may_be_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Never(subprocess.Popen[bytes]):
+        def __init__(self, *_: Any, **__: Any) -> None:
+            self.returncode = 1  # its end is asked for, as it never began
+            raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(subprocess, "Popen", Never)
+    runner, ended = JobRunner(), list[JobResult]()
+    request = JobRequest(kind=JobKind.DENSE, spec_path="m.yaml", artifact_dir=".")
+    runner.start("job", request, lambda *_: None, lambda _, result: ended.append(result))
+    assert [(each.state, each.retry) for each in ended] == [(JobState.FAILED, True)]
+    assert runner.running == ()
+
+
+def test_a_process_that_ends_before_it_read_its_request_is_heard_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(subprocess.Popen[bytes]):
+        def __init__(self, _command: list[str], **pipes: Any) -> None:
+            super().__init__([sys.executable, "-c", ""], **pipes)
+            self.wait()
+
+    monkeypatch.setattr(subprocess, "Popen", Gone)
+    runner, ended = JobRunner(), queue.Queue[JobResult]()
+    long = tuple(f"{number:064d}" for number in range(3000))  # more than a pipe holds
+    request = JobRequest(kind=JobKind.DENSE, spec_path="m.yaml", artifact_dir=".", start_from=long)
+    runner.start("job", request, lambda *_: None, lambda _, result: ended.put(result))
+    assert ended.get(timeout=30).state is JobState.FAILED
+    assert runner.running == ()

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
-from controller.pruning.judge.accuracy import wilson
+from controller.pruning.artifact.export import ExportError
+from controller.pruning.judge.accuracy import classify, wilson
 from controller.pruning.judge.gate import Gate, Verdict, judge
+from controller.pruning.judge.jury import Jury
 from controller.pruning.judge.paired import Paired
+from controller.pruning.model.data import Data, Split
+from controller.pruning.model.outputs import answers
 
 
 def test_below_the_floor_it_fails_with_the_figures() -> None:
@@ -68,3 +79,31 @@ def test_a_stricter_gate_never_lets_more_through(
     assert passed <= judge(accuracy, paired, Gate(floor, 2 * margin)).passed
     assert passed <= judge(accuracy, paired, Gate(floor, None)).passed
     assert judge(accuracy, paired, Gate()).passed
+
+
+def jury(margin: float | None) -> Jury:
+    torch.manual_seed(0)
+    module = nn.Linear(4, 3).eval()
+    inputs = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    split = Split(inputs, answers(module, inputs).argmax(1))
+    spec = SimpleNamespace(accuracy_floor=None, accuracy_margin=margin)
+    return Jury(SimpleNamespace(spec=spec, module=module, data=Data(split, split, split)))  # type: ignore[arg-type]
+
+
+def test_the_jury_asks_the_spec_s_margin_of_variants_and_none_of_the_dense_model() -> None:
+    asked = jury(margin=0.01)
+    same = partial(answers, asked.model.module)
+    assert not asked.judge(same).verdict.passed  # 50 samples cannot show a hundredth
+    assert asked.judge(same, dense=True).verdict.passed
+    assert jury(margin=None).judge(same).verdict.passed
+
+
+def test_answers_of_a_single_number_are_not_judged_as_classes() -> None:
+    asked = jury(margin=None)
+    with pytest.raises(ExportError, match="one number for each of"):
+        asked.judge(lambda inputs: np.zeros((len(inputs), 1), np.float32))
+
+
+def test_answers_that_are_no_numbers_are_wrong() -> None:
+    outputs = np.full((3, 2), np.nan, np.float32)
+    assert classify(outputs, np.zeros(3, np.int64)).share == 0

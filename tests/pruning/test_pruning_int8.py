@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,6 +17,7 @@ import pytest
 import torch
 from torch import nn
 
+from controller.pruning.artifact import int8
 from controller.pruning.artifact.export import ExportError, export_onnx, run_artifact
 from controller.pruning.artifact.int8 import quantise
 from controller.pruning.artifact.parity import check_parity
@@ -165,3 +167,12 @@ def test_what_cannot_be_quantised_says_why() -> None:
         quantise(artifact, inputs[:0])
     with pytest.raises(ExportError, match="cannot be quantised"):
         quantise(b"no model", inputs)
+
+
+def test_a_full_disk_is_not_the_model_s_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(int8, "quant_pre_process", full)
+    with pytest.raises(OSError, match="No space left"):
+        quantise(b"", np.zeros((4, 1), np.float32))

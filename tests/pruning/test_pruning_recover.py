@@ -195,3 +195,15 @@ def test_where_inputs_have_few_values_the_gate_repeats_them_as_train_does(many: 
     dice = np.random.default_rng(0)
     few = Data(*(Split(dice.integers(0, 3, (count, 6)).astype(np.float32)) for count in many))
     check_data(few, (6,))
+
+
+def test_train_that_was_oversampled_does_not_let_the_gate_be_in_it() -> None:
+    fresh = _noise(400, 1)
+    twice = Split(np.concatenate([fresh.inputs, fresh.inputs]))
+    with pytest.raises(DataError, match="100 of the 100 gate inputs"):
+        check_data(Data(twice, _noise(100, 2), Split(fresh.inputs[:100])), (6,))
+
+
+def test_a_single_input_to_train_on_is_refused() -> None:
+    with pytest.raises(DataError, match="train has one input"):
+        check_data(Data(_noise(1, 1), _noise(10, 2), _noise(10, 3)), (6,))

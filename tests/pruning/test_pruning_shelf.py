@@ -14,6 +14,7 @@ from controller.pruning.bench import open_bench
 from controller.pruning.cost.predict import Costs
 from controller.pruning.job import JobResult
 from controller.pruning.shelf import Marked, Marks, Point, Shelf
+from controller.pruning.solve.worth import MeasuredWorth
 from controller.pruning.spec import load_spec
 
 COSTS = Costs(ram_bytes=1.0, storage_bytes=2.0, latency_s=3.0)
@@ -106,3 +107,22 @@ def test_without_a_seed_of_its_own_a_job_has_the_spec_s(glyphs: Path, tmp_path: 
     assert spec.seed == 1
     assert open_bench(spec, tmp_path, None, lambda _share, _text: None).seed == 1
     assert open_bench(spec, tmp_path, 7, lambda _share, _text: None).seed == 7
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b'{"curves": {}, "blocks": {"a": null}}'])
+def test_what_a_cut_is_worth_is_measured_again_where_it_cannot_be_read(tmp_path: Path, torn: bytes) -> None:
+    shelf, worth = Shelf(tmp_path, "d" * 64), MeasuredWorth({"a": ((1, 2), (0.5, 0.0))}, {"b": 0.1})
+    shelf.put_worth(1, "e" * 64, worth)
+    assert shelf.worth(1, "f" * 64) is None
+    assert shelf.worth(1, "e" * 64) is not None
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(torn)
+    assert shelf.worth(1, "e" * 64) is None
+
+
+def test_a_refusal_holds_for_the_data_and_the_runtime_that_it_was_made_with(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, "d" * 64)
+    shelf.put_refusal("smallest seed=1", "e" * 64, "too few samples")
+    assert shelf.refusal("smallest seed=1", "e" * 64) == "too few samples"
+    assert shelf.refusal("smallest seed=1", "f" * 64) is None
+    assert Shelf(tmp_path, "d" * 64, "ncnn").refusal("smallest seed=1", "e" * 64) is None

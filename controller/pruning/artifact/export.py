@@ -41,6 +41,8 @@ def export_onnx(model: nn.Module, sample: torch.Tensor) -> bytes:
             )
             assert program is not None
             proto = program.model_proto
+    except (OSError, MemoryError):  # of this host, at this time: the model is not to blame
+        raise
     except Exception as error:  # the exporter runs the operator's code and raises anything
         raise ExportError(f"the model cannot be exported to ONNX: {type(error).__name__}: {error}") from error
     return slim(proto)

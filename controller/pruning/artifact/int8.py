@@ -40,7 +40,8 @@ def quantise(artifact: bytes, calibration: Floats) -> bytes:
     """The INT8 artifact (QDQ) of the fp32 `artifact`; inputs and outputs stay float32. Equal inputs give equal bytes.
 
     `calibration` `[n, ...]` are inputs from the train split; `CALIBRATION_SAMPLES` evenly spaced ones are run for the
-    least and the greatest value of each activation. Raises `ExportError` where nothing can be quantised.
+    least and the greatest value of each activation. Raises `ExportError` where nothing can be quantised, and
+    `OSError` and `MemoryError` as they come.
     """
     if not len(calibration):
         raise ExportError("the model cannot be quantised without calibration inputs")
@@ -49,6 +50,8 @@ def quantise(artifact: bytes, calibration: Floats) -> bytes:
             proto = _quantise(artifact, _evenly(calibration), Path(folder))
             _drop_bias_zeros(proto.graph)
             quantised = slim(proto)
+    except (OSError, MemoryError):  # of this host, at this time: the model is not to blame
+        raise
     except Exception as error:  # the quantiser raises anything, also bare `Exception` and `AssertionError`
         raise ExportError(f"the model cannot be quantised: {type(error).__name__}: {error}") from error
     if not any(each.data_type == onnx.TensorProto.INT8 for each in proto.graph.initializer):

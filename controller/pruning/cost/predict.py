@@ -7,6 +7,7 @@ narrowest structure are measured first, so that whatever is asked for lies betwe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,7 +42,7 @@ class Costs:
             Constraint.STORAGE: (self.storage_bytes, caps.storage_bytes),
             Constraint.DEADLINE: (self.latency_s, caps.latency_s),
         }
-        return {which: cost / cap for which, (cost, cap) in pairs.items() if cap is not None}
+        return {which: cost / cap if cap > 0 else math.inf for which, (cost, cap) in pairs.items() if cap is not None}
 
 
 def binding(costs: Costs, caps: Caps) -> tuple[Constraint, float]:

@@ -67,6 +67,7 @@ class Tables:
         self._seconds.update(rows)
         if self._path is not None:
             _append(self._path, rows)
+            self._seconds.update(_read(self._path))  # another process may have timed the same first: its times hold
 
 
 def host_name() -> str:
@@ -181,7 +182,7 @@ def _read(path: Path) -> dict[str, float]:
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             with contextlib.suppress(ValueError, KeyError, TypeError):  # a torn last line
                 row = json.loads(line)
-                seconds[str(row["kernel"])] = float(row["seconds"])
+                seconds.setdefault(str(row["kernel"]), float(row["seconds"]))
     return seconds
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from controller.pruning.model.data import Floats, Labels
@@ -21,9 +22,9 @@ class Accuracy:
     samples: int
 
 
-def wilson(right: int, samples: int) -> Accuracy:
-    """`right` of `samples` with the Wilson score interval at 95 % (E. B. Wilson, 1927)."""
-    share, z2 = right / samples, _Z95**2
+def wilson(hits: int, samples: int) -> Accuracy:
+    """`hits` of `samples` with the Wilson score interval at 95 % (E. B. Wilson, 1927)."""
+    share, z2 = hits / samples, _Z95**2
     middle = (share + z2 / (2 * samples)) / (1 + z2 / samples)
     half = _Z95 / (1 + z2 / samples) * math.sqrt(share * (1 - share) / samples + z2 / (4 * samples**2))
     # Rounding must not put the share itself outside, as it does where all are right or none is.
@@ -32,5 +33,10 @@ def wilson(right: int, samples: int) -> Accuracy:
 
 def classify(outputs: Floats, labels: Labels) -> Accuracy:
     """Top-1 accuracy of `outputs` `[n, classes]` against `labels` `[n]`."""
-    right: NDArray[Any] = outputs.argmax(axis=1) == labels
-    return wilson(int(right.sum()), len(labels))
+    return wilson(int(right(outputs, labels).sum()), len(labels))
+
+
+def right(outputs: Floats, labels: Labels) -> NDArray[Any]:
+    """Whether each is; what holds a NaN is not, whichever class it says."""
+    said: NDArray[Any] = outputs.argmax(axis=1) == labels
+    return said & ~np.isnan(outputs).any(axis=1)

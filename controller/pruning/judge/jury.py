@@ -30,8 +30,8 @@ class Jury:
 
     model: LoadedModel
 
-    def judge(self, answering: Callable[[Floats], Floats]) -> Judged:
-        """Of an artifact that gives its first outputs for inputs `[n, ...]`.
+    def judge(self, answering: Callable[[Floats], Floats], dense: bool = False) -> Judged:
+        """Of an artifact that gives its first outputs for inputs `[n, ...]`; of the `dense` model's no margin is asked.
 
         Raises `ExportError` where the labels are of other classes than the outputs.
         """
@@ -45,7 +45,7 @@ class Jury:
             return Judged(None, None, judge(None, None, asked, agreement))
         _check_classes(outputs, data.gate.labels)
         accuracy, paired = classify(outputs, data.gate.labels), pair(self._dense_answers, outputs, data.gate.labels)
-        return Judged(accuracy, paired, judge(accuracy, paired, asked))
+        return Judged(accuracy, paired, judge(accuracy, None if dense else paired, asked))
 
     @cached_property
     def _dense_answers(self) -> Floats:
@@ -55,7 +55,8 @@ class Jury:
 
 def _check_classes(outputs: Floats, labels: Labels) -> None:
     classes = int(labels.max()) + 1
-    if outputs.ndim != 2 or classes > outputs.shape[1]:
+    if outputs.ndim != 2 or outputs.shape[1] < max(classes, 2):  # of a single number the greatest is always right
         raise ExportError(
-            f"the output is {list(outputs.shape[1:])}, the gate's labels need one number for each of {classes} classes"
+            f"the output is {list(outputs.shape[1:])}, the gate's labels need one number for each of "
+            f"{max(classes, 2)} classes"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from controller.pruning.judge.accuracy import right
 from controller.pruning.model.data import Floats, Labels
 
 _Z90, _Z95 = 1.644854, 1.959964  # one-sided and two-sided 95 % of the normal distribution
@@ -72,5 +73,5 @@ class Paired:
 
 def pair(dense: Floats, variant: Floats, labels: Labels) -> Paired:
     """Compare two models' outputs `[n, classes]` for the same inputs, of the given `labels` `[n]`."""
-    right, still = dense.argmax(axis=1) == labels, variant.argmax(axis=1) == labels
-    return Paired(len(labels), lost=int((right & ~still).sum()), won=int((still & ~right).sum()))
+    before, after = right(dense, labels), right(variant, labels)
+    return Paired(len(labels), lost=int((before & ~after).sum()), won=int((after & ~before).sum()))

@@ -76,6 +76,8 @@ def _check(name: str, pair: Any, sample_shape: tuple[int, ...]) -> Split:
     inputs = np.ascontiguousarray(pair[0], dtype=np.float32)
     if inputs.shape[1:] != sample_shape or len(inputs) == 0:
         raise DataError(f"data: {name} inputs have shape {list(inputs.shape)}, expected [n, {str(sample_shape)[1:-1]}]")
+    if name == "train" and len(inputs) < 2:
+        raise DataError("data: train has one input, at least 2 are needed: a batch of one has no statistics")
     if not np.isfinite(inputs).all():
         raise DataError(f"data: {name} inputs hold values that are not finite")
     if pair[1] is None:
@@ -93,7 +95,10 @@ def _refuse_known_gate(data: Data) -> None:
     """
     train, select, gate = (_rows(split) for split in data)
     times, chosen_by = Counter(train), set(select)
-    repeated = sum(many for many in times.values() if many > 1) / len(train)
+    # Train also repeats where it was oversampled, which is no reason for the gate to be in it: then the gate itself
+    # repeats nothing. With so many fewer inputs it repeats so much less.
+    others = (len(train) + len(select)) / len(gate)
+    repeated = min(_repeated(times), _repeated(Counter(gate)) * max(1.0, others))
     most = int((_KNOWN_SHARE + repeated) * len(gate))
     in_train, in_select = (sum(row in rows for row in gate) for rows in (times, chosen_by))
     known = sum(row in times or row in chosen_by for row in gate)
@@ -102,6 +107,11 @@ def _refuse_known_gate(data: Data) -> None:
             f"data: {known} of the {len(gate)} gate inputs stand in train ({in_train}) or in select ({in_select}) too, "
             f"at most {most} may: the gate judges on inputs of its own"
         )
+
+
+def _repeated(times: Counter[int]) -> float:
+    """The share of inputs that stand there more than once."""
+    return sum(many for many in times.values() if many > 1) / times.total()
 
 
 def _rows(split: Split) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import random
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -47,7 +48,7 @@ class LoadedModel:
 
 def load_model(spec: ModelSpec) -> LoadedModel:
     """Build, fill and check the model. Raises `LoadError`, `DataError`, and whatever the operator's code raises."""
-    torch.manual_seed(spec.seed)
+    _seed(spec.seed)
     factory, source = resolve(spec.factory)
     module = _run(spec.factory, factory)
     if not isinstance(module, nn.Module):
@@ -55,8 +56,16 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     _fill(module, spec.weights)
     example = None if spec.input_example is None else _example(spec.input_example)
     sample_shape = _sample_shape(spec, example)
+    _seed(spec.seed)
     data = None if spec.data is None else _data(spec.data, sample_shape)
     return LoadedModel(spec, prepare(module.float().eval()), sample_shape, data, _digest(spec, source), example)
+
+
+def _seed(seed: int) -> None:
+    """All that the operator's code may draw from: splits that differed from job to job would mix gate and train."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 def _fill(module: nn.Module, weights: Path) -> None:

@@ -99,7 +99,7 @@ class _Course:
     def __init__(self, model: nn.Module, data: Data, teacher: Teacher, clock: Clock, dice: torch.Generator) -> None:
         self.clock, self.dice, self._done = clock, dice, 0
         self._model, self._data, self._teacher = model, data, teacher
-        if data.train.inputs.ndim == 4:
+        if data.train.inputs.ndim == 4 and all(each.dim() < 5 for each in model.state_dict().values()):
             model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._weights: list[torch.Tensor] = list(model.parameters())
         self._average = [weight.detach().clone() for weight in self._weights]

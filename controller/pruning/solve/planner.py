@@ -78,7 +78,9 @@ def dense_worth(bench: Bench, data: Data, inputs: Floats) -> MeasuredWorth:
     What a cut loses at once says more of how layers are scaled than of what they can do: the last layer's channels look
     dearest and recover best. NetAdapt (Yang et al., ECCV 2018) fine-tunes each of its proposals for the same reason.
     """
-    known, wanted = bench.shelf.worth(bench.seed), ({group.root for group in bench.groups}, set(bench.blocks))
+    by = bench.data_sha256
+    assert by is not None
+    known, wanted = bench.shelf.worth(bench.seed, by), ({group.root for group in bench.groups}, set(bench.blocks))
     if known is not None and (set(known.curves), set(known.blocks)) == wanted:
         return known
     dense, steps = dense_stage(bench), _brief_steps(bench)
@@ -94,7 +96,7 @@ def dense_worth(bench: Bench, data: Data, inputs: Floats) -> MeasuredWorth:
         losing(recovered, recovered(dense.structure), inputs, answers(dense.module, inputs)),
         lambda share: bench.progress(0.12 + 0.02 * share, "measuring what each group is worth, once a model"),
     )
-    bench.shelf.put_worth(bench.seed, worth)
+    bench.shelf.put_worth(bench.seed, by, worth)
     return worth
 
 

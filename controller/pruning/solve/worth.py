@@ -8,7 +8,8 @@ BatchNorm statistics of the very batch, because those of the dense model make a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,7 @@ Losing = Callable[[Structure], float]
 
 _SHARES = (0.75, 0.5, 0.25)
 _BATCH = 128
+_DIVERGED = 1e6  # the loss of a cut that does not answer with numbers: finite, as sums of it are compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +92,21 @@ def declared_worth(importance: Importance) -> MeasuredWorth:
 
 
 def losing(cut: Callable[[Structure], nn.Module], present: nn.Module, inputs: Floats, wanted: Floats) -> Losing:
-    """How much further than `present` a cut is from the dense model's answers `wanted` for `inputs` `[n, ...]`."""
+    """How much further than `present` a cut is from the dense model's answers `wanted` for `inputs` `[n, ...]`.
+
+    Raises `ValueError` where `present` itself does not answer with numbers.
+    """
     base = _distance(present, inputs, wanted)
-    return lambda structure: max(0.0, _distance(cut(structure), inputs, wanted) - base)
+    if not math.isfinite(base):
+        raise ValueError(
+            "the model's own answers are not finite numbers after a brief recovery: nothing ranks its cuts"
+        )
+
+    def lost(structure: Structure) -> float:
+        further = _distance(cut(structure), inputs, wanted) - base
+        return max(0.0, further) if math.isfinite(further) else _DIVERGED
+
+    return lost
 
 
 def _losses(
@@ -127,7 +141,13 @@ def _distance(model: nn.Module, inputs: Floats, wanted: Floats) -> float:
     """The recovery's own loss against the dense model's answers, averaged over the inputs."""
     total = 0.0
     with renorming(model, 0.0), quickly():
-        for start in range(0, len(inputs), _BATCH):
-            outputs = first_output(model(laid_out(torch.from_numpy(inputs[start : start + _BATCH])))).float()
-            total += float(distance(outputs, torch.from_numpy(wanted[start : start + _BATCH]))) * len(outputs)
+        for part in _parts(len(inputs)):
+            outputs = first_output(model(laid_out(torch.from_numpy(inputs[part])))).float()
+            total += float(distance(outputs, torch.from_numpy(wanted[part]))) * len(outputs)
     return total / len(inputs)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    """Batches of `count` inputs, none of a single one where there are more: it has no statistics to normalise by."""
+    starts = range(0, max(count - 1, 1), _BATCH)
+    return (slice(start, count if start == starts[-1] else start + _BATCH) for start in starts)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from controller.core.types import JobKind, Variant
 from controller.pruning.cost.predict import Known, Predictor
+from controller.pruning.variant import training_of
 from tests.bench.prune.lab import Lab
 
 RUNGS = 8
@@ -27,11 +29,23 @@ def ladder(lab: Lab) -> dict[str, Any]:
         "killed_after_variants": len(before),
         "resumed_with_all_of_them": kept,
         "detail": result.detail,
-        "points": [point_of(lab, variant, result.variants[0]) for variant in result.variants],
+        "points": [
+            point_of(lab, variant, result.variants[0], epochs)
+            for variant, epochs in zip(result.variants, trained_epochs(result.variants), strict=True)
+        ],
     }
 
 
-def point_of(lab: Lab, variant: Variant, dense: Variant) -> dict[str, Any]:
+def trained_epochs(variants: Sequence[Variant]) -> list[float]:
+    """Of each, since the dense model: its own recovery and that of all that it was cut from, which stand before it."""
+    known = dict[str, float]()
+    for each in variants:
+        parent = known.get(str(each.lineage["parent"]), 0.0)
+        known[each.sha256] = parent + training_of(each).epochs
+    return [known[each.sha256] for each in variants]
+
+
+def point_of(lab: Lab, variant: Variant, dense: Variant, epochs: float) -> dict[str, Any]:
     """One of our variants as a row."""
     rung = int(variant.requested.split("rung=")[1].split()[0]) if "rung=" in variant.requested else 0
     return {
@@ -39,7 +53,7 @@ def point_of(lab: Lab, variant: Variant, dense: Variant) -> dict[str, Any]:
         "setting": f"rung {rung}" if rung else "dense",
         "sha256": variant.sha256,
         "rung": rung,
-        "epochs": rung * lab.epochs,
+        "epochs": epochs,
         "speedup": lab.speedup(lab.artifact(variant.sha256)),
         "speedup_in_service": dense.latency_p50_s / variant.latency_p50_s,
         "latency_s": variant.latency_p50_s,

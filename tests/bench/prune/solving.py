@@ -1,4 +1,7 @@
-"""How long one solve takes for a ResNet-18, by kernels timed here: no training, as only the time is asked for."""
+"""How long one solve takes for a ResNet-18, whose blocks may be dropped.
+
+By kernels timed here and without training, as only the time is asked for.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from controller.pruning.graph.probe import sound_groups
 from controller.pruning.graph.structure import full, inside
 from controller.pruning.solve.choose import Choice, Space, choose
 from controller.pruning.solve.importance import magnitude
-from controller.pruning.solve.worth import declared_worth
+from controller.pruning.solve.worth import MeasuredWorth, declared_worth
 from controller.zoo.residual import Block
 
 _PIXELS, _FLOOR = 64, 8
@@ -56,7 +59,8 @@ def solves() -> dict[str, Any]:
     groups, _ = sound_groups(model, sample, find_groups(model, sample)[0], 0, blocks)
     runs = run_widths(model, sample, groups, blocks)
     costs = describe_costs(runs, "fp32", Tables(tables_folder()))
-    widths, worth = full(groups).widths, declared_worth(magnitude(model, groups))
+    widths, curves = full(groups).widths, declared_worth(magnitude(model, groups)).curves
+    worth = MeasuredWorth(curves, dict.fromkeys(blocks, 1.0))  # to drop a block loses as much as a whole group
     space = Space(grains(costs, widths), dict.fromkeys(widths, _FLOOR), inside(groups, blocks))
     dense, rows = costs.price(widths), []
     for share in _SHARES:

@@ -16,11 +16,11 @@ def page(results: Row) -> str:
 def _lines(results: Row) -> Iterator[str]:
     yield "# Pruning, measured"
     yield ""
-    yield f"Written by `{results['repeat']}`, each network beside its peers in one run on one host, and the"
+    yield f"Written by `{results['repeat']}`, each network beside its peers on one host, and the"
     yield f"solving {_where(results['solve'])}."
     yield "Speed-up: CPU time of inferences back to back on one thread, the least of several spells' medians, over the"
     yield "dense artifact's beside it. Latency: the median with a pause before each inference, as in service, where all"
-    yield "of them pay for a cold cache."
+    yield "of them pay for a cold cache; in service is the speed-up by that."
     yield "Accuracy is on gate data that selected nothing; the drop against the dense model is paired, with its 95 %"
     yield "interval. A ladder is one training: a rung's epochs are those of all rungs down to it. One-offs and peers"
     yield "are pruned once, as little as the speed-up asks, and recovered by the same distillation for a rung's epochs;"
@@ -36,12 +36,23 @@ def _lines(results: Row) -> Iterator[str]:
         yield f"## {name}"
         yield ""
         yield f"Measured {_where(network)}."
-        yield f"Eight rungs in {network['ladder']['wall_s'] / 60:.1f} min with {network['ladder']['epochs_a_rung']:g}"
-        yield "epochs of recovery each, killed once on the way and resumed."
+        yield f"{_rungs(network)} in {network['ladder']['wall_s'] / 60:.1f} min with"
+        yield f"{network['ladder']['epochs_a_rung']:g} epochs of recovery each, killed once on the way and resumed."
         yield ""
         rows = [*network["ladder"]["points"], *network["peers"], *network["from_ladder"]]
         rows.sort(key=lambda row: row.get("speedup", 0))
-        heads = ("series", "setting", "epochs", "speed-up", "latency", "RAM", "bytes", "accuracy", "drop (95 %)")
+        heads = (
+            "series",
+            "setting",
+            "epochs",
+            "speed-up",
+            "in service",
+            "latency",
+            "RAM",
+            "bytes",
+            "accuracy",
+            "drop (95 %)",
+        )
         yield from _table(heads, map(_point, rows))
     yield ""
     yield "## Random envelopes"
@@ -52,6 +63,11 @@ def _lines(results: Row) -> Iterator[str]:
     heads = ("network", "RAM", "storage", "latency p95", "ships", "binds", "use", "again")
     yield from _table(heads, (_envelope(name, row) for name, each in results["networks"].items()
                               for row in each["envelopes"]))  # fmt: skip
+
+
+def _rungs(network: Row) -> str:
+    asked, made = network["ladder"]["rungs"], {each["rung"] for each in network["ladder"]["points"]} - {0}
+    return f"{len(made)} of {asked} rungs" + ("" if len(made) == asked else " (what one asks, the one above keeps)")
 
 
 def _where(measured: Row) -> str:
@@ -76,12 +92,13 @@ def _envelope(network: str, row: Row) -> tuple[str, ...]:
 
 def _point(row: Row) -> tuple[str, ...]:
     if "accuracy" not in row:
-        return (row["series"], "", "", "", "", "", "", "", row["unreachable"])
+        return (row["series"], "", "", "", "", "", "", "", "", row["unreachable"])
     return (
         row["series"],
         row["setting"],
         f"{row['epochs']:g}",
         f"{row['speedup']:.2f}x",
+        f"{row['speedup_in_service']:.2f}x",
         f"{row['latency_s'] * 1e3:.3f} ms",
         f"{row['ram_bytes'] / 2**20:.2f} MiB",
         f"{row['bytes'] / 2**10:.0f} KiB",
