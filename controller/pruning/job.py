@@ -88,6 +88,11 @@ class VariantLine(msgspec.Struct, frozen=True, tag="variant"):
     variant: Variant
 
 
+class ResultLine(msgspec.Struct, frozen=True, tag="result"):
+    result: JobResult
+
+
+_LINES = msgspec.json.Decoder(ProgressLine | VariantLine | ResultLine)
 # torch and onnxruntime have no error of their own for it, and around the operator's code only the text is left.
 _NO_MEMORY = re.compile(
     r"(can't|cannot|failed to|unable to) allocate|not enough memory|out of memory|MemoryError", re.I
@@ -97,13 +102,6 @@ _NO_MEMORY = re.compile(
 def lacked_memory(error: Exception) -> bool:
     """It may work the next time."""
     return _NO_MEMORY.search(str(error)) is not None
-
-
-class ResultLine(msgspec.Struct, frozen=True, tag="result"):
-    result: JobResult
-
-
-_LINES = msgspec.json.Decoder(ProgressLine | VariantLine | ResultLine)
 
 
 class JobRunner:

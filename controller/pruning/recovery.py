@@ -16,7 +16,7 @@ _MORE_RECOVERY = 3
 def recover_stage(bench: Bench, module: nn.Module, budget: Recovery, begin: float, end: float) -> Recovered | None:
     """`module` distilled from the dense model; None without data. Progress runs from `begin` to `end`.
 
-    As often as three times the budget is given again, while the select split's score is below the spec's floor.
+    Up to three more such budgets are spent while the select split's score is below the spec's floor.
     """
     data = bench.model.data
     if data is None:

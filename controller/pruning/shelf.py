@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,13 +111,15 @@ class Shelf:
 
     def made_for(self, requested: str, precision: str) -> Kin | None:
         """The variant that was made for this request, in this precision."""
-        return next(
-            (kin for kin in self.kin() if kin.variant.requested == requested and kin.variant.precision == precision),
-            None,
-        )
+        return self._newest(lambda each: (each.requested, each.precision) == (requested, precision))
 
     def dense(self) -> Kin | None:
-        return next((kin for kin in self.kin() if kin.variant.dense), None)
+        return self._newest(lambda each: each.dense)
+
+    def _newest(self, wanted: Callable[[Variant], bool]) -> Kin | None:
+        """What was made again, by other data or another release, is beside what it was made instead of."""
+        found = (kin for kin in self.kin() if wanted(kin.variant))
+        return max(found, key=lambda kin: kin.variant.created_unix_s, default=None)
 
     def points(self, precision: str) -> list[Point]:
         """What earlier jobs of this model measured on this host."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from controller import durable
 from controller.durable import put_file
 from controller.pruning.artifact.pace import Pace
 from controller.pruning.bench import open_bench
 from controller.pruning.cost.predict import Costs
+from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.shelf import Marked, Marks, Point, Shelf
 from controller.pruning.solve.worth import MeasuredWorth
@@ -126,3 +129,14 @@ def test_a_refusal_holds_for_the_data_and_the_runtime_that_it_was_made_with(tmp_
     assert shelf.refusal("smallest seed=1", "e" * 64) == "too few samples"
     assert shelf.refusal("smallest seed=1", "f" * 64) is None
     assert Shelf(tmp_path, "d" * 64, "ncnn").refusal("smallest seed=1", "e" * 64) is None
+
+
+def test_of_what_was_made_twice_for_one_request_the_newest_is_taken(dense: JobResult, tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, dense.model_digest)
+    assert dense.variant is not None
+    for sha256, made_at in (("a" * 64, 2.0), ("b" * 64, 3.0), ("c" * 64, 1.0)):
+        again = replace(dense.variant, sha256=sha256, requested="caps", created_unix_s=made_at)
+        shelf.put(b"onnx", again, Structure({}), nn.Linear(1, 1))
+    for found in (shelf.dense(), shelf.made_for("caps", "fp32")):
+        assert found is not None
+        assert found.variant.sha256 == "b" * 64
