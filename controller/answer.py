@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import assert_never
 
 from agent.wire.errors import WireError
 from agent.wire.profile import RUNTIMES
+from controller.answer_model import add_model, set_model
 from controller.core.caps import below_floor, shippable, use
 from controller.core.intents import (
     AbortRollout,
@@ -21,18 +21,18 @@ from controller.core.intents import (
     IntentError,
     RegisterDevice,
     RevokeDevice,
+    SetModel,
     StartRollout,
 )
 from controller.core.jobs import identified
 from controller.core.relax import lower_floor
 from controller.core.selector import parse_selector
 from controller.core.types import DeviceState, JobKind, JobState, Model, PruneJob, Rollout, RolloutState, Variant
-from controller.pruning.spec import load_spec
+from controller.pruning.spec import MOST_RUNGS
 from controller.record import declared
 from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.answer")
-MOST_RUNGS = 32
 
 
 def answer(tx: Tx, intent: Intent, now_unix_s: float) -> str:
@@ -49,7 +49,9 @@ def answer(tx: Tx, intent: Intent, now_unix_s: float) -> str:
             case RevokeDevice(device):
                 return _set_state(tx, device, DeviceState.REVOKED)
             case AddModel(spec_path):
-                return _add_model(tx, Path(spec_path), now_unix_s)
+                return add_model(tx, Path(spec_path), now_unix_s)
+            case SetModel():
+                return set_model(tx, intent, now_unix_s)
             case AskJob():
                 return _ask_job(tx, intent, now_unix_s)
             case StartRollout():
@@ -80,31 +82,6 @@ def _set_state(tx: Tx, device: str, state: DeviceState) -> str:
     log.info("event=%s device=%s", state, device)
     tx.put_device(changed)
     return changed.id
-
-
-def _add_model(tx: Tx, spec_path: Path, now_unix_s: float) -> str:
-    """The spec is read, not run; a job then loads, exports and measures the dense model."""
-    spec = load_spec(spec_path)
-    digest = hashlib.sha256(spec_path.read_bytes() + spec.weights.read_bytes()).hexdigest()
-    known = tx.get_model(spec.ref)
-    usable = any(variant.dense for variant in tx.variants(spec.ref))
-    if known is not None and known.digest != digest and usable:
-        raise IntentError(409, f"model {spec.ref} is there with other weights or another spec: give it a new version")
-    model = Model(
-        name=spec.name,
-        version=spec.version,
-        spec_path=str(spec_path.resolve()),
-        digest=digest,
-        accuracy_floor=spec.accuracy_floor,
-        accuracy_margin=spec.accuracy_margin,
-        added_unix_s=known.added_unix_s if known else now_unix_s,
-    )
-    job = PruneJob(id="", model=model.ref, kind=JobKind.DENSE, created_unix_s=now_unix_s)
-    log.info("event=model_added model=%s digest=%s", model.ref, digest[:12])
-    tx.put_model(model)
-    if not usable:
-        tx.put_job(identified(job))  # also after a failure: the operator has mended what was wrong
-    return model.ref
 
 
 def _ask_job(tx: Tx, intent: AskJob, now_unix_s: float) -> str:

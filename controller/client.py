@@ -85,6 +85,10 @@ class Client:
         """`spec_path` is a file on the controller's host."""
         return self._row("POST", "/models", {"spec_path": spec_path})
 
+    def set_model(self, ref: str, **policy: object) -> Row:
+        """`policy` as the API names it; what is not given stays."""
+        return self._row("PATCH", f"/models/{_part(ref)}", dict(policy))
+
     def ladder(self, ref: str) -> list[Row]:
         """The model's rungs, the dense variant first."""
         return self._rows(f"/models/{_part(ref)}/ladder")

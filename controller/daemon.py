@@ -11,7 +11,6 @@ import queue
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol, assert_never
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
@@ -25,7 +24,7 @@ from controller.answer import answer
 from controller.core.decide import decide
 from controller.core.intents import Intent, IntentError
 from controller.core.policy import Policy
-from controller.core.types import JobState, PruneJob, Variant
+from controller.core.types import JobState, Model, PruneJob, Variant
 from controller.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Stop
 from controller.look import Looker
 from controller.perform import Performer, Publish, RunJob, Send
@@ -45,7 +44,7 @@ _BATCH = 2000
 class Jobs(Protocol):
     """Runs prune jobs elsewhere; progress and results come back as facts."""
 
-    def start(self, job: PruneJob, spec_path: Path, start_from: tuple[str, ...]) -> None:
+    def start(self, job: PruneJob, model: Model, start_from: tuple[str, ...]) -> None:
         """`start_from` are the model's known variants, which a prune may go on from."""
 
     def stop(self) -> None: ...
@@ -286,8 +285,8 @@ class Daemon:
         match send:
             case Publish(topic, payload, retain):
                 self._link.publish(topic, payload, retain=retain)
-            case RunJob(job, spec_path, start_from):
-                self._jobs.start(job, spec_path, start_from)
+            case RunJob(job, model, start_from):
+                self._jobs.start(job, model, start_from)
 
     # --- artifact blocks ---------------------------------------------------------------------------------------------
 

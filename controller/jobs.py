@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from controller.core.types import PruneJob
+from controller.core.types import Model, PruneJob
 from controller.facts import Fact, JobEnded, JobMade, JobMoved
-from controller.pruning.job import JobRequest, JobRunner
+from controller.pruning.job import JobPolicy, JobRequest, JobRunner
 
 
 class ProcessJobs:
@@ -21,16 +21,19 @@ class ProcessJobs:
     def report_to(self, report: Callable[[Fact], None]) -> None:
         self._report = report
 
-    def start(self, job: PruneJob, spec_path: Path, start_from: tuple[str, ...]) -> None:
+    def start(self, job: PruneJob, model: Model, start_from: tuple[str, ...]) -> None:
         request = JobRequest(
             kind=job.kind,
-            spec_path=str(spec_path),
+            spec_path=model.spec_path,
             artifact_dir=str(self._artifacts),
             caps=job.caps,
             rungs=job.rungs or 0,
             share=job.share or 0.0,
             start_from=start_from,
             threads=self._threads,
+            policy=JobPolicy(
+                accuracy_floor=model.accuracy_floor, accuracy_margin=model.accuracy_margin, recovery=model.recovery
+            ),
         )
         self._runner.start(
             job.id,

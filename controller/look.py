@@ -36,8 +36,15 @@ class Looker:
         going = {each.id: self._admitted(each, members[each.id]) for each in running}
         seen = {view.device.id: view for views in members.values() for view in views}
         views = [self._admit(seen.get(device.id) or self.device_view(device), going) for device in devices]
-        waited_for = frozenset(self._tx.waited_for())
-        return View(devices=views, rollouts=running, members=members, jobs=self._jobs, waited_for=waited_for)
+        wishes = self._tx.waited_for()
+        return View(
+            devices=views,
+            rollouts=running,
+            members=members,
+            jobs=self._jobs,
+            waited_for=frozenset(wishes),
+            needed=frozenset(wish for wish, needed in wishes.items() if needed),
+        )
 
     def device_view(self, device: Device) -> DeviceView:
         tx, rollout = self._tx, self._rollout_of(device)

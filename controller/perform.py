@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import assert_never
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -18,7 +17,17 @@ from agent.wire.messages import Assignment
 from agent.wire.topics import Leaf, topic
 from controller.core import actions as do
 from controller.core.jobs import identified
-from controller.core.types import Desired, Device, JobState, Placement, PruneJob, Variant
+from controller.core.types import (
+    Desired,
+    Device,
+    Incident,
+    IncidentState,
+    JobState,
+    Model,
+    Placement,
+    PruneJob,
+    Variant,
+)
 from controller.store.artifacts import Artifacts
 from controller.store.tx import Tx
 
@@ -35,7 +44,7 @@ class Publish:
 @dataclass(frozen=True, slots=True)
 class RunJob:
     job: PruneJob
-    spec_path: Path
+    model: Model
     start_from: tuple[str, ...]
 
 
@@ -53,8 +62,14 @@ class Performer:
         match action:
             case do.Place(placement):
                 return self._place(tx, placement)
-            case do.QueuePrune(model, caps):
-                return self._queue(tx, identified(PruneJob(id="", model=model, caps=caps, created_unix_s=now_unix_s)))
+            case do.QueuePrune(model, caps, prediction, audit):
+                job = PruneJob(
+                    id="", model=model, caps=caps, prediction=prediction, audit=audit, created_unix_s=now_unix_s
+                )
+                return self._queue(tx, identified(job))
+            case do.DropJob(job_id):
+                log.info("event=dropped job=%s: nobody waits for it any more", job_id)
+                tx.drop_job(job_id)
             case do.StartJob(job):
                 return self._start(tx, job)
             case do.Assign():
@@ -69,13 +84,8 @@ class Performer:
                 known = tx.get_device(device)
                 if known is not None:
                     tx.put_device(replace(known, calibration=calibration))
-            case do.OpenIncident(incident):
-                log.warning("event=breach device=%s incident=%s kind=%s evidence=%r", incident.device, incident.id,
-                            incident.kind, incident.evidence)  # fmt: skip
-                tx.put_incident(incident)
-            case do.UpdateIncident(incident):
-                log.info("event=incident device=%s incident=%s state=%s diagnosis=%r outcome=%r", incident.device,
-                         incident.id, incident.state, incident.diagnosis, incident.outcome)  # fmt: skip
+            case do.OpenIncident(incident) | do.UpdateIncident(incident):
+                _log_incident(incident)
                 tx.put_incident(incident)
             case do.UpdateRollout(rollout):
                 log.info("event=rollout id=%s state=%s wave=%d reason=%r", rollout.id, rollout.state, rollout.wave,
@@ -107,7 +117,7 @@ class Performer:
                  running.attempts)  # fmt: skip
         tx.put_job(running)
         known = tuple(variant.sha256 for variant in tx.variants(model.ref))
-        return [RunJob(running, Path(model.spec_path), known)]
+        return [RunJob(running, model, known)]
 
     def _assign(self, tx: Tx, action: do.Assign, now_unix_s: float) -> list[Send]:
         variant = tx.get_variant(action.placement.model, action.sha256)
@@ -171,6 +181,15 @@ class Performer:
         if sha256 not in self._digests:
             self._digests[sha256] = blocks.digests(self._artifacts.read(sha256))
         return self._digests[sha256]
+
+
+def _log_incident(incident: Incident) -> None:
+    if incident.state is IncidentState.OPEN:
+        log.warning("event=breach device=%s incident=%s kind=%s evidence=%r", incident.device, incident.id,
+                    incident.kind, incident.evidence)  # fmt: skip
+    else:
+        log.info("event=incident device=%s incident=%s state=%s diagnosis=%r outcome=%r", incident.device,
+                 incident.id, incident.state, incident.diagnosis, incident.outcome)  # fmt: skip
 
 
 def _shown(calibration: object) -> str:

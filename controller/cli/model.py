@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from agent.wire.units import Unit
 from controller.cli import figures
-from controller.cli.options import API, OUTPUT, Api, Format, Output, Selector, group
+from controller.cli.options import API, OUTPUT, Api, Format, Output, Selector, group, quantity
 from controller.cli.output import note, show_json, show_row, show_rows
 from controller.client import FAILED, USAGE, Client, ClientError, Row
 
@@ -86,6 +87,47 @@ def _measured(client: Client, model: Row) -> Row:
     if model["state"] != "done":
         raise ClientError(f"model {model['ref']} cannot be used: {model['detail']}", FAILED)
     return model
+
+
+@app.command("set")
+def set_model(
+    model: Ref,
+    prefer: Annotated[
+        str | None,
+        typer.Option(
+            metavar="accuracy|frugal",
+            help="Of the variants that fit: the most right one, or the cheapest within the margin of it.",
+        ),
+    ] = None,
+    ladder: Annotated[int | None, typer.Option(help="Rungs to make in the background; 0 makes none.")] = None,
+    floor: Annotated[str | None, typer.Option(help="The least accuracy, as 88%; 0% for none.")] = None,
+    margin: Annotated[
+        str | None, typer.Option(help="How much less right than dense a variant may be, as 1%; 0% for none.")
+    ] = None,
+    recover: Annotated[
+        str | None, typer.Option(help="How long a variant may train: epochs, as 2, or CPU time, as 30s.")
+    ] = None,
+    api: Api = API,
+    output: Output = OUTPUT,
+) -> None:
+    """Change what is wanted of a model's variants. What the model is stays, and so does its version."""
+    policy = {
+        "prefer": prefer,
+        "ladder": ladder,
+        "accuracy_floor": quantity("--floor", floor, Unit.SHARE),
+        "accuracy_margin": quantity("--margin", margin, Unit.SHARE),
+        **_recovery(recover),
+    }
+    with Client(api) as client:
+        show_row(client.set_model(model, **policy), output)
+
+
+def _recovery(text: str | None) -> dict[str, float | None]:
+    """A bare number is epochs, one with a unit is time. Raises `ClientError`."""
+    try:
+        return {} if text is None else {"recover_epochs": float(text)}
+    except ValueError:
+        return {"recover_cpu_s": quantity("--recover", text, Unit.SECONDS)}
 
 
 @app.command("list")

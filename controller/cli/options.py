@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from controller.client import DEFAULT_API
+from agent.wire.errors import WireError
+from agent.wire.units import Unit, parse_quantity
+from controller.client import DEFAULT_API, USAGE, ClientError
 
 
 class Format(StrEnum):
@@ -27,3 +29,11 @@ OUTPUT = Format.TABLE
 def group(summary: str) -> typer.Typer:
     """A group of commands about one noun."""
     return typer.Typer(help=summary, no_args_is_help=True, rich_markup_mode=None)
+
+
+def quantity(option: str, text: str | None, unit: Unit) -> float | None:
+    """What an option says, in SI units. Raises `ClientError`."""
+    try:
+        return None if text is None else parse_quantity(text, unit)
+    except WireError as error:
+        raise ClientError(f"{option}: {error}", USAGE) from None

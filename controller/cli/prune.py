@@ -8,12 +8,11 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from agent.wire.errors import WireError
-from agent.wire.units import Unit, parse_quantity
+from agent.wire.units import Unit
 from controller.cli import figures
 from controller.cli.follow import follow
 from controller.cli.model import Ref
-from controller.cli.options import API, OUTPUT, Api, Format, Output
+from controller.cli.options import API, OUTPUT, Api, Format, Output, quantity
 from controller.cli.output import cell, note, show_json, show_row, show_rows
 from controller.client import FAILED, USAGE, Client, ClientError, Row
 
@@ -58,9 +57,9 @@ def prune(
     output: Output = OUTPUT,
 ) -> None:
     """Prune to caps on this host, whatever any device declares. The same caps are the same job, with its answer."""
-    latency_s = _parsed("--latency", latency, Unit.SECONDS)
+    latency_s = quantity("--latency", latency, Unit.SECONDS)
     ram_bytes, storage_bytes = _bytes("--ram", ram), _bytes("--storage", storage)
-    share = _parsed("--unstructured", unstructured, Unit.SHARE)
+    share = quantity("--unstructured", unstructured, Unit.SHARE)
     if (share is None) == all(cap is None for cap in (latency_s, ram_bytes, storage_bytes)):
         raise ClientError("give caps (at least one of --latency, --ram and --storage), or --unstructured", USAGE)
     with Client(api) as client:
@@ -83,15 +82,8 @@ def prune(
         raise typer.Exit(FAILED)
 
 
-def _parsed(option: str, text: str | None, unit: Unit) -> float | None:
-    try:
-        return None if text is None else parse_quantity(text, unit)
-    except WireError as error:
-        raise ClientError(f"{option}: {error}", USAGE) from None
-
-
 def _bytes(option: str, text: str | None) -> int | None:
-    value = _parsed(option, text, Unit.BYTES)
+    value = quantity(option, text, Unit.BYTES)
     return None if value is None else int(value)
 
 

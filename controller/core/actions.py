@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.core.types import Calibration, Caps, Device, Incident, Placement, PruneJob, Rollout
+from controller.core.types import Calibration, Caps, Device, Incident, Placement, Prediction, PruneJob, Rollout
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class QueuePrune:
+    """Write down that a variant under these caps is wanted; as an `audit` it waits until nothing else is to do."""
+
     model: str
     caps: Caps
+    prediction: Prediction | None = None
+    audit: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DropJob:
+    """Forget a job that was never started and that nobody waits for any more."""
+
+    job: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +90,7 @@ Action = (
     Place
     | QueuePrune
     | StartJob
+    | DropJob
     | Assign
     | SendDesired
     | FinishDesired

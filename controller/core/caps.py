@@ -44,6 +44,12 @@ def uses(caps: Caps, variant: Variant) -> tuple[Use, ...]:
     return tuple(Use(binding, cost, cap) for binding, cost, cap in pairs if cap is not None)
 
 
+def figures(caps: Caps, variants: Sequence[Variant]) -> list[tuple[float, list[float]]]:
+    """Of each cap that is set the cap and what each variant takes of it."""
+    rows = [[each.cost for each in uses(caps, variant)] for variant in variants]
+    return [(cap.cap, [row[at] for row in rows]) for at, cap in enumerate(uses(caps, variants[0]))] if rows else []
+
+
 def use(caps: Caps, variant: Variant) -> float:
     """How much of the tightest cap the variant uses: 1.0 is exactly full."""
     return max((each.share for each in uses(caps, variant)), default=0.0)

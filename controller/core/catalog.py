@@ -1,12 +1,16 @@
-"""What is known of one model, and which of its variants are as good as which: for choosing among them."""
+"""What is known of one model: its variants, and how the prunes that were asked for ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from controller.core.caps import shippable
-from controller.core.types import Model, PruneJob, Variant
+from controller.core.choose import choose
+from controller.core.types import Caps, JobKind, JobState, Model, PruneJob, Variant
+
+NEAR = 1 / 1.1
+"""Caps within 10 % of each other are served by one variant, made under the tighter of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +20,8 @@ class Catalog:
     model: Model
     variants: Sequence[Variant]
     jobs: Mapping[str, PruneJob]
+    chosen: dict[frozenset[str], Variant | None] = field(default_factory=dict, compare=False, repr=False)
+    """Choices made so far: most devices of a fleet have one of a few sets of variants to choose from."""
 
     def of_runtime(self, runtime: str) -> Catalog:
         """What of it a device with this runtime can run."""
@@ -37,30 +43,23 @@ class Catalog:
         """Those at or above the accuracy floor."""
         return shippable(self.variants, self.model.accuracy_floor)
 
+    def choose(self, fitting: Sequence[Variant]) -> Variant | None:
+        """By the model owner's preference, see `controller.core.choose`."""
+        names = frozenset(each.sha256 for each in fitting)
+        if names not in self.chosen:
+            self.chosen[names] = choose(fitting, self.model)
+        return self.chosen[names]
 
-def as_dense(variant: Variant, catalog: Catalog) -> bool:
-    """True of the dense variant, and of its whole structure in another precision that is certainly within the margin.
+    def answer(self, caps: Caps) -> PruneJob | None:
+        """The job that says how a prune to `caps` ends: that one, or one that was refused under looser caps."""
+        own = self.jobs.get(caps.key)
+        if own is not None and own.state is not JobState.QUEUED:
+            return own
+        return next((each for each in self._prunes(JobState.INFEASIBLE) if each.caps.covers(caps)), own)
 
-    Where the model sets no margin, it must certainly lose nothing.
-    """
-    if variant.dense or catalog.dense is None:
-        return variant.dense
-    worst, margin = variant.drop_high, catalog.model.accuracy_margin or 0.0
-    return variant.parameters == catalog.dense.parameters and worst is not None and worst <= margin
+    def is_made(self, caps: Caps) -> bool:
+        """A variant was made under caps that are hardly tighter: another prune would make much the same."""
+        return any(caps.near(each.caps, NEAR) for each in self._prunes(JobState.DONE))
 
-
-def most_accurate(variants: Sequence[Variant]) -> list[Variant]:
-    """Those whose interval reaches the best figure: of the paired drops where all have one, else of the accuracies.
-
-    An interval may end a rounding error on the wrong side of the figure that it is around; the figure always counts.
-    """
-    drops = {each.sha256: each.drop for each in variants if each.drop is not None}
-    if variants and len(drops) == len(variants):
-        least = min(drops.values())
-        return [each for each in variants if min(drops[each.sha256], _or(each.drop_low, drops[each.sha256])) <= least]
-    most = max((each.accuracy or 0.0 for each in variants), default=0.0)
-    return [each for each in variants if max(each.accuracy or 0.0, each.accuracy_high or 0.0) >= most]
-
-
-def _or(value: float | None, otherwise: float) -> float:
-    return otherwise if value is None else value
+    def _prunes(self, state: JobState) -> list[PruneJob]:
+        return [each for each in self.jobs.values() if each.kind is JobKind.PRUNE and each.state is state]

@@ -1,8 +1,8 @@
-"""The fit: the most accurate variant whose upper-bound cost is inside the envelope, or a prune, or a refusal.
+"""The fit: of the variants whose upper-bound cost is inside the envelope the one that the owner prefers, or a refusal.
 
 Nothing below the model's accuracy floor is chosen, not even the dense variant. Costs are calibrated upper bounds on the
-device itself. A fit that leaves the envelope under 85% used asks for a variant made for it, once: an answered request
-for the same caps is not asked again.
+device itself. Where nothing fits, a prune is asked for, once. Where something fits, it goes out; a prune is asked for
+beside it only where none of what fits was made for about this envelope and a better one is predicted to be possible.
 """
 
 from __future__ import annotations
@@ -13,24 +13,48 @@ from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
 from controller.core.bounds import binding_constraint, caps_for, use_of, within, without_slack
 from controller.core.caps import below_floor
-from controller.core.catalog import Catalog, as_dense, most_accurate
+from controller.core.catalog import Catalog
 from controller.core.envelope import Impossible, collapse
+from controller.core.pays import pays, predict
 from controller.core.relax import lower_floor, relaxations
-from controller.core.types import Calibration, Caps, Constraint, Envelope, JobState, Model, PruneJob, Variant
+from controller.core.types import (
+    Calibration,
+    Caps,
+    Constraint,
+    Envelope,
+    JobState,
+    Model,
+    Prediction,
+    PruneJob,
+    Variant,
+)
 
 WELL_USED = 0.85
 
 
 @dataclass(frozen=True, slots=True)
+class Prune:
+    """A variant to be made under `caps` (in the reference host's terms), and what it is modelled to win where one fits
+    already. `pays`: it is worth a job."""
+
+    caps: Caps
+    prediction: Prediction | None = None
+    pays: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Fitted:
+    """The variant to run. `prune` would make a better one, or might have."""
+
     variant: Variant
     binding: Constraint
     envelope: Envelope
+    prune: Prune | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NeedsPrune:
-    """No variant fits, or none well: one is to be made under these caps (in the reference host's terms)."""
+    """No variant fits: one is to be made under these caps (in the reference host's terms)."""
 
     caps: Caps
     binding: Constraint
@@ -52,8 +76,17 @@ class Infeasible:
 Fit = Fitted | NeedsPrune | Infeasible
 
 
-def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: int | None = None) -> Fit:
-    """Choose for one device. A failed job counts as hopeless after `attempts`; None waits for another one for ever."""
+def fit(
+    profile: Profile,
+    calibration: Calibration,
+    catalog: Catalog,
+    attempts: int | None = None,
+    kept: str | None = None,
+) -> Fit:
+    """Choose for one device. A failed job counts as hopeless after `attempts`; None waits for another one for ever.
+
+    The variant `kept` (a sha256) fits whatever its upper bounds say: it was measured inside the budget on the device.
+    """
     envelope = collapse(profile, calibration, catalog.ram_base_bytes(profile.runtime))
     if isinstance(envelope, Impossible):
         return Infeasible(envelope.binding, envelope.envelope, envelope.reason, envelope.relaxations)
@@ -61,22 +94,33 @@ def fit(profile: Profile, calibration: Calibration, catalog: Catalog, attempts: 
     dense = catalog.dense
     if dense is None:
         return _first(profile.runtime, envelope, catalog)
-    best = _best(profile, calibration, envelope, catalog)
+    fitting = [each for each in catalog.may_ship if each.sha256 == kept or within(profile, calibration, envelope, each)]
+    best = catalog.choose(fitting)
     if best is None and dense not in catalog.may_ship:
         return _unshippable(profile, calibration, envelope, catalog, dense)
     binding = binding_constraint(profile, calibration, envelope, dense)
-    if best is not None and (as_dense(best, catalog) or use_of(profile, calibration, envelope, best) >= WELL_USED):
-        return Fitted(best, binding, envelope)
     caps = without_slack(caps_for(profile, calibration, envelope), dense)
-    job = catalog.jobs.get(caps.key)
+    if best is not None:
+        full = any(each.dense or use_of(profile, calibration, envelope, each) >= WELL_USED for each in fitting)
+        return Fitted(best, binding, envelope, None if full else _better(best, caps, catalog))
+    job = catalog.answer(caps)
     if job is None or job.state in (JobState.QUEUED, JobState.RUNNING):
         return NeedsPrune(caps, binding, envelope)
-    if best is not None:
-        return Fitted(best, binding, envelope)
     if job.state is JobState.FAILED:
         again = caps.key if job.retry and (attempts is None or job.attempts < attempts) else None
         return Infeasible(binding, envelope, f"pruning failed: {job.detail}", (), waiting_for=again)
     return _refuse(profile, calibration, envelope, catalog, job, binding)
+
+
+def _better(best: Variant, caps: Caps, catalog: Catalog) -> Prune | None:
+    """The prune that could make a better variant than the `best` that fits; None where it was made or refused."""
+    job = catalog.answer(caps)
+    if catalog.is_made(caps) or (job is not None and job.state not in (JobState.QUEUED, JobState.RUNNING)):
+        return None
+    if job is not None and job.state is JobState.RUNNING:
+        return Prune(caps, job.prediction)
+    prediction = predict(best, caps, catalog.variants, list(catalog.jobs.values()))
+    return Prune(caps, prediction, pays=prediction is None or pays(prediction))
 
 
 def _first(runtime: str, envelope: Envelope, catalog: Catalog) -> NeedsPrune | Infeasible:
@@ -91,21 +135,6 @@ def _first(runtime: str, envelope: Envelope, catalog: Catalog) -> NeedsPrune | I
     if caps == Caps():
         return Infeasible(Constraint.NONE, envelope, "the model is still being measured", (), waiting_for=caps.key)
     return NeedsPrune(caps, Constraint.NONE, envelope)
-
-
-def _best(profile: Profile, calibration: Calibration, envelope: Envelope, catalog: Catalog) -> Variant | None:
-    """The whole structure where that fits, else the most accurate; of those that may be it, the largest.
-
-    Of one structure in two precisions it is the faster. Within an interval the gate's data would be choosing by chance,
-    and they are there to choose nothing.
-    """
-    fitting = [each for each in catalog.may_ship if within(profile, calibration, envelope, each)]
-    whole = [each for each in fitting if as_dense(each, catalog)]
-    return max(
-        whole or most_accurate(fitting),
-        key=lambda each: (each.parameters, -each.latency_p95_s, -each.size_bytes),
-        default=None,
-    )
 
 
 def _closest(profile: Profile, calibration: Calibration, envelope: Envelope, catalog: Catalog) -> Variant:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from controller.core.types import Caps, JobKind
+from controller.core.types import Caps, JobKind, Recovery
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,18 @@ class AddModel:
     """`spec_path` is a file on the controller's host."""
 
     spec_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetModel:
+    """Change a model's policy; what is None stays. A floor or margin of 0 is none at all."""
+
+    model: str
+    prefer: str | None = None
+    ladder: int | None = None
+    accuracy_floor: float | None = None
+    accuracy_margin: float | None = None
+    recovery: Recovery | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +77,7 @@ class AbortRollout:
     rollout: str
 
 
-Intent = RegisterDevice | AcceptDevice | RevokeDevice | AddModel | AskJob | StartRollout | AbortRollout
+Intent = RegisterDevice | AcceptDevice | RevokeDevice | AddModel | SetModel | AskJob | StartRollout | AbortRollout
 
 
 class IntentError(Exception):

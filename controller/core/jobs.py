@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import reduce
 
-from controller.core.actions import Action, StartJob
+from controller.core.actions import Action, DropJob, StartJob
+from controller.core.catalog import NEAR
 from controller.core.policy import Policy
 from controller.core.types import Caps, JobKind, JobState, PruneJob
 
-PATIENT = (JobKind.UNSTRUCTURED, JobKind.LADDER)
-"""Nothing in the fleet waits for these, and a ladder takes as long as all its rungs."""
+_PATIENCE = {JobKind.UNSTRUCTURED: 0, JobKind.LADDER: 1, JobKind.PRUNE: 2}
+"""Nothing in the fleet waits for these, a prune only as an audit; a ladder takes as long as all its rungs."""
 
 
 def job_id(model: str, key: str) -> str:
@@ -24,36 +26,94 @@ def identified(job: PruneJob) -> PruneJob:
     return replace(job, id=job_id(job.model, job.key))
 
 
-def decide_jobs(
-    jobs: Sequence[PruneJob], waited_for: frozenset[tuple[str, str]], policy: Policy, now_unix_s: float
-) -> list[Action]:
-    """Start what somebody waits for, while there is room; a failed one again after a pause.
+def audited(model: str, caps: Caps, policy: Policy) -> bool:
+    """Whether a prune that is predicted not to pay is one of those that are made to see: the same ones every time."""
+    return int(job_id(model, caps.key), 16) % policy.audit_one_in == 0
 
-    First what the fleet waits for (every model's dense variant; a prune, unless another variant has come to fit), then
-    operators' prunes. Each the oldest first; of those asked for at once, the one with the loosest caps: a device then
-    gets what was made for it, before there is a smaller one that it could run as well. A patient job only starts where
-    nothing else is to do, and once it runs it takes no prune's place: an incident that needs a variant must not wait
-    for a ladder's end.
+
+def decide_jobs(
+    jobs: Sequence[PruneJob],
+    waited_for: frozenset[tuple[str, str]],
+    needed: frozenset[tuple[str, str]],
+    policy: Policy,
+    now_unix_s: float,
+) -> list[Action]:
+    """Start what somebody waits for, while there is room; a failed one again after a pause. Drop what nobody wants.
+
+    First every model's dense variant, then what devices wait for that have nothing to run, then operators' prunes, then
+    what would only serve better. Of one kind the tightest first: what is under its caps is under all looser ones too,
+    so that the most devices have something soonest. A patient job only starts where nothing else is to do, and once it
+    runs it takes no prune's place: an incident that needs a variant must not wait for a ladder's end.
     """
 
     def fleet(job: PruneJob) -> bool:
         return job.kind is JobKind.DENSE or (job.model, job.key) in waited_for
 
-    ready = [job for job in jobs if (fleet(job) or job.asked) and _may_start(job, policy, now_unix_s)]
-    ready.sort(key=lambda job: (not fleet(job), job.created_unix_s, _tightness(job.caps), job.id))
-    urgent = [job for job in ready if job.kind not in PATIENT]
-    patient = sorted((job for job in ready if job.kind in PATIENT), key=lambda job: PATIENT.index(job.kind))
+    def turn(job: PruneJob) -> tuple[int, tuple[float, ...], float, str]:
+        first = job.kind is not JobKind.DENSE, (job.model, job.key) not in needed, not job.asked
+        return next((at for at, no in enumerate(first) if not no), 3), _looseness(job.caps), job.created_unix_s, job.id
+
+    wanted = [job for job in jobs if fleet(job) or job.asked or job.audit]
+    ready = sorted((job for job in wanted if _may_start(job, policy, now_unix_s)), key=turn)
+    urgent = [job for job in ready if not _patient(job, fleet(job))]
+    patient = sorted((job for job in ready if _patient(job, fleet(job))), key=lambda job: _PATIENCE[job.kind])
     running = [job for job in jobs if job.state is JobState.RUNNING]
-    at_work = sum(job.kind not in PATIENT for job in running)
-    starting = urgent[: max(policy.parallel_jobs - at_work, 0)]
+    at_work = sum(not _patient(job, fleet(job)) for job in running)
+    starting = _together(urgent, jobs, fleet)[: max(policy.parallel_jobs - at_work, 0)]
     if not urgent and len(running) < policy.parallel_jobs and at_work == len(running):
         starting = patient[:1]
-    return [StartJob(job) for job in starting]
+    unwanted = [job for job in jobs if job.state is JobState.QUEUED and job not in wanted]
+    return [*(DropJob(job.id) for job in unwanted), *map(StartJob, starting)]
 
 
-def _tightness(caps: Caps) -> tuple[float, ...]:
-    every = (caps.ram_bytes, caps.storage_bytes, caps.latency_s)
-    return tuple(-math.inf if cap is None else -cap for cap in every)
+def _patient(job: PruneJob, fleet: bool) -> bool:
+    """Nothing in the fleet waits for it."""
+    return job.kind in _PATIENCE and (job.kind is not JobKind.PRUNE or (job.audit and not job.asked and not fleet))
+
+
+def _looseness(caps: Caps) -> tuple[float, ...]:
+    every = (caps.latency_s, caps.ram_bytes, caps.storage_bytes)
+    return tuple(math.inf if cap is None else cap for cap in every)
+
+
+def _together(ready: Sequence[PruneJob], jobs: Sequence[PruneJob], fleet: Callable[[PruneJob], bool]) -> list[PruneJob]:
+    """The jobs to start for `ready`, in its order: prunes for devices whose caps lie near each other become one.
+
+    One that is near a running job waits for what that makes.
+    """
+    starting, served = list[PruneJob](), set[str]()
+    for job in ready:
+        if job.id in served or any(_serves(other, job) for other in jobs if other.state is JobState.RUNNING):
+            continue
+        group = [job] if job.asked or job.kind is not JobKind.PRUNE else _near(job, [*filter(fleet, ready)], jobs)
+        served |= {each.id for each in group}
+        meet = reduce(Caps.meet, (each.caps for each in group))
+        same = next((each for each in group if each.caps == meet), None)
+        starting.append(same or identified(replace(job, caps=meet, prediction=None, attempts=0)))
+    return starting
+
+
+def _near(job: PruneJob, others: Sequence[PruneJob], jobs: Sequence[PruneJob]) -> list[PruneJob]:
+    """`job` with those that are served by a variant under the meet of all their caps, where that can be asked for."""
+    prunes = [each for each in jobs if each.kind is JobKind.PRUNE and each.model == job.model]
+    tried = {each.key for each in prunes if each.state is not JobState.QUEUED}
+    refused = [each.caps for each in prunes if each.state is JobState.INFEASIBLE]
+
+    def may_be_asked(caps: Caps) -> bool:
+        return caps.key not in tried and not any(each.covers(caps) for each in refused)
+
+    group, meet = [job], job.caps
+    for other in others:
+        if other.kind is JobKind.PRUNE and other.model == job.model and not other.asked and other is not job:
+            both = meet.meet(other.caps)
+            if may_be_asked(both) and all(each.caps.near(both, NEAR) for each in (*group, other)):
+                group, meet = [*group, other], both
+    return group
+
+
+def _serves(running: PruneJob, job: PruneJob) -> bool:
+    same = running.kind is job.kind is JobKind.PRUNE and running.model == job.model
+    return same and running.id != job.id and not job.asked and job.caps.near(running.caps, NEAR)
 
 
 def _may_start(job: PruneJob, policy: Policy, now_unix_s: float) -> bool:

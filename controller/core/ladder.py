@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from controller.core.choose import COST_NOISE
+from controller.core.compare import ERROR, shown_worse
 from controller.core.types import Variant
-
-_NOISE = 0.03  # of a latency or a high-water mark: measured again, the same artifact differs by as much
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +45,17 @@ def _size(variant: Variant) -> tuple[float, ...]:
 def _dominates(smaller: Variant, variant: Variant) -> bool:
     """True where `smaller`, which has no more bytes, is no worse in anything else."""
     return (
-        smaller.latency_p50_s <= variant.latency_p50_s * (1 + _NOISE)
-        and smaller.ram_bytes <= variant.ram_bytes * (1 + _NOISE)
+        smaller.latency_p50_s <= variant.latency_p50_s * (1 + COST_NOISE)
+        and smaller.ram_bytes <= variant.ram_bytes * (1 + COST_NOISE)
         and _as_right(smaller, variant)
     )
 
 
 def _as_right(smaller: Variant, variant: Variant) -> bool:
-    """By the paired intervals where both have one, else by their own; unverified, only what kept as much is so."""
-    if smaller.drop_low is not None and variant.drop_high is not None:
-        return smaller.drop_low <= variant.drop_high
+    """It is not shown to be less right; unverified, only what kept as much is as right."""
     if smaller.accuracy is None or variant.accuracy is None:
         return smaller.precision == variant.precision and smaller.parameters >= variant.parameters
-    high, low = smaller.accuracy_high, variant.accuracy_low
-    return (smaller.accuracy if high is None else high) >= (variant.accuracy if low is None else low)
+    return not shown_worse(smaller, variant, ERROR)
 
 
 def _rung(variant: Variant, dense: Variant | None) -> Rung:

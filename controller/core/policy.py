@@ -11,7 +11,8 @@ class Policy:
 
     An incident is repaired after `healthy_windows` good ones in a row, and given up after `repair_deadline_s`. After it
     the device is left alone for `cooldown_s`, and it may have `incidents_a_day`. `resend_s` is how long an assignment
-    may stay unanswered by a connected device before it is sent again.
+    may stay unanswered by a connected device before it is sent again. Of the prunes that are predicted not to pay one
+    in `audit_one_in` is made all the same when nothing else is to do, so that predictions stay honest.
     """
 
     breach_windows: int = 3
@@ -26,4 +27,5 @@ class Policy:
     retry_s: float = 60.0
     attempts: int = 3
     parallel_jobs: int = 1
+    audit_one_in: int = 20
     view_windows: int = 24

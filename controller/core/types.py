@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from agent.wire.messages import Reported, Window
 from agent.wire.profile import RUNTIMES, Profile
+from controller.core.evidence import Evidence
 from controller.core.sparsity import SparsityReport
+
+N = TypeVar("N", int, float)
+
+
+def _tighter(one: N | None, other: N | None) -> N | None:
+    return other if one is None else one if other is None else min(one, other)
 
 
 class Constraint(StrEnum):
@@ -58,6 +66,30 @@ class Caps:
     storage_bytes: int | None = None
     latency_s: float | None = None
     runtime: str = RUNTIMES[0]
+
+    def meet(self, other: Caps) -> Caps:
+        """The tighter one of each cap: what is under it is under both."""
+        return replace(
+            self,
+            ram_bytes=_tighter(self.ram_bytes, other.ram_bytes),
+            storage_bytes=_tighter(self.storage_bytes, other.storage_bytes),
+            latency_s=_tighter(self.latency_s, other.latency_s),
+        )
+
+    def covers(self, other: Caps) -> bool:
+        """What is under `other` is under these too: none of these is tighter, and the runtime is the same."""
+        return self.runtime == other.runtime and self.meet(other) == other
+
+    def near(self, tighter: Caps, share: float) -> bool:
+        """`tighter` is under these caps, and each of its caps is at least `share` of the one here."""
+        pairs = zip(self._figures, tighter._figures, strict=True)
+        return self.covers(tighter) and all(
+            mine is not None and its is not None and its >= mine * share for mine, its in pairs if mine != its
+        )
+
+    @property
+    def _figures(self) -> tuple[float | None, ...]:
+        return self.ram_bytes, self.storage_bytes, self.latency_s
 
     @property
     def key(self) -> str:
@@ -113,12 +145,32 @@ class Device:
     reported: Reported | None = None
 
 
+class Prefer(StrEnum):
+    """What an owner wants of the variants that fit: the most right one, or the cheapest of those as right or nearly."""
+
+    ACCURACY = "accuracy"
+    FRUGAL = "frugal"
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How long a pruned model may train to recover: one of the two. `cpu_s` counts the job's own CPU time.
+
+    A budget in epochs repeats to the byte on the same machine; one in CPU time ends where the host's speed lets it.
+    """
+
+    cpu_s: float | None = None
+    epochs: float | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """A trained network, immutable by `name@version`. `spec_path` and `digest` say where it came from, byte by byte.
+    """A trained network. `digest` names what it is (weights, factory, input, data); a `name@version` has one for good.
 
-    `accuracy_floor` is a share (0.85), `accuracy_margin` how much worse than dense a variant may be (0.01); None where
-    the spec sets none. The dense variant is an ordinary `Variant` with `dense=True`.
+    The rest is its owner's policy, which may change: `accuracy_floor` is a share (0.85), `accuracy_margin` how much
+    worse than dense a variant may be (0.01), None where none is set; `prefer` says which of the variants that fit goes
+    out; `ladder` how many rungs are made in the background; `recovery` how long a variant may train, None as the spec
+    says. The dense variant is an ordinary `Variant` with `dense=True`.
     """
 
     name: str
@@ -127,6 +179,9 @@ class Model:
     digest: str
     accuracy_floor: float | None = None
     accuracy_margin: float | None = None
+    prefer: Prefer = Prefer.ACCURACY
+    ladder: int = 0
+    recovery: Recovery | None = None
     added_unix_s: float = 0.0
 
     @property
@@ -141,8 +196,8 @@ class Variant:
     `ram_bytes` is the high-water mark of the exact artifact in a fresh process above `ram_base_bytes`, what the bare
     runtime took there; latencies are of one inference at batch 1 on one thread of the reference host. `accuracy` with
     its 95% interval is on gate data that selected nothing; None is *unverified accuracy*. `drop` is the share of those
-    `gate_samples` inputs that it gets wrong beyond what the dense model does, with its paired 95% interval. `requested`
-    is the key of the caps that it was pruned for.
+    `gate_samples` inputs that it gets wrong beyond what the dense model does, with its paired 95% interval; `evidence`
+    is what it was on each of them. `requested` is the key of the caps that it was pruned for.
     """
 
     sha256: str
@@ -161,6 +216,7 @@ class Variant:
     drop_low: float | None = None
     drop_high: float | None = None
     gate_samples: int | None = None
+    evidence: Evidence | None = None
     dense: bool = False
     requested: str = ""
     runtime: str = RUNTIMES[0]
@@ -189,11 +245,25 @@ class JobKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a prune was *modelled* to win, in shares of right answers, against the variant that fitted best before it.
+
+    `win` is expected, `high` the upper 90 % limit; `error` is the standard error of such a difference on the gate.
+    """
+
+    against: str
+    win: float
+    high: float
+    error: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PruneJob:
     """A job on a model: to `caps` (prune), of so many `rungs` (ladder), or with this `share` of zeros (unstructured).
 
     INFEASIBLE: no variant at the accuracy floor or above fits; `sha256` is the closest one. `asked`: an operator wants
-    it, whether or not a device waits for it. `retry`: a failure may pass by itself.
+    it, whether or not a device waits for it. `audit`: it was predicted not to pay and is made all the same, to hold
+    predictions against. `retry`: a failure may pass by itself.
     """
 
     id: str
@@ -203,6 +273,8 @@ class PruneJob:
     rungs: int | None = None
     share: float | None = None
     asked: bool = False
+    audit: bool = False
+    prediction: Prediction | None = None
     state: JobState = JobState.QUEUED
     sha256: str | None = None
     binding: Constraint | None = None
@@ -227,7 +299,12 @@ class PruneJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """What the fit says of one device and one model: the variant to run, or why there is none."""
+    """What the fit says of one device and one model: the variant to run, or why there is none.
+
+    `waiting_for` is the key of the caps of the prune that it waits for: for want of a variant, or, where it has one,
+    for a better one. `rollout` is the one that it was placed for, `offered` says that a better variant was offered in
+    it. `reason` is why there is none, or why no better one is made.
+    """
 
     device: str
     model: str
@@ -238,6 +315,8 @@ class Placement:
     waiting_for: str | None = None
     reason: str = ""
     relaxations: tuple[str, ...] = ()
+    rollout: str | None = None
+    offered: bool = False
     decided_unix_s: float = 0.0
 
 

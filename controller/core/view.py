@@ -33,7 +33,8 @@ class DeviceView:
 class View:
     """`devices` are those to look at now; `members` are all devices of each running rollout, by its id.
 
-    `waited_for` are the prunes that some device waits for, as (model, key of the caps).
+    `waited_for` are the prunes that some device waits for, as (model, key of the caps); `needed` are those of them that
+    a device waits for which has no variant to run.
     """
 
     devices: Sequence[DeviceView] = ()
@@ -41,3 +42,4 @@ class View:
     members: Mapping[str, Sequence[DeviceView]] = field(default_factory=dict)
     jobs: Sequence[PruneJob] = ()
     waited_for: frozenset[tuple[str, str]] = frozenset()
+    needed: frozenset[tuple[str, str]] = frozenset()

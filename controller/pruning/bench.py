@@ -37,7 +37,7 @@ from controller.pruning.judge.jury import Judged, Jury
 from controller.pruning.model.data import Floats, data_digest
 from controller.pruning.model.load import LoadedModel, load_model
 from controller.pruning.recover.distil import Teacher
-from controller.pruning.shelf import Kin, Point, Shelf
+from controller.pruning.shelf import Kin, Point, Shelf, known_as
 from controller.pruning.spec import ModelSpec
 
 _PROBE_SAMPLES = 8
@@ -242,7 +242,8 @@ def open_bench(
     model, seed = load_model(spec), spec.seed if seed is None else seed
     torch.manual_seed(seed)
     sample = torch.randn((1, *model.sample_shape)) if model.example is None else torch.from_numpy(model.example)
-    return Bench(model, Shelf(artifact_dir, model.digest, runtime), Tables(tables_folder()), seed, progress, sample)
+    shelf = Shelf(artifact_dir, model.digest, runtime, known_as(artifact_dir, model.digest, model.formerly))
+    return Bench(model, shelf, Tables(tables_folder()), seed, progress, sample)
 
 
 def tables_folder() -> Path:

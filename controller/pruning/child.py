@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from controller.pruning.job import (
 
 if TYPE_CHECKING:
     from controller.pruning.bench import Bench
+    from controller.pruning.spec import ModelSpec
 
 
 def main() -> int:
@@ -67,11 +69,10 @@ def run_job(request: JobRequest, progress: Progress, announce: Announce = lambda
 
     from agent.worker.ask import TrialError
     from controller.pruning.bench import open_bench
-    from controller.pruning.spec import load_spec
 
     torch.set_num_threads(request.threads)
     try:
-        spec, shelf = load_spec(Path(request.spec_path)), Path(request.artifact_dir)
+        spec, shelf = _spec(request), Path(request.artifact_dir)
         bench = open_bench(spec, shelf, request.seed, progress, request.caps.runtime)
         return _do(bench, request, announce)
     except (TrialError, MemoryError, OSError) as error:
@@ -81,6 +82,21 @@ def run_job(request: JobRequest, progress: Progress, announce: Announce = lambda
     except Exception as error:  # the operator's own code may raise anything
         detail = f"{type(error).__name__}: {error}"
         return JobResult(state=JobState.FAILED, detail=detail, retry=lacked_memory(error))
+
+
+def _spec(request: JobRequest) -> ModelSpec:
+    """The spec file's, under the controller's policy. Raises `WireError`."""
+    from controller.pruning.spec import load_spec
+
+    spec, policy = load_spec(Path(request.spec_path)), request.policy
+    if policy is None:
+        return spec
+    return replace(
+        spec,
+        accuracy_floor=policy.accuracy_floor,
+        accuracy_margin=policy.accuracy_margin,
+        recovery=policy.recovery or spec.recovery,
+    )
 
 
 def _do(bench: Bench, request: JobRequest, announce: Announce) -> JobResult:

@@ -19,7 +19,7 @@ from typing import IO
 import msgspec
 
 from controller.core.sparsity import SparseSide, SparsityReport
-from controller.core.types import Caps, Constraint, JobKind, JobState, Variant
+from controller.core.types import Caps, Constraint, JobKind, JobState, Recovery, Variant
 
 __all__ = [
     "Announce",
@@ -38,10 +38,20 @@ _ERROR_TAIL_CHARS = 600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobPolicy:
+    """What a model's owner asks of its variants, see `controller.core.types.Model`. No `recovery`: the spec file's."""
+
+    accuracy_floor: float | None = None
+    accuracy_margin: float | None = None
+    recovery: Recovery | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
     """`dense`: check, export and measure the model as it is. `prune`: a variant under `caps`. `ladder`: of `rungs`.
     `unstructured`: a report on `share` of the weights at zero.
 
+    The owner's `policy` is the controller's, whatever the spec file says by now; None takes the file's.
     `artifact_dir` takes the artifact, called as `controller.core.artifacts` says. `start_from` names variants of the
     model in it, from which a prune may go on rather than from the dense model. `seed` is the spec's where there is
     none. `threads` is for torch; measurements always use one.
@@ -56,6 +66,7 @@ class JobRequest:
     seed: int | None = None
     start_from: tuple[str, ...] = ()
     threads: int = 1
+    policy: JobPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

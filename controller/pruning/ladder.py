@@ -22,6 +22,7 @@ from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import Announce, JobResult
 from controller.pruning.recovery import recover_stage
 from controller.pruning.solve.planner import Planner, appraise
+from controller.pruning.spec import terms
 from controller.pruning.stage import Stage, Trained, dense_stage, stage_of
 from controller.pruning.variant import Origin, make_variant, training_of
 
@@ -61,7 +62,7 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     ladder.add(dense)
     stage: Stage | None = dense_stage(bench, dense)
     _in_integers(
-        ladder, 0, Origin(bench.model.module, full(bench.groups), "fp32", request(0, bench.seed), dense.sha256), dense
+        ladder, 0, Origin(bench.model.module, full(bench.groups), "fp32", _request(bench, 0), dense.sha256), dense
     )
     for rung in range(1, rungs + 1):
         if stage is not None:
@@ -75,15 +76,19 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     )
 
 
-def request(rung: int, seed: int) -> str:
-    """What a ladder's variants say that they were made for."""
-    return f"ladder rung={rung} seed={seed}"
+def request(rung: int, seed: int, terms: str) -> str:
+    """What a ladder's variants say that they were made for, on these terms."""
+    return f"ladder rung={rung} seed={seed} {terms}"
+
+
+def _request(bench: Bench, rung: int) -> str:
+    return request(rung, bench.seed, terms(bench.model.spec))
 
 
 def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
     """The stage of this rung, from the shelf or made; None where the ladder ends here or above."""
     bench = ladder.bench
-    asked = request(rung, bench.seed)
+    asked = _request(bench, rung)
     kin = bench.made_for(asked, "fp32")
     if kin is not None:
         made, trained = stage_of(bench, kin), training_of(kin.variant)
@@ -109,7 +114,7 @@ def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -
     begin, end = ((rung + share) / (ladder.rungs + 1) for share in (0.1, 0.8))
     recovered = recover_stage(bench, module, bench.model.spec.recovery, begin, end)
     module, onward = (module, None) if recovered is None else (recovered.module, recovered.onward)
-    asked, trained = request(rung, bench.seed), Trained().and_by(recovered)
+    asked, trained = _request(bench, rung), Trained().and_by(recovered)
     return Origin(module, structure, "fp32", asked, above.parent, trained, onward)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from controller.core.caps import closest, exceeds_all, held, shippable, use
-from controller.core.catalog import most_accurate
-from controller.core.types import Caps, Constraint, JobState, Variant
+from controller.core.compare import best_of
+from controller.core.types import Caps, Constraint, JobState, Recovery, Variant
 from controller.pruning.artifact.export import ExportError, run_artifact
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
@@ -25,7 +25,6 @@ from controller.pruning.recovery import half, recover_stage
 from controller.pruning.smallest import smallest_variant
 from controller.pruning.solve.planner import Planner, appraise
 from controller.pruning.solve.search import Found, TooTight, search
-from controller.pruning.spec import Recovery
 from controller.pruning.stage import Stage, dense_stage, stage_of
 from controller.pruning.tell import against, told
 from controller.pruning.variant import Origin, make_variant
@@ -156,9 +155,9 @@ def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult |
 def _known(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult | None:
     """The best of what was there and measured inside: what is made anew has to stay further below a cap."""
     fitting = [each for each in _shippable(bench, start_from) if use(caps, each) <= 1]
-    variant = max(most_accurate(fitting), key=lambda each: each.parameters, default=None)
-    if variant is None:
+    if not fitting:
         return None
+    variant = best_of(fitting)
     costs = Costs(ram_bytes=variant.ram_bytes, storage_bytes=variant.size_bytes, latency_s=variant.latency_p95_s)
     which, inside = _inside(costs, caps)
     return JobResult(

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from torch import nn
 
+from controller.core.types import Recovery
 from controller.pruning.bench import Bench
 from controller.pruning.recover.distil import Recovered, recover
-from controller.pruning.spec import Recovery
 
 _MORE_RECOVERY = 3
 

@@ -74,11 +74,15 @@ class Marks(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """A folder of artifacts, seen by jobs of the model whose digest is `digest` for one `runtime`."""
+    """A folder of artifacts, seen by jobs of the model whose digest is `digest` for one `runtime`.
+
+    `formerly` are digests that other releases gave the same model: what is there under these is the model's too.
+    """
 
     folder: Path
     digest: str
     runtime: str = RUNTIMES[0]
+    formerly: tuple[str, ...] = ()
 
     def put(
         self,
@@ -123,16 +127,16 @@ class Shelf:
 
     def points(self, precision: str) -> list[Point]:
         """What earlier jobs of this model measured on this host."""
-        try:
-            lines = self._points.read_bytes().splitlines()
-        except FileNotFoundError:
-            return []
+        files = [self._points(each) for each in (*self.formerly, self.digest)]
+        lines = [line for file in files if file.is_file() for line in file.read_bytes().splitlines()]
         points = [point for point in map(_point, lines) if point is not None]
         return [point for point in points if point.precision == precision]
 
     def add_point(self, point: Point) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._points.open("ab", buffering=0) as file:  # one unbuffered append: jobs may run side by side
+        with self._points(self.digest).open(
+            "ab", buffering=0
+        ) as file:  # one unbuffered append: jobs may run side by side
             file.write(b"\n" + msgspec.json.encode(point) + b"\n")  # and the line before may be torn
 
     def artifact(self, sha256: str) -> Path:
@@ -152,7 +156,9 @@ class Shelf:
     def marks(self, precision: str, dense: Kin) -> Marks | None:
         """As an earlier job measured them beside this dense variant."""
         try:
-            marks = msgspec.json.decode(self._marks(precision).read_bytes(), type=Marks)
+            marks = msgspec.json.decode(
+                self._found(f"{self.runtime}-{precision}.json", "marks").read_bytes(), type=Marks
+            )
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
         here = all(self.artifact(each.sha256).is_file() for each in marks.marks)
@@ -162,35 +168,40 @@ class Shelf:
         put_file(artifact, self.artifact(sha256))
 
     def put_marks(self, precision: str, marks: Marks) -> None:
-        put_file(msgspec.json.encode(marks), self._marks(precision))
+        put_file(msgspec.json.encode(marks), self._own(f"{self.runtime}-{precision}.json", "marks"))
 
     def worth(self, seed: int, data: str) -> MeasuredWorth | None:
         """What narrowing the dense model loses, as measured with this seed and the data of this digest."""
         try:
-            return msgspec.json.decode(self._worth(seed, data).read_bytes(), type=MeasuredWorth)
+            file = self._found(f"{data[:16]}-{seed}.json", "worth")
+            return msgspec.json.decode(file.read_bytes(), type=MeasuredWorth)
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
 
     def put_worth(self, seed: int, data: str, worth: MeasuredWorth) -> None:
-        put_file(msgspec.json.encode(worth), self._worth(seed, data))
+        put_file(msgspec.json.encode(worth), self._own(f"{data[:16]}-{seed}.json", "worth"))
 
     def refusal(self, requested: str, data: str | None) -> str | None:
         """Why what was made for this request was kept out by the data of this digest, where it was."""
-        path = self._refusal(requested, data)
+        path = self._found(self._refused(requested, data), "refused")
         return path.read_text() if path.is_file() else None
 
     def put_refusal(self, requested: str, data: str | None, reason: str) -> None:
-        put_file(reason.encode(), self._refusal(requested, data))
+        put_file(reason.encode(), self._own(self._refused(requested, data), "refused"))
 
-    def _refusal(self, requested: str, data: str | None) -> Path:
+    def _refused(self, requested: str, data: str | None) -> str:
         by = "no-data" if data is None else data[:16]
-        return self.folder / f"refused-{self.digest[:16]}-{self.runtime}-{by}-{requested.replace(' ', '-')}.txt"
+        return f"{self.runtime}-{by}-{requested.replace(' ', '-')}.txt"
 
-    def _marks(self, precision: str) -> Path:
-        return self.folder / f"marks-{self.digest[:16]}-{self.runtime}-{precision}.json"
+    def _own(self, rest: str, kind: str) -> Path:
+        """The model's file of this kind, as it is written."""
+        return self.folder / f"{kind}-{self.digest[:16]}-{rest}"
 
-    def _worth(self, seed: int, data: str) -> Path:
-        return self.folder / f"worth-{self.digest[:16]}-{data[:16]}-{seed}.json"
+    def _found(self, rest: str, kind: str) -> Path:
+        """The model's file of this kind, where it has none the one that another release left."""
+        own = self._own(rest, kind)
+        others = [self.folder / f"{kind}-{each[:16]}-{rest}" for each in self.formerly]
+        return own if own.is_file() else next((each for each in others if each.is_file()), own)
 
     def _read(self, weights: Path) -> Kin | None:
         try:
@@ -198,7 +209,7 @@ class Shelf:
                 metadata = file.metadata() or {}
         except (SafetensorError, OSError):  # not ours, or torn: the job makes it anew
             return None
-        if metadata.get("model_digest") != self.digest:
+        if metadata.get("model_digest") not in (self.digest, *self.formerly):
             return None
         try:
             variant = msgspec.json.decode(metadata["variant"], type=Variant)
@@ -207,13 +218,23 @@ class Shelf:
             return None
         return Kin(variant, structure, weights) if variant.runtime == self.runtime else None
 
-    @property
-    def _points(self) -> Path:
+    def _points(self, digest: str) -> Path:
         runtime = "" if self.runtime == RUNTIMES[0] else f"-{self.runtime}"
-        return self.folder / f"costs-{self.digest[:16]}{runtime}.jsonl"
+        return self.folder / f"costs-{digest[:16]}{runtime}.jsonl"
 
     def _weights(self, sha256: str) -> Path:
         return self.folder / f"{sha256}.safetensors"
+
+
+def known_as(folder: Path, digest: str, formerly: str) -> tuple[str, ...]:
+    """The digest that 0.1 gave the model, where it left something here.
+
+    It is written down when it is first seen: with another policy in the spec file it could not be told again.
+    """
+    note = folder / f"formerly-{digest[:16]}.txt"
+    if not note.is_file() and any(folder.glob(f"costs-{formerly[:16]}*.jsonl")):
+        put_file(formerly.encode(), note)
+    return (note.read_text(),) if note.is_file() else ()
 
 
 def _state(module: nn.Module) -> dict[str, torch.Tensor]:

@@ -10,13 +10,14 @@ from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.bench import Bench
 from controller.pruning.graph.structure import Structure
 from controller.pruning.recovery import recover_stage
+from controller.pruning.spec import terms
 from controller.pruning.stage import Stage
 from controller.pruning.variant import Origin, make_variant
 
 
 def smallest_variant(bench: Bench, stage: Stage, structure: Structure) -> Variant | str:
     """The variant of the smallest `structure`, cut from `stage`; or why it is kept out. Raises what the steps raise."""
-    asked = f"smallest seed={bench.seed}"
+    asked = f"smallest seed={bench.seed} {terms(bench.model.spec)}"
     kin, refusal = bench.made_for(asked, "fp32"), bench.shelf.refusal(asked, bench.data_sha256)
     if kin is not None:
         return kin.variant

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from agent.wire.errors import WireError
 from agent.wire.section import Section, load_yaml
 from agent.wire.units import Unit
+from controller.core.types import Prefer, Recovery
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _MODULE_FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 _FILE_FUNCTION = re.compile(r"[^:]+\.py:[A-Za-z_]\w*")
+MOST_RUNGS = 32
 _WEIGHTS = (".safetensors", ".pt", ".pth")
 
 
@@ -32,22 +35,13 @@ class FunctionRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
-    """How long a pruned model may train to recover: one of the two. `cpu_s` counts this process's CPU time.
-
-    A budget in epochs repeats to the byte on the same machine; one in CPU time ends where the host's speed lets it.
-    """
-
-    cpu_s: float | None = None
-    epochs: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSpec:
     """One model, as its owner declares it. Either `input_shape` (a batch of 1 first) or `input_example` is set.
 
     Without `data` nothing is recovered but left as pruned, and accuracy stays unverified. `accuracy_floor` and
-    `accuracy_margin`, how much worse than the dense model a variant may be, are shares.
+    `accuracy_margin`, how much worse than the dense model a variant may be, are shares. These, `prefer`, `ladder` (how
+    many rungs are made in the background) and `recovery` are the owner's policy; the rest is what the model is.
+    `file_policy` is what 0.1 digested of the policy that is in the file.
     """
 
     name: str
@@ -59,8 +53,11 @@ class ModelSpec:
     data: FunctionRef | None
     accuracy_floor: float | None
     accuracy_margin: float | None
+    prefer: Prefer = Prefer.ACCURACY
+    ladder: int = 0
     recovery: Recovery
     seed: int
+    file_policy: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ref(self) -> str:
@@ -86,6 +83,7 @@ def parse_spec(text: str, path: Path) -> ModelSpec:
 
     shape, example = _input(top.need("input", top.section("input")), folder)
     floor, margin = _accuracy(top.section("accuracy"))
+    recovery = _recovery(top.section("recover"))
     spec = ModelSpec(
         name=top.need("name", top.take("name", _name)),
         version=top.need("version", top.take("version", _version_text)),
@@ -96,11 +94,21 @@ def parse_spec(text: str, path: Path) -> ModelSpec:
         data=top.take("data", reference),
         accuracy_floor=floor,
         accuracy_margin=margin,
-        recovery=_recovery(top.section("recover")),
+        prefer=top.take("prefer", prefer_of) or Prefer.ACCURACY,
+        ladder=top.take("ladder", rungs_of) or 0,
+        recovery=recovery,
         seed=top.take("seed", _count) or 0,
+        file_policy={"accuracy_floor": floor, "accuracy_margin": margin, "recovery": asdict(recovery)},
     )
     top.done()
     return spec
+
+
+def terms(spec: ModelSpec) -> str:
+    """What a variant of the same structure depends on: how it was trained, and what it had to be."""
+    budget = spec.recovery
+    trained = f"epochs={budget.epochs:g}" if budget.epochs is not None else f"cpu={budget.cpu_s:g}s"
+    return f"{trained} floor={spec.accuracy_floor} margin={spec.accuracy_margin}"
 
 
 def _name(value: Any) -> str:
@@ -196,6 +204,20 @@ def _epochs(value: Any) -> float:
     if type(value) not in (int, float) or not 0 <= value < math.inf:
         raise WireError(f"{value!r}: a number from 0 is allowed, as in 1.5")
     return float(value)
+
+
+def prefer_of(value: Any) -> Prefer:
+    """Raises `WireError`."""
+    if value not in list(Prefer):
+        raise WireError(f"{value!r}: one of {', '.join(Prefer)} is allowed")
+    return Prefer(value)
+
+
+def rungs_of(value: Any) -> int:
+    """Raises `WireError`."""
+    if type(value) is not int or not 0 <= value <= MOST_RUNGS:
+        raise WireError(f"{value!r}: a whole number from 0 to {MOST_RUNGS} is allowed")
+    return value
 
 
 def _count(value: Any) -> int:

@@ -58,6 +58,7 @@ def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, V
         drop_low=None if paired is None else paired.drop_low,
         drop_high=None if paired is None else paired.drop_high,
         gate_samples=None if accuracy is None else accuracy.samples,
+        evidence=judged.evidence,
         dense=dense,
         requested=origin.requested,
         runtime=bench.runtime,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from controller.core.types import JobState, PruneJob
 from controller.store.rows import Rows, to_row
@@ -12,6 +12,9 @@ from controller.store.tables import jobs
 class JobRows(Rows):
     def put_job(self, job: PruneJob) -> None:
         self._put(jobs, to_row(job))
+
+    def drop_job(self, job: str) -> None:
+        self._connection.execute(delete(jobs).where(jobs.c.id == job))
 
     def get_job(self, job: str) -> PruneJob | None:
         return self._one(PruneJob, select(jobs).where(jobs.c.id == job))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from controller.core.types import Placement
 from controller.store.rows import Rows, to_row
@@ -23,7 +23,9 @@ class PlacementRows(Rows):
             query = query.where(placements.c.model == model)
         return self._all(Placement, query)
 
-    def waited_for(self) -> set[tuple[str, str]]:
-        """The prunes that some device waits for, as (model, key of the caps)."""
-        query = select(placements.c.model, placements.c.waiting_for).where(placements.c.waiting_for.is_not(None))
-        return {(model, key) for model, key in self._connection.execute(query.distinct())}
+    def waited_for(self) -> dict[tuple[str, str], bool]:
+        """The prunes that some device waits for, as (model, key of the caps), and whether one has nothing to run."""
+        row = placements.c
+        query = select(row.model, row.waiting_for, func.count() > func.count(row.sha256))
+        query = query.where(row.waiting_for.is_not(None)).group_by(row.model, row.waiting_for)
+        return {(model, key): bool(needed) for model, key, needed in self._connection.execute(query)}

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 metadata = MetaData(
@@ -88,6 +89,9 @@ models = Table(
     Column("digest", Text, nullable=False),
     Column("accuracy_floor", Double),
     Column("accuracy_margin", Double),
+    Column("prefer", Text, nullable=False, server_default="accuracy"),
+    Column("ladder", Integer, nullable=False, server_default="0"),
+    Column("recovery", JSON(none_as_null=True)),
     Column("added_unix_s", Double, nullable=False),
 )
 
@@ -110,6 +114,7 @@ variants = Table(
     Column("drop_low", Double),
     Column("drop_high", Double),
     Column("gate_samples", BigInteger),
+    Column("evidence", JSON(none_as_null=True)),
     Column("dense", Boolean, nullable=False),
     Column("requested", Text, nullable=False),
     Column("runtime", Text, nullable=False, server_default="onnxruntime"),
@@ -131,6 +136,8 @@ jobs = Table(
     Column("rungs", Integer),
     Column("share", Double),
     Column("asked", Boolean, nullable=False),
+    Column("audit", Boolean, nullable=False, server_default=false()),
+    Column("prediction", JSON(none_as_null=True)),
     Column("state", Text, nullable=False),
     Column("sha256", Text),
     Column("binding", Text),
@@ -155,6 +162,8 @@ placements = Table(
     Column("waiting_for", Words),
     Column("reason", Words, nullable=False),
     Column("relaxations", JSON, nullable=False),
+    Column("rollout", Text),
+    Column("offered", Boolean, nullable=False, server_default=false()),
     Column("decided_unix_s", Double, nullable=False),
 )
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from agent.wire.errors import WireError
 from agent.wire.profile import parse_profile
+from controller.answer_model import set_model
 from controller.core.intents import (
     AbortRollout,
     AcceptDevice,
@@ -18,6 +19,7 @@ from controller.core.intents import (
     IntentError,
     RegisterDevice,
     RevokeDevice,
+    SetModel,
     StartRollout,
 )
 from controller.core.jobs import identified
@@ -67,6 +69,8 @@ class StorePort:
                     return _set_state(tx, device, DeviceState.REVOKED)
                 case AddModel(path):
                     return _add_model(tx, path)
+                case SetModel():
+                    return set_model(tx, intent, time.time())
                 case AskJob():
                     return _ask(tx, intent)
                 case StartRollout():

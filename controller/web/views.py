@@ -24,6 +24,10 @@ def model_view(model: Model, measuring: PruneJob | None = None) -> Json:
         "digest": model.digest,
         "accuracy_floor": model.accuracy_floor,
         "accuracy_margin": model.accuracy_margin,
+        "prefer": model.prefer,
+        "ladder": model.ladder,
+        "recover_epochs": model.recovery.epochs if model.recovery else None,
+        "recover_cpu_s": model.recovery.cpu_s if model.recovery else None,
         "added_unix_s": model.added_unix_s,
     }
 

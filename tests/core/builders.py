@@ -77,7 +77,7 @@ def envelope(**caps: float) -> Envelope:
 def placement(sha256: str | None = "dense", **fields: Any) -> Placement:
     known: dict[str, Any] = {
         "device": "cam", "model": MODEL.ref, "feasible": True, "binding": Constraint.NONE,
-        "envelope": envelope(latency_s=1.0),
+        "envelope": Envelope(None, None, Cap(1.0, Constraint.RATE)), "rollout": "r1",
     }  # fmt: skip
     return Placement(sha256=sha256, **{**known, **fields})
 

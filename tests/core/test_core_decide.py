@@ -217,12 +217,24 @@ def test_a_new_device_is_placed_and_then_assigned() -> None:
 
 
 def test_a_gap_queues_one_prune_and_waits_without_saying_so_again() -> None:
-    tight = view(profile=profile(deadline_s=0.0079), placement=None, desired=None, reported=None)
+    tight = view(profile=profile(deadline_s=0.004), placement=None, desired=None, reported=None)
     queued, placed = told(tight)
     assert isinstance(queued, QueuePrune)
     assert isinstance(placed, Place)
     waiting = PruneJob(id="j", model=MODEL.ref, caps=queued.caps)
     assert told(replace(tight, catalog=catalog(waiting), placement=placed.placement)) == []
+
+
+def test_what_fits_goes_out_at_once_while_a_better_one_is_made() -> None:
+    roomy_for_half = view(profile=profile(deadline_s=0.0079), placement=None, desired=None, reported=None)
+    queued, placed = told(roomy_for_half)
+    assert isinstance(queued, QueuePrune)
+    assert isinstance(placed, Place)
+    assert (placed.placement.sha256, placed.placement.waiting_for) == ("half", queued.caps.key)
+    waiting = PruneJob(id="j", model=MODEL.ref, caps=queued.caps)
+    assigned = only(told(replace(roomy_for_half, catalog=catalog(waiting), placement=placed.placement)))
+    assert isinstance(assigned, Assign)
+    assert assigned.sha256 == "half"
 
 
 def test_a_refusal_is_placed_once_and_nothing_is_assigned() -> None:
@@ -291,7 +303,9 @@ def test_only_the_wave_lets_a_device_go() -> None:
 
 def test_an_assignment_for_an_incident_names_it() -> None:
     repair = view(profile=SLOW, placement=placement("half"), incident=incident(state=IncidentState.ACTING), windows=[])
-    assigned = only(told(repair))
+    placed = only(told(repair))
+    assert isinstance(placed, Place)
+    assigned = only(told(replace(repair, placement=placed.placement)))
     assert isinstance(assigned, Assign)
     assert (assigned.sha256, assigned.incident) == ("half", "i1")
 
@@ -330,7 +344,7 @@ def test_attempts_end_also_where_another_variant_would_come() -> None:
 def test_what_failed_in_one_rollout_may_be_tried_in_the_next() -> None:
     spent = desired(result=Result.REJECTED, attempts=POLICY.attempts)
     heard = reported(None, Result.REJECTED, failure=Failure.GOLDEN)
-    newer = view(rollout=rollout(id="r2"), desired=spent, reported=heard)
+    newer = view(rollout=rollout(id="r2"), placement=placement(rollout="r2"), desired=spent, reported=heard)
     assert stands(newer) is Standing.READY
     assigned = only(told(newer))
     assert isinstance(assigned, Assign)
@@ -338,7 +352,11 @@ def test_what_failed_in_one_rollout_may_be_tried_in_the_next() -> None:
 
 
 def test_a_variant_that_runs_already_is_not_assigned_again_for_another_rollout() -> None:
-    assert told(view(rollout=rollout(id="r2"))) == []
+    newer = view(rollout=rollout(id="r2"))
+    placed = only(told(newer))
+    assert isinstance(placed, Place)
+    assert (placed.placement.sha256, placed.placement.rollout) == ("dense", "r2")
+    assert told(replace(newer, placement=placed.placement)) == []
 
 
 # --- where a device stands --------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.actions import StartJob
-from controller.core.jobs import decide_jobs, identified
+from controller.core.actions import DropJob, StartJob
+from controller.core.jobs import audited, decide_jobs, identified
 from controller.core.policy import Policy
 from controller.core.types import Caps, JobKind, JobState, PruneJob
 from tests.core.builders import MODEL, NOW, always
@@ -24,21 +24,91 @@ def job(name: str, state: JobState = JobState.QUEUED, **fields: object) -> Prune
 
 def started(*jobs: PruneJob, policy: Policy = POLICY) -> list[str]:
     waited_for = frozenset((each.model, each.key) for each in jobs if each.id != "unwanted")
-    return [each.job.id for each in decide_jobs(jobs, waited_for, policy, NOW) if isinstance(each, StartJob)]
+    return [
+        each.job.id for each in decide_jobs(jobs, waited_for, waited_for, policy, NOW) if isinstance(each, StartJob)
+    ]
 
 
 def test_jobs_start_oldest_first_while_there_is_room() -> None:
     young, old = job("young", created_unix_s=2.0), job("old", created_unix_s=1.0)
     assert started(young, old) == ["old"]
     assert started(young, old, job("at work", JobState.RUNNING)) == []
+    young = replace(young, caps=Caps(ram_bytes=2))
     assert started(young, old, policy=replace(POLICY, parallel_jobs=2)) == ["old", "young"]
 
 
-def test_of_jobs_asked_for_at_once_the_loosest_goes_first() -> None:
+def test_the_tightest_goes_first_as_what_fits_it_fits_the_most_devices() -> None:
     tag, band = job("a tag's", caps=Caps(ram_bytes=1)), job("b band's", caps=Caps(latency_s=2.0))
-    patch = job("a patch's", caps=Caps(latency_s=1.0))
+    patch = job("a patch's", caps=Caps(latency_s=1.0), created_unix_s=9.0)
     policy = replace(POLICY, parallel_jobs=3)
-    assert started(tag, patch, band, policy=policy) == ["b band's", "a patch's", "a tag's"]
+    assert started(tag, patch, band, policy=policy) == ["a patch's", "b band's", "a tag's"]
+
+
+def test_a_device_with_nothing_to_run_comes_before_operators_and_they_before_what_would_serve_better() -> None:
+    bare, better = job("bare", caps=Caps(ram_bytes=9)), job("better", caps=Caps(ram_bytes=1))
+    mine = job("mine", caps=Caps(ram_bytes=5), asked=True)
+    waited_for = frozenset((each.model, each.key) for each in (bare, better))
+    needed = frozenset({(bare.model, bare.key)})
+    found = decide_jobs([better, mine, bare], waited_for, needed, replace(POLICY, parallel_jobs=3), NOW)
+    assert [each.job.id for each in found if isinstance(each, StartJob)] == ["bare", "mine", "better"]
+
+
+CLOSE = (
+    Caps(latency_s=1.0, ram_bytes=1050),
+    Caps(latency_s=1.05, ram_bytes=1000),
+    Caps(latency_s=1.02, ram_bytes=1020),
+)
+MEET = Caps(latency_s=1.0, ram_bytes=1000)
+NEAR = [job(str(at), caps=caps) for at, caps in enumerate(CLOSE)]
+
+
+def begun(*jobs: PruneJob, policy: Policy = POLICY) -> list[PruneJob]:
+    waited_for = frozenset((each.model, each.key) for each in jobs)
+    found = decide_jobs(jobs, waited_for, waited_for, policy, NOW)
+    return [each.job for each in found if isinstance(each, StartJob)]
+
+
+def test_prunes_for_caps_within_a_tenth_of_each_other_become_one_under_the_tighter_of_each() -> None:
+    far = job("far", caps=Caps(latency_s=1.0, ram_bytes=1200))
+    other = job("another model's", caps=CLOSE[0], model="other@1")
+    found = begun(*NEAR, far, other, policy=replace(POLICY, parallel_jobs=9))
+    assert len(found) == 3
+    assert {(each.model, each.caps) for each in found} == {
+        (MODEL.ref, MEET), (MODEL.ref, far.caps), ("other@1", CLOSE[0])
+    }  # fmt: skip
+    (meet,) = [each for each in found if each.caps == MEET]
+    assert meet == identified(meet), "it has a name of its own"
+
+
+def test_where_the_meet_is_refused_the_next_one_is_asked_for_and_nothing_tighter() -> None:
+    refused = job("meet", JobState.INFEASIBLE, caps=MEET)
+    (first,) = begun(*NEAR, refused)
+    assert first.caps == Caps(latency_s=1.0, ram_bytes=1020), "of two, of which the refusal says nothing"
+    (second,) = begun(*NEAR, refused, job("two", JobState.INFEASIBLE, caps=first.caps))
+    assert second.caps not in (MEET, first.caps)
+
+
+def test_what_a_running_prune_will_serve_waits_for_it_and_an_operators_own_does_not() -> None:
+    at_work = job("meet", JobState.RUNNING, caps=MEET)
+    two = replace(POLICY, parallel_jobs=2)
+    assert started(at_work, NEAR[0], policy=two) == []
+    assert started(at_work, replace(NEAR[0], id="mine", asked=True), policy=two) == ["mine"]
+
+
+def test_an_audit_is_made_when_nothing_else_is_to_do_and_as_any_other_where_a_device_comes_to_wait_for_it() -> None:
+    audit = job("unwanted", caps=Caps(ram_bytes=5), audit=True)
+    assert started(audit) == ["unwanted"]
+    assert started(audit, job("j", JobState.RUNNING)) == []
+    assert started(audit, job("j")) == ["j"]
+    assert started(replace(audit, id="wanted"), job("j", caps=Caps(ram_bytes=9))) == ["wanted"]
+
+
+@pytest.mark.parametrize("one_in", [1, 4])
+def test_one_in_so_many_prunes_that_do_not_pay_is_audited_and_always_the_same(one_in: int) -> None:
+    policy = replace(POLICY, audit_one_in=one_in)
+    taken = [audited(MODEL.ref, Caps(ram_bytes=ram), policy) for ram in range(2000)]
+    assert taken == [audited(MODEL.ref, Caps(ram_bytes=ram), policy) for ram in range(2000)]
+    assert sum(taken) == pytest.approx(2000 / one_in, rel=0.15)
 
 
 def test_a_failed_job_is_tried_again_after_a_pause_and_a_few_times() -> None:
@@ -49,6 +119,7 @@ def test_a_failed_job_is_tried_again_after_a_pause_and_a_few_times() -> None:
 
 def test_a_prune_that_nobody_waits_for_any_more_is_not_started_but_a_dense_model_is() -> None:
     assert started(job("unwanted", caps=Caps(ram_bytes=2)), job("j", created_unix_s=NOW)) == ["j"]
+    assert decide_jobs([job("unwanted")], frozenset(), frozenset(), POLICY, NOW) == [DropJob("unwanted")]
     assert started(job("unwanted", kind=JobKind.DENSE, caps=Caps())) == ["unwanted"]
 
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from controller.core.paired import Paired
 from controller.pruning.artifact.export import ExportError
 from controller.pruning.judge.accuracy import classify, wilson
 from controller.pruning.judge.gate import Gate, Verdict, judge
 from controller.pruning.judge.jury import Jury
-from controller.pruning.judge.paired import Paired
 from controller.pruning.model.data import Data, Split
 from controller.pruning.model.outputs import answers
 

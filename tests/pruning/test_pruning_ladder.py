@@ -14,7 +14,7 @@ from controller.core.types import JobState, Variant
 from controller.pruning.bench import open_bench
 from controller.pruning.ladder import RATIO, request
 from controller.pruning.shelf import Kin, Shelf
-from controller.pruning.spec import load_spec
+from controller.pruning.spec import load_spec, terms
 from tests.pruning.conftest import RUNGS, SEED, Follow, Followed, ladder_request
 
 STRUCTURED = ("widths", "dropped_blocks", "parameters_share", "recovery_epochs", "parent", "seed", "data_sha256")
@@ -59,7 +59,7 @@ def test_each_rung_is_told_of_as_it_is_made_in_both_precisions_with_its_artifact
     assert tuple(ladder.followed.variants) == result.variants
     assert [variant.precision for variant in result.variants] == ["fp32", "int8"] * (RUNGS + 1), result.detail
     asked = [variant.requested for variant in result.variants]
-    assert asked == ["", *[request(rung, SEED) for rung in (0, 1, 1, 2, 2)]]
+    assert asked == ["", *[request(rung, SEED, terms(load_spec(ladder.spec))) for rung in (0, 1, 1, 2, 2)]]
     assert result.variant == result.variants[0]
     assert result.variant.dense
     for variant in result.variants:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.pruning.judge.paired import Paired, pair
+from controller.core.paired import Paired
+from controller.pruning.judge.accuracy import pair
 
 
 @st.composite

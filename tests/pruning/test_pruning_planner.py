@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
+from controller.core.types import Recovery
 from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.kernels import Kernel
@@ -28,7 +29,7 @@ from controller.pruning.model.load import LoadedModel
 from controller.pruning.shelf import Shelf
 from controller.pruning.solve.planner import Appraisal, Plan, Planner, appraise
 from controller.pruning.solve.worth import MeasuredWorth
-from controller.pruning.spec import FunctionRef, ModelSpec, Recovery
+from controller.pruning.spec import FunctionRef, ModelSpec
 from controller.pruning.stage import Stage, dense_stage
 from tests.bench.prune.oneoff import one_off
 

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import nn
 
+from controller.core.types import Recovery
 from controller.pruning.model.data import Data, DataError, Split, check_data
 from controller.pruning.model.outputs import answers, answers_alone
 from controller.pruning.recover.budget import Clock
 from controller.pruning.recover.distil import Recovered, Teacher, recover
 from controller.pruning.recover.recalibrate import recalibrate
-from controller.pruning.spec import Recovery
 
 
 def dense_model() -> nn.Module:

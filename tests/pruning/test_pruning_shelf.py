@@ -16,7 +16,7 @@ from controller.pruning.bench import open_bench
 from controller.pruning.cost.predict import Costs
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
-from controller.pruning.shelf import Marked, Marks, Point, Shelf
+from controller.pruning.shelf import Marked, Marks, Point, Shelf, known_as
 from controller.pruning.solve.worth import MeasuredWorth
 from controller.pruning.spec import load_spec
 
@@ -140,3 +140,23 @@ def test_of_what_was_made_twice_for_one_request_the_newest_is_taken(dense: JobRe
     for found in (shelf.dense(), shelf.made_for("caps", "fp32")):
         assert found is not None
         assert found.variant.sha256 == "b" * 64
+
+
+def test_what_release_0_1_left_under_its_own_digest_is_the_models_still(dense: JobResult, tmp_path: Path) -> None:
+    """And stays so when the spec file's policy has changed, by which 0.1 would have called the model otherwise."""
+    assert dense.variant is not None
+    now, before, other = "d" * 64, "e" * 64, "f" * 64
+    assert known_as(tmp_path, now, before) == (), "nothing is there yet"
+    old = Shelf(tmp_path, before)
+    old.put(b"onnx", dense.variant, Structure({}), nn.Linear(1, 1))
+    old.add_point(Point({}, (), "fp32", Costs(ram_bytes=1, storage_bytes=2, latency_s=3.0)))
+    old.put_refusal("smallest seed=1", "a" * 64, "too few samples")
+    assert known_as(tmp_path, now, before) == (before,)
+    assert known_as(tmp_path, now, other) == (before,)
+    shelf = Shelf(tmp_path, now, formerly=known_as(tmp_path, now, other))
+    assert shelf.dense() is not None
+    shelf.add_point(Point({}, (), "fp32", Costs(ram_bytes=4, storage_bytes=5, latency_s=6.0)))
+    assert [each.costs.ram_bytes for each in shelf.points("fp32")] == [1, 4]
+    assert shelf.refusal("smallest seed=1", "a" * 64) == "too few samples"
+    shelf.put_refusal("smallest seed=1", "a" * 64, "not right enough")
+    assert shelf.refusal("smallest seed=1", "a" * 64) == "not right enough"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import torch
 from torch import nn
 
 from agent.wire.errors import WireError
+from controller.core.types import Prefer, Recovery
+from controller.pruning.identity import formerly_stored
 from controller.pruning.model.load import LoadError, load_model, read_weights
 from controller.pruning.spec import load_spec
 
@@ -35,6 +38,22 @@ from torch import nn
 def build():
     return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
 """
+
+SPEC_OF_0_1 = """\
+name: small
+version: '1'
+factory: net.py:build
+weights: w.safetensors
+input: {shape: [1, 2]}
+accuracy: {floor: 80 %, margin: 1 %}
+recover: {epochs: 1.5}
+seed: 3
+"""
+WEIGHTS_OF_0_1 = (
+    "78000000000000007b2262696173223a7b226474797065223a22463332222c227368617065223a5b315d2c22646174615f6f666673657473223a"
+    "5b302c345d7d2c22776569676874223a7b226474797065223a22463332222c227368617065223a5b312c325d2c22646174615f6f666673657473"
+    "223a5b342c31325d7d7d2020000040400000803f00000040"
+)
 
 
 @pytest.fixture
@@ -163,13 +182,46 @@ def test_a_whole_saved_module_is_refused_with_the_way_out(tmp_path: Path) -> Non
         read_weights(tmp_path / "weights.pt")
 
 
-def test_the_digest_follows_weights_spec_and_source(folder: Path) -> None:
+def test_the_digest_follows_what_the_model_is_and_not_what_its_owner_wants_of_it(folder: Path) -> None:
     text = GOOD.replace("data: net.py:data\n", "")
     first = load_model(load_spec(write(folder, text))).digest
     assert load_model(load_spec(write(folder, text + "# a comment\n"))).digest == first
-    assert load_model(load_spec(write(folder, text.replace("85", "80")))).digest != first
+    policy = text.replace("85", "80").replace("10 s", "20 s") + "prefer: frugal\nladder: 6\n"
+    assert load_model(load_spec(write(folder, policy))).digest == first
+    assert load_model(load_spec(write(folder, text.replace("seed: 3", "seed: 4")))).digest != first
+    (folder / "net.py").write_text(NET + "# other code\n")
+    assert load_model(load_spec(write(folder, text))).digest != first
+    (folder / "net.py").write_text(NET)
     torch.save(nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)).state_dict(), folder / "weights.pt")
     assert load_model(load_spec(write(folder, text))).digest != first
+
+
+def test_the_digests_that_release_0_1_gave_are_known(tmp_path: Path) -> None:
+    """Both were taken from 0.1, of these very bytes."""
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\n\ndef build() -> nn.Module:\n    return nn.Linear(2, 1)\n"
+    )
+    (tmp_path / "w.safetensors").write_bytes(bytes.fromhex(WEIGHTS_OF_0_1))
+    spec = load_spec(write(tmp_path, SPEC_OF_0_1))
+    assert load_model(spec).formerly == "1f158b9b38c2738cccea8f25e1b1194b9fa848d1d71608b2ae38ae6c44ba8970"
+    stored = formerly_stored(spec, tmp_path / "model.yaml")
+    assert stored == "7caf844e315ad218c646a59f719c5ee7216e460e9d8f6adf2df925a09a6b764f"
+    other = replace(spec, accuracy_floor=0.7, prefer=Prefer.FRUGAL, recovery=Recovery(epochs=9))
+    assert load_model(other).formerly == load_model(spec).formerly, "the controller's policy is not the file's"
+
+
+@pytest.mark.parametrize(
+    ("line", "where"),
+    [
+        ("prefer: speed", "accuracy, frugal"),
+        ("ladder: 33", "0 to 32"),
+        ("ladder: -1", "0 to 32"),
+        ("ladder: yes", "0 to"),
+    ],
+)
+def test_a_policy_that_is_none_says_what_is_allowed(folder: Path, line: str, where: str) -> None:
+    with pytest.raises(WireError, match=where):
+        load_spec(write(folder, GOOD + line + "\n"))
 
 
 def test_weights_that_do_not_fit_say_so(folder: Path) -> None:

@@ -24,6 +24,7 @@ from controller.core.types import (
     Incident,
     JobKind,
     JobState,
+    Model,
     Placement,
     PruneJob,
     Rollout,
@@ -63,7 +64,7 @@ class ModelledJobs:
     spoilt: Callable[[Variant], Variant] = lambda variant: variant
     answers: Callable[[PruneJob], JobResult | None] = lambda job: None
 
-    def start(self, job: PruneJob, spec_path: Path, start_from: tuple[str, ...]) -> None:
+    def start(self, job: PruneJob, model: Model, start_from: tuple[str, ...]) -> None:
         self.started.append(job.key)
         self.running[job.id] = (self.world.now_s + self.seconds, job)
         if job.kind is JobKind.LADDER:

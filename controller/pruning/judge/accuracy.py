@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.core.paired import Paired
 from controller.pruning.model.data import Floats, Labels
 
 _Z95 = 1.959964  # two-sided 95 % of the normal distribution
@@ -40,3 +41,9 @@ def right(outputs: Floats, labels: Labels) -> NDArray[Any]:
     """Whether each is; what holds a NaN is not, whichever class it says."""
     said: NDArray[Any] = outputs.argmax(axis=1) == labels
     return said & ~np.isnan(outputs).any(axis=1)
+
+
+def pair(dense: Floats, variant: Floats, labels: Labels) -> Paired:
+    """Compare two models' outputs `[n, classes]` for the same inputs, of the given `labels` `[n]`."""
+    before, after = right(dense, labels), right(variant, labels)
+    return Paired(len(labels), lost=int((before & ~after).sum()), won=int((after & ~before).sum()))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controller.core.paired import Paired
 from controller.pruning.judge.accuracy import Accuracy
-from controller.pruning.judge.paired import Paired
 
 
 @dataclass(frozen=True, slots=True)

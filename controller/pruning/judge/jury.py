@@ -6,22 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
+from controller.core.evidence import Evidence, right_or_not
+from controller.core.paired import Paired
 from controller.pruning.artifact.export import ExportError
-from controller.pruning.judge.accuracy import Accuracy, classify
+from controller.pruning.judge.accuracy import Accuracy, classify, pair, right
 from controller.pruning.judge.gate import Gate, Verdict, judge
-from controller.pruning.judge.paired import Paired, pair
-from controller.pruning.model.data import Floats, Labels
+from controller.pruning.model.data import Floats, Labels, split_digest
 from controller.pruning.model.load import LoadedModel
 from controller.pruning.model.outputs import answers
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What the gate's data say of an artifact; None without labels, `paired` also for the dense model itself."""
+    """What the gate's data say of an artifact, as a whole and (`evidence`) sample by sample; None without labels."""
 
     accuracy: Accuracy | None
     paired: Paired | None
     verdict: Verdict
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,13 @@ class Jury:
             return Judged(None, None, judge(None, None, asked, agreement))
         _check_classes(outputs, data.gate.labels)
         accuracy, paired = classify(outputs, data.gate.labels), pair(self._dense_answers, outputs, data.gate.labels)
-        return Judged(accuracy, paired, judge(accuracy, None if dense else paired, asked))
+        evidence = right_or_not(self._gate_digest, right(outputs, data.gate.labels).tolist())
+        return Judged(accuracy, paired, judge(accuracy, None if dense else paired, asked), evidence)
+
+    @cached_property
+    def _gate_digest(self) -> str:
+        assert self.model.data is not None
+        return split_digest(self.model.data.gate)
 
     @cached_property
     def _dense_answers(self) -> Floats:

@@ -63,8 +63,17 @@ def check_data(source: DataSource, sample_shape: tuple[int, ...]) -> Data:
 
 def data_digest(data: Data) -> str:
     """sha256 over the bytes of all splits in order."""
+    return _digest_of(*data)
+
+
+def split_digest(split: Split) -> str:
+    """sha256 over the bytes of one split."""
+    return _digest_of(split)
+
+
+def _digest_of(*splits: Split) -> str:
     digest = hashlib.sha256()
-    for split in data:
+    for split in splits:
         digest.update(split.inputs.tobytes())
         digest.update(b"" if split.labels is None else split.labels.tobytes())
     return digest.hexdigest()

@@ -8,8 +8,7 @@ import importlib.util
 import random
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from json import dumps
+from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any, TypeVar
@@ -21,6 +20,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from controller.pruning.graph.attention import prepare
+from controller.pruning.identity import digest_of, formerly
 from controller.pruning.model.data import Data, DataError, Floats, check_data
 from controller.pruning.spec import FunctionRef, ModelSpec
 
@@ -33,7 +33,8 @@ class LoadError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """`module` in eval mode with its weights; `sample_shape` without the batch axis; `digest` names all of it.
+    """`module` in eval mode with its weights; `sample_shape` without the batch axis; `digest` names all of it, and
+    `formerly` is the digest that 0.1 gave it.
 
     `example` is the input `[1, ...]` that the spec names, to trace and export with; None where it only gives a shape.
     """
@@ -44,6 +45,7 @@ class LoadedModel:
     data: Data | None
     digest: str
     example: Floats | None = None
+    formerly: str = ""
 
 
 def load_model(spec: ModelSpec) -> LoadedModel:
@@ -58,7 +60,15 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     sample_shape = _sample_shape(spec, example)
     _seed(spec.seed)
     data = None if spec.data is None else _data(spec.data, sample_shape)
-    return LoadedModel(spec, prepare(module.float().eval()), sample_shape, data, _digest(spec, source), example)
+    return LoadedModel(
+        spec,
+        prepare(module.float().eval()),
+        sample_shape,
+        data,
+        digest_of(spec, source),
+        example,
+        formerly(spec, source),
+    )
 
 
 def _seed(seed: int) -> None:
@@ -165,18 +175,3 @@ def _example(path: Path) -> Floats:
     if not np.isfinite(example).all():
         raise LoadError(f"{path.name}: holds values that are not finite")
     return example
-
-
-def _digest(spec: ModelSpec, factory_source: bytes) -> str:
-    """sha256 over the weights' bytes, the spec in canonical form, the factory's source file and the example's bytes."""
-    canonical = asdict(spec)
-    for key in ("weights", "input_example"):
-        canonical[key] = None if canonical[key] is None else canonical[key].name
-    for key in ("factory", "data"):
-        if canonical[key] is not None and canonical[key]["is_file"]:
-            canonical[key]["place"] = Path(canonical[key]["place"]).name
-    digest = hashlib.sha256()
-    example = () if spec.input_example is None else (spec.input_example.read_bytes(),)
-    for part in (spec.weights.read_bytes(), dumps(canonical, sort_keys=True).encode(), factory_source, *example):
-        digest.update(hashlib.sha256(part).digest())
-    return digest.hexdigest()

@@ -11,12 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
+from controller.core.types import Recovery
 from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.data import Data, Floats, Split
 from controller.pruning.model.outputs import all_outputs, laid_out, quick_answers, quick_outputs, quickly
 from controller.pruning.recover.budget import Clock
 from controller.pruning.recover.recalibrate import batches, recalibrate
-from controller.pruning.spec import Recovery
 
 _BATCH = 64
 _TEMPERATURE = 3.0

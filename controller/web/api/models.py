@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from controller.core.intents import AddModel
+from controller.core.intents import AddModel, IntentError, SetModel
 from controller.core.selector import parse_selector
-from controller.core.types import Model
+from controller.core.types import Model, Recovery
 from controller.store import Tx
 from controller.web.answers import Json, Port, found
 from controller.web.device_views import Json as Row
@@ -23,6 +23,25 @@ class Addition:
     """`spec_path` is a file on the controller's host."""
 
     spec_path: str
+
+
+@dataclass
+class Policy:
+    """What is null stays as it is. A floor or a margin of 0 is none; recovery takes one of its two budgets."""
+
+    prefer: str | None = None
+    ladder: int | None = None
+    accuracy_floor: float | None = None
+    accuracy_margin: float | None = None
+    recover_epochs: float | None = None
+    recover_cpu_s: float | None = None
+
+    def intent(self, ref: str) -> SetModel:
+        budgets = (self.recover_cpu_s, self.recover_epochs)
+        if all(each is not None for each in budgets) or any(each is not None and each < 0 for each in budgets):
+            raise IntentError(400, "recovery takes epochs or seconds of CPU time, one of the two, from 0")
+        recovery = Recovery(*budgets) if budgets != (None, None) else None
+        return SetModel(ref, self.prefer, self.ladder, self.accuracy_floor, self.accuracy_margin, recovery)
 
 
 def resolve(tx: Tx, ref: str) -> Model:
@@ -53,6 +72,16 @@ def add_model(port: Port, body: Addition) -> Json:
 def show_model(port: Port, ref: str) -> Json:
     with port.read() as tx:
         return Json(_view(tx, resolve(tx, ref)))
+
+
+@router.patch("/models/{ref}")
+def set_model(port: Port, ref: str, body: Policy) -> Json:
+    """Change the model's policy; what it is stays."""
+    with port.read() as tx:
+        known = resolve(tx, ref).ref
+    port.submit(body.intent(known))
+    with port.read() as tx:
+        return Json(_view(tx, resolve(tx, known)))
 
 
 @router.get("/models/{ref}/variants")

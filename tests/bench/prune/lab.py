@@ -15,12 +15,12 @@ import torch
 import yaml
 from torch import nn
 
+from controller.core.paired import Paired
 from controller.core.types import Caps, JobKind, Variant
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.bench import Bench, open_bench
 from controller.pruning.job import JobRequest, JobResult, JobRunner
-from controller.pruning.judge.accuracy import Accuracy, classify
-from controller.pruning.judge.paired import Paired, pair
+from controller.pruning.judge.accuracy import Accuracy, classify, pair
 from controller.pruning.model.data import Floats, Split
 from controller.pruning.model.outputs import answers
 from controller.pruning.recover.distil import recover

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
+from statistics import NormalDist
 
-from controller.pruning.judge.accuracy import right
-from controller.pruning.model.data import Floats, Labels
-
-_Z90, _Z95 = 1.644854, 1.959964  # one-sided and two-sided 95 % of the normal distribution
+_ONE_SIDED, _TWO_SIDED = 0.05, 0.025  # error at one end of a one-sided and of a two-sided 95 % statement
 _HALVINGS = 50
 
 
@@ -37,12 +36,12 @@ class Paired:
 
     @property
     def drop_high(self) -> float:
-        return self._highest(_Z95)
+        return self.highest(_TWO_SIDED)
 
     @property
     def smallest_margin(self) -> float:
         """The variant is shown to be no worse than this, at one-sided 95 %; 1 where there are no samples."""
-        return self._highest(_Z90)
+        return self.highest(_ONE_SIDED)
 
     def non_inferior(self, margin: float) -> bool:
         return self.smallest_margin <= margin
@@ -51,17 +50,32 @@ class Paired:
         """How many samples would show it, were the shares those seen here; None where none would."""
         if not self.samples or margin <= self.drop:
             return None
-        return math.ceil(self.samples * (_Z90 / self._score(min(margin, 1.0))) ** 2)
+        return math.ceil(self.samples * (_z(_ONE_SIDED) / self._score(min(margin, 1.0))) ** 2)
 
-    def _highest(self, z: float) -> float:
-        """The largest drop that the samples do not contradict by `z` standard errors."""
-        low, high = self.drop, 1.0
+    def highest(self, error: float) -> float:
+        """The largest drop that the samples do not contradict: a true one is above it with a chance of `error`."""
+        low, high, z = self.drop, 1.0, _z(error)
         if not self.samples:
             return high
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             low, high = (low, middle) if self._score(middle) <= -z else (middle, high)
         return high
+
+    def worse(self, error: float) -> bool:
+        """Shown to be worse: were both as good, so many lost and so few won had a chance of at most `error`.
+
+        The exact test of Q. McNemar (Psychometrika 12, 1947, 153-157): of samples on which only one is right, each
+        one has them with a chance of a half.
+        """
+        differing, tail, ways = self.lost + self.won, 0, 1
+        if 2 * self.lost <= differing:
+            return False
+        for won in range(self.won + 1):
+            tail += ways
+            ways = ways * (differing - won) // (won + 1)
+        limit: Fraction = Fraction(error) * 2**differing
+        return tail <= limit
 
     def _score(self, drop: float) -> float:
         """How many standard errors the drop measured lies above a true `drop`, whose likeliest `won` share it takes."""
@@ -71,7 +85,6 @@ class Paired:
         return (self.drop - drop) / math.sqrt(variance / n) if variance > 0 else -math.inf
 
 
-def pair(dense: Floats, variant: Floats, labels: Labels) -> Paired:
-    """Compare two models' outputs `[n, classes]` for the same inputs, of the given `labels` `[n]`."""
-    before, after = right(dense, labels), right(variant, labels)
-    return Paired(len(labels), lost=int((before & ~after).sum()), won=int((after & ~before).sum()))
+def _z(error: float) -> float:
+    """How many standard errors a normal figure exceeds with this chance."""
+    return NormalDist().inv_cdf(1 - error)

@@ -1,0 +1,109 @@
+"""Which of some variants are as right as which: what the gate's samples show, and what they leave open.
+
+Two variants that were judged on the same samples are compared sample by sample. What was measured before there was such
+evidence is compared by intervals: against the dense model where both have one, else of the accuracies themselves. Two
+intervals that do not meet show a difference; they show less than the samples would, never more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from controller.core.evidence import Evidence, paired
+from controller.core.types import Variant
+
+ERROR = 0.05
+"""How often, at the most, all that is said of one choice may hold something wrong."""
+
+
+def best_of(variants: Sequence[Variant]) -> Variant:
+    """The one with the highest accuracy; where none is known, the one that kept most of the model. At least one."""
+    return max(variants, key=lambda each: (each.accuracy or 0.0, *_kept(each), -each.latency_p50_s, each.sha256))
+
+
+def contenders(variants: Sequence[Variant]) -> list[Variant]:
+    """Those that are not shown to be less right than another one of them; the best is always one.
+
+    Each is held against all others, at a share of the error each: the truly best one is missing with a chance of at
+    most `ERROR`, however many there are (J. C. Hsu, Annals of Statistics 12, 1984, 1136-1144, with Bonferroni's bound).
+    Beside known accuracies an unknown one is none; where none is known, only what kept as much of the model is one.
+    """
+    if not variants:
+        return []
+    best, error = best_of(variants), ERROR / max(len(variants) - 1, 1)
+    if best.accuracy is None:
+        return [each for each in variants if _kept(each) == _kept(best)]
+    verified = [each for each in variants if each.accuracy is not None]
+    open_still = [each for each in verified if not any(shown_worse(each, other, error) for other in verified)]
+    return open_still or [best]
+
+
+def within_margin(variants: Sequence[Variant], margin: float) -> list[Variant]:
+    """Those that are shown to be at most `margin` (a share) less right than the best, for all of them at once."""
+    if not variants:
+        return []
+    best, error = best_of(variants), ERROR / max(len(variants) - 1, 1)
+    return [each for each in variants if each is best or _at_most_below(each, best, margin, error)]
+
+
+def shown_worse(one: Variant, other: Variant, error: float) -> bool:
+    """The gate shows that `one` is less right than `other`. It is so by chance at most with a share of `error`."""
+    if one.evidence is not None and other.evidence is not None and one.evidence.comparable(other.evidence):
+        return _worse(other.evidence, one.evidence, error)
+    drops, accuracies = _drops(one, other), _accuracies(one, other)
+    if drops is not None:
+        return drops[0][0] > drops[1][1]
+    return accuracies is not None and accuracies[0][1] < accuracies[1][0]
+
+
+def _at_most_below(one: Variant, best: Variant, margin: float, error: float) -> bool:
+    if one.evidence is not None and best.evidence is not None and one.evidence.comparable(best.evidence):
+        return _highest_drop(best.evidence, one.evidence, error) <= margin
+    drops, accuracies = _drops(one, best), _accuracies(one, best)
+    if drops is not None:
+        return drops[0][1] - drops[1][0] <= margin
+    return accuracies is not None and accuracies[1][1] - accuracies[0][0] <= margin
+
+
+@lru_cache(maxsize=4096)
+def _worse(before: Evidence, after: Evidence, error: float) -> bool:
+    compared = paired(before, after)
+    return compared is not None and compared.worse(error)
+
+
+@lru_cache(maxsize=4096)
+def _highest_drop(before: Evidence, after: Evidence, error: float) -> float:
+    compared = paired(before, after)
+    return 1.0 if compared is None else compared.highest(error)
+
+
+Interval = tuple[float, float]
+
+
+def _drops(*variants: Variant) -> list[Interval] | None:
+    """How far each is below the dense model at least and at most, with 95 %; None where one of them does not say."""
+    found = [_drop(each) for each in variants]
+    return None if None in found else [each for each in found if each is not None]
+
+
+def _drop(variant: Variant) -> Interval | None:
+    if variant.dense:
+        return 0.0, 0.0
+    low, high = variant.drop_low, variant.drop_high
+    return None if low is None or high is None else (low, high)
+
+
+def _accuracies(*variants: Variant) -> list[Interval] | None:
+    """The 95 % interval of each; an interval may end a rounding error on the wrong side of its own figure."""
+    if any(each.accuracy is None for each in variants):
+        return None
+    return [_interval(each.accuracy or 0.0, each.accuracy_low, each.accuracy_high) for each in variants]
+
+
+def _interval(figure: float, low: float | None, high: float | None) -> Interval:
+    return min(figure, figure if low is None else low), max(figure, figure if high is None else high)
+
+
+def _kept(variant: Variant) -> tuple[int, bool]:
+    return variant.parameters, variant.precision == "fp32"
