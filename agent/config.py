@@ -9,11 +9,12 @@ import base64
 import binascii
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+from agent.choice import BY_KIND, Named
 from agent.wire.errors import WireError
 from agent.wire.profile import Profile, parse_profile
 from agent.wire.section import Section, load_yaml
@@ -41,6 +42,7 @@ class Config:
     state: Path
     trusted_key: bytes
     sysfs: Path = SYSFS
+    sensors: Named = BY_KIND
     window_s: float = WINDOW_S
     replay: Path | str = RANDOM
     http: tuple[str, int] | None = None
@@ -53,7 +55,8 @@ KEYS = (
     "profile", "broker", "state", "trusted_key", "http", "socket", "sysfs", "window", "replay", "gflops",
     "spool_limit",
 )  # fmt: skip
-"""What may be configured; in the file `gflops` stands under `emulate`, as a flag each has dashes."""
+"""What may be configured; in the file `gflops` stands under `emulate`, as a flag each has dashes. The file alone names
+`sensors`."""
 
 
 def load_config(path: Path | None, flags: Mapping[str, str | None]) -> Config:
@@ -82,6 +85,9 @@ def _from_file(path: Path) -> dict[str, Any]:
     if (emulate := top.section("emulate")) is not None:
         values["gflops"] = emulate.take("gflops", readers["gflops"])
         emulate.done()
+    if (sensors := top.section("sensors")) is not None:
+        values["sensors"] = Named(**{each.name: sensors.take(each.name, _sensor) for each in fields(Named)})
+        sensors.done()
     top.done()
     return {key: value for key, value in values.items() if value is not None}
 
@@ -146,6 +152,12 @@ def _key(path: Path) -> bytes:
 
 def _gflops(value: Any) -> float:
     return _above_zero(_number(value, "a number of GFLOP/s, as in 1.5,"), value)
+
+
+def _sensor(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise WireError(f"{value!r}: a sensor's type or path is expected, as in cpu-thermal or class/hwmon/hwmon1")
+    return value.strip()
 
 
 def _count(value: Any) -> int:

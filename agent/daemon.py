@@ -65,8 +65,11 @@ class Daemon:
         self._config = config
         config.state.mkdir(parents=True, exist_ok=True)
         self._lock = hold(config.state)
-        self._sensors = Sensors(config.sysfs, time.monotonic)
-        setup = setup_of(config, boot=uuid.uuid4().hex, sensors=self._sensors.read().sources)
+        self._sensors = Sensors(config.sysfs, time.monotonic, config.sensors)
+        first = self._sensors.read()
+        for quantity, fault in first.faults.items():
+            _log.warning("event=sensor_not_there quantity=%s reason=%s", quantity, quoted(fault))
+        setup = setup_of(config, boot=uuid.uuid4().hex, sensors=first.sources)
         slots = Slots(config.state)
         self.state = State(setup=setup, record=slots.load())
         self._inbox = Inbox()

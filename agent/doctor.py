@@ -14,7 +14,9 @@ from pathlib import Path
 
 from agent import clock, sysfs
 from agent.config import Config
-from agent.sensors import PACKAGE, Sensors, trip_of
+from agent.sensed import Reading
+from agent.sensors import PACKAGE, Sensors
+from agent.thermometers import trip_of
 
 _BROKER_S = 3.0
 _EXTRAS = {"onnxruntime": "worker", "ncnn": "worker-ncnn"}
@@ -72,11 +74,11 @@ def _runtime(config: Config) -> Finding:
 
 
 def _sensed(config: Config, device: Device) -> Iterator[Finding]:
-    sensors = Sensors(device.sys, time.monotonic)
+    sensors = Sensors(device.sys, time.monotonic, config.sensors)
     sensors.read()
     time.sleep(_RAPL_S)
     found = sensors.read()
-    trip = trip_of(device.sys)
+    trip = trip_of(device.sys, config.sensors.temperature)
     shown = {
         "temperature": (found.temperature_celsius, "{:.1f} C"),
         "power": (found.power_watts, "{:.2f} W"),
@@ -88,11 +90,26 @@ def _sensed(config: Config, device: Device) -> Iterator[Finding]:
         if value is not None:
             yield Finding(Level.OK, name, f"{form.format(value)} from {found.sources[name]}")
         else:
-            yield Finding(Level.MISSING, name, "no sensor", _without(name, config, device))
+            yield _unsensed(name, found, config, device)
+        for text in found.left.get(name, ()):
+            yield Finding(Level.OK, "not taken", f"{name} from {text}")
     if trip is not None:
         yield Finding(Level.OK, "trip point", f"{trip.value:.0f} C, {trip.source}")
     if found.undervoltage:
         yield Finding(Level.BROKEN, "supply", "the board is undersupplied", "a stronger power supply, a shorter cable")
+
+
+def _unsensed(name: str, found: Reading, config: Config, device: Device) -> Finding:
+    """Nothing is known of `name`: the sensor that was named is not there, what it says cannot be, or there is none."""
+    if name in found.faults:
+        fix = f"name another, or none, under 'sensors.{name}' in the configuration; the agent goes on without"
+        return Finding(Level.BROKEN, name, f"absent: {found.faults[name]}", fix)
+    if name in found.implausible:
+        another = f", or name another sensor: 'sensors: {{{name}: TYPE or PATH}}' in the configuration"
+        fix = "mend its driver" + (another if hasattr(config.sensors, name) else "")
+        return Finding(Level.MISSING, name, f"absent: {found.implausible[name]}", fix)
+    text = f"nothing just now from {found.sources[name]}" if name in found.sources else "no sensor"
+    return Finding(Level.MISSING, name, text, _without(name, config, device))
 
 
 def _without(name: str, config: Config, device: Device) -> str:

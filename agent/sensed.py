@@ -21,6 +21,8 @@ class Reading:
     """`capped`: firmware or kernel hold the clock down. `power_package`: the power is that of the processor alone.
 
     `sources` names what temperature, power, battery ... are read from, also of a value that takes a second look.
+    `implausible` tells by the same names why a value that a sensor gave is not believed, `left` which sensors were not
+    taken and why, and `faults` which sensor that the configuration names is not there.
     """
 
     temperature_celsius: float | None = None
@@ -34,12 +36,15 @@ class Reading:
     capped: bool | None = None
     undervoltage: bool | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    implausible: Mapping[str, str] = field(default_factory=dict)
+    left: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    faults: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensed:
     """Readings of one interval: means of power and frequency, the last of what is a level, the maximum temperature,
-    and whether the supply was ever too low."""
+    whether the supply was ever too low, and why a value was not believed, by `temperature`, `power` ..."""
 
     temperature_celsius: float | None = None
     temperature_max_celsius: float | None = None
@@ -51,6 +56,7 @@ class Sensed:
     frequency_hz: float | None = None
     throttled_share: float | None = None
     undervoltage: bool | None = None
+    implausible: Mapping[str, str] = field(default_factory=dict)
 
 
 NOTHING = Sensed()
@@ -73,6 +79,7 @@ def summarise(readings: Sequence[Reading]) -> Sensed:
         frequency_hz=mean_known(each.frequency_hz for each in readings),
         throttled_share=mean_known(_throttled(each) for each in readings),
         undervoltage=any_known(each.undervoltage for each in readings),
+        implausible={name: why for each in readings for name, why in each.implausible.items()},
     )
 
 

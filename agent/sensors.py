@@ -6,157 +6,132 @@ them anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from agent import batteries, sysfs
+from agent import batteries, meters, sysfs, thermometers
+from agent.choice import BY_KIND, Found, Named, Sensor, choose, words
 from agent.sensed import Reading, known
+from agent.steady import Steady
+from agent.wire.plausible import CHARGE, FREQUENCY, POWER, TEMPERATURE
 
 PACKAGE = "class/powercap/intel-rapl:0"
 """RAPL's folder of the processor package, below the root."""
 _PACKAGE_ALONE = f"{PACKAGE.rpartition('/')[2]}, the processor package alone"
 
-T_co = TypeVar("T_co", covariant=True)
-
-# Rails that feed a whole Jetson module; the others are parts of them.
-_TOTAL_RAILS = ("VDD_IN", "VIN_SYS_5V0", "POM_5V_IN")
 _FIRMWARE = "devices/platform/soc/soc:firmware/get_throttled"
 # What the kernel calls the cooling of a processor by its clock or by pauses; a fan is cooling too, and no harm.
 _COOLERS = ("cpufreq-", "thermal-cpufreq-", "Processor", "intel_powerclamp")
 # Bits of the Raspberry Pi firmware's answer; the next bits say that it has happened since boot.
 _UNDERVOLTAGE, _CAPPED = 1 << 0, 1 << 1 | 1 << 2 | 1 << 3
-
-
-@dataclass(frozen=True, slots=True)
-class Found(Generic[T_co]):
-    """A value, a number's in SI units (or degrees Celsius), and where it comes from."""
-
-    value: T_co
-    source: str
+_RANGES = {"temperature": TEMPERATURE, "power": POWER, "battery": CHARGE, "frequency": FREQUENCY}
 
 
 class Sensors:
     """All sensors below `root` (`/sys` on a device). `now_s` is a monotonic clock: RAPL counts energy.
 
-    Between looks it keeps that count, and the highest ceiling that the frequency has had.
+    `named` are the owner's choices. Between looks it keeps that count, the highest ceiling that the frequency has had,
+    and what was believed last.
     """
 
-    def __init__(self, root: Path, now_s: Callable[[], float]) -> None:
-        self._root, self._now_s = root, now_s
+    def __init__(self, root: Path, now_s: Callable[[], float], named: Named = BY_KIND) -> None:
+        self._root, self._now_s, self._named = root, now_s, named
         self._energy: tuple[float, float] | None = None  # joules at seconds
         self._highest_hz: float | None = None
+        self._steady = {name: Steady(allowed) for name, allowed in _RANGES.items()}
 
     def read(self) -> Reading:
         """One look."""
         root = self._root
-        battery = batteries.read(root)
+        battery = batteries.read(root, self._named.battery)
         frequencies = root / "devices/system/cpu/cpu0/cpufreq"
         ceiling_hz = sysfs.number(frequencies / "scaling_max_freq", 1e3)
+        ceiling_hz = None if ceiling_hz is None or FREQUENCY.why_not(ceiling_hz) else ceiling_hz
         self._highest_hz = max(known((ceiling_hz, self._highest_hz)), default=None)
         bits = _firmware(root)
-        temperature, power, undervoltage = _temperature(root), self._power(battery), _undervoltage(root, bits)
-        frequency, capped = _frequency(frequencies), _capped(root, bits)
+        undervoltage, capped = _undervoltage(root, bits), _capped(root, bits)
         throttled: Found[float] | None = capped or (
             None if ceiling_hz is None else Found(ceiling_hz, "scaling_max_freq of cpu0")
         )
+        found: Mapping[str, Found[float | None] | None] = {
+            "temperature": thermometers.read(root, self._named.temperature),
+            "power": self._power(battery),
+            "battery": _charge(battery),
+            "frequency": _frequency(frequencies),
+        }
+        told = {name: self._believed(name, each) for name, each in found.items() if each is not None}
+        values = {name: each.value for name, each in told.items()}
+        sources: Mapping[str, Found[Any] | None] = {**found, "throttled": throttled, "undervoltage": undervoltage}
+        power = found["power"]
         return Reading(
-            temperature_celsius=temperature.value if temperature else None,
-            power_watts=power.value if power else None,
+            temperature_celsius=values.get("temperature"),
+            power_watts=values.get("power"),
             power_package=power is not None and power.source == _PACKAGE_ALONE,
-            battery_percent=battery.percent if battery else None,
+            battery_percent=values.get("battery"),
             battery_discharging=battery.discharging if battery else None,
-            frequency_hz=frequency.value if frequency else None,
+            frequency_hz=values.get("frequency"),
             frequency_ceiling_hz=ceiling_hz,
             frequency_highest_hz=self._highest_hz,
             capped=capped.value if capped else None,
             undervoltage=undervoltage.value if undervoltage else None,
-            sources=_sources(
-                temperature=temperature,
-                power=power,
-                battery=battery,
-                frequency=frequency,
-                throttled=throttled,
-                undervoltage=undervoltage,
-            ),
+            sources={name: each.source for name, each in sources.items() if each is not None and each.source},
+            implausible={name: f"{each.source}: {each.why}" for name, each in told.items() if each.why},
+            left={name: each.left for name, each in told.items() if each.left},
+            faults={name: each.fault for name, each in told.items() if each.fault},
         )
+
+    def _believed(self, name: str, found: Found[float | None]) -> Found[float | None]:
+        """Without a value that cannot be, or that no device comes to from the one before it."""
+        value = found.value
+        if value is None:
+            return found
+        why = _RANGES[name].why_not(value) or self._steady[name].why_not(value, self._now_s())
+        return Found(None, found.source, why, found.left, found.fault) if why else found
 
     def _power(self, battery: batteries.Battery | None) -> Found[float | None] | None:
         """Meters of the whole board, else what leaves the battery, else the processor package alone."""
-        meters = _meters(self._root)
-        if meters is not None:
-            return meters
-        if battery is not None and battery.discharging and battery.watts is not None:
-            return Found(battery.watts, f"{battery.source}, discharging")
-        return self._package()
+        sensors = [*meters.sensors(self._root), *_draw(battery, self._root), *self._package()]
+        choice = choose(sensors, self._named.power, self._root)
+        if not choice.taken:
+            return Found(None, "", left=words(choice), fault=choice.fault) if choice.left or choice.fault else None
+        watts = [each.value for each in choice.taken if each.value is not None]
+        why = "; ".join(why for each in watts if (why := POWER.why_not(each)))
+        source = ", ".join(each.source for each in choice.taken)
+        return Found(sum(watts) if watts and not why else None, source, why, words(choice))
 
-    def _package(self) -> Found[float | None] | None:
+    def _package(self) -> list[Sensor]:
         """RAPL: joules of the package, whose difference over time is power, from the second look on; it wraps."""
         zone = self._root / PACKAGE
         joules, now_s = sysfs.number(zone / "energy_uj", 1e-6), self._now_s()
         before, self._energy = self._energy, None if joules is None else (joules, now_s)
         if joules is None:
-            return None
-        if before is None or now_s <= before[1]:
-            return Found(None, _PACKAGE_ALONE)
-        used = joules - before[0]
+            return []
+        watts = None if before is None or now_s <= before[1] else self._watts(before, (joules, now_s))
+        return [Sensor(zone, ("package", zone.name), _PACKAGE_ALONE, lambda: watts, rank=2)]
+
+    def _watts(self, before: tuple[float, float], now: tuple[float, float]) -> float | None:
+        used = now[0] - before[0]
         if used < 0:
-            used += sysfs.number(zone / "max_energy_range_uj", 1e-6) or 0.0
-        return Found(None if used < 0 else used / (now_s - before[1]), _PACKAGE_ALONE)
+            used += sysfs.number(self._root / PACKAGE / "max_energy_range_uj", 1e-6) or 0.0
+        return None if used < 0 else used / (now[1] - before[1])
 
 
-def _sources(**found: Found[Any] | batteries.Battery | None) -> dict[str, str]:
-    return {name: each.source for name, each in found.items() if each is not None}
+def _draw(battery: batteries.Battery | None, root: Path) -> list[Sensor]:
+    """What leaves the battery is what the device draws, while nothing else feeds it."""
+    if battery is None or battery.watts is None:
+        return []
+    unfit = "" if battery.discharging else "not discharging"
+    names, source = ("battery", battery.source), f"{battery.source}, discharging"
+    return [Sensor(root / "class/power_supply", names, source, partial(float, battery.watts), rank=1, unfit=unfit)]
 
 
-def _temperature(root: Path) -> Found[float] | None:
-    """The hottest thermal zone; hwmon only where there is no zone (it repeats them, and adds disks and radios)."""
-    zones = list(sysfs.numbers(root / "class/thermal", "thermal_zone*/temp", 1e-3))
-    found = zones or list(sysfs.numbers(root / "class/hwmon", "hwmon*/temp*_input", 1e-3))
-    if not found:
+def _charge(battery: batteries.Battery | None) -> Found[float | None] | None:
+    if battery is None:
         return None
-    path, value = max(found, key=lambda each: each[1])
-    return Found(value, sysfs.label(path.parent))
-
-
-def trip_of(root: Path) -> Found[float] | None:
-    """The lowest temperature at which the kernel starts to act: by slowing down, or by switching off.
-
-    Where no zone has one it is the lowest that a chip itself calls critical.
-    """
-    trips = []
-    for path, value in sysfs.numbers(root / "class/thermal", "thermal_zone*/trip_point_*_temp", 1e-3):
-        kind = sysfs.text(path.with_name(path.name.replace("_temp", "_type")))
-        if kind in ("passive", "hot", "critical") and value > 0:
-            trips.append(Found(value, f"{sysfs.label(path.parent)}, {kind}"))
-    if not trips:
-        chips = sysfs.numbers(root / "class/hwmon", "hwmon*/temp*_crit", 1e-3)
-        trips = [Found(value, f"{sysfs.label(path.parent)}, critical") for path, value in chips if value > 0]
-    return min(trips, key=lambda each: each.value, default=None)
-
-
-def _meters(root: Path) -> Found[float] | None:
-    """Power meters of the board: the sum, but of an INA3221 the rail that feeds all others."""
-    hwmon = root / "class/hwmon"
-    meters = [(path.parent, value) for path, value in sysfs.numbers(hwmon, "hwmon*/power1_input", 1e-6)]
-    # Others that only tell an average are parts of a board, as graphics are; ACPI's is the board's own.
-    means = sysfs.numbers(hwmon, "hwmon*/power1_average", 1e-6)
-    meters += [(path.parent, value) for path, value in means if sysfs.text(path.with_name("name")) == "power_meter"]
-    meters += [found for path in sorted(hwmon.glob("hwmon*")) if (found := _ina3221(path)) is not None]
-    if not meters:
-        return None
-    return Found(sum(value for _, value in meters), ", ".join(sysfs.label(path) for path, _ in meters))
-
-
-def _ina3221(path: Path) -> tuple[Path, float] | None:
-    """Its driver tells volts and amperes of three rails, no watts."""
-    if sysfs.text(path / "name") != "ina3221":
-        return None
-    rails = {sysfs.text(each): each.name.removeprefix("in").removesuffix("_label") for each in path.glob("in*_label")}
-    rail = next((rails[name] for name in _TOTAL_RAILS if name in rails), "1")
-    volts, amperes = sysfs.number(path / f"in{rail}_input", 1e-3), sysfs.number(path / f"curr{rail}_input", 1e-3)
-    return None if volts is None or amperes is None else (path, volts * amperes)
+    source = f"{battery.source} ({battery.note})" if battery.note else battery.source
+    return Found(battery.percent, source, battery.why, battery.left, battery.fault)
 
 
 def _undervoltage(root: Path, bits: int | None) -> Found[bool] | None:
@@ -167,7 +142,7 @@ def _undervoltage(root: Path, bits: int | None) -> Found[bool] | None:
     return Found(any(value for _, value in alarms), sysfs.label(alarms[0][0].parent)) if alarms else None
 
 
-def _frequency(frequencies: Path) -> Found[float] | None:
+def _frequency(frequencies: Path) -> Found[float | None] | None:
     value = sysfs.number(frequencies / "scaling_cur_freq", 1e3)
     driver = sysfs.text(frequencies / "scaling_driver")
     return None if value is None else Found(value, "cpu0" if driver is None else f"cpu0 ({driver})")

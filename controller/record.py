@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+
+import msgspec
 
 from agent.link import Arrived
 from agent.wire.errors import WireError
-from agent.wire.messages import Ack, Event, Info, Message, Need, Reported, Status, Telemetry, decode, encode
+from agent.wire.messages import Ack, Event, Info, Message, Need, Reported, Status, Telemetry, Window, decode, encode
+from agent.wire.plausible import sensible
 from agent.wire.profile import parse_profile
 from agent.wire.topics import BlobTopic, Leaf, parse, topic
 from controller.core.types import Device, DeviceState
 from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.record")
+
+_REASON = 500  # letters of a reason that are kept, as a device may write one of any length
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,12 @@ def _reported(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
     device = tx.get_device(message.device)
     if device is None:
         return Recorded()
+    if message.trial is not None:
+        trial, reasons = sensible(message.trial)
+        known = device.reported.trial if device.reported is not None else None
+        if reasons and trial != known:  # it is retained, and comes again
+            device = _doubted(device, ["; ".join(reasons)])
+        message = msgspec.structs.replace(message, trial=trial)
     tx.put_device(replace(device, reported=message, last_seen_unix_s=now_unix_s))
     return Recorded(device.id)
 
@@ -104,17 +115,40 @@ def _reported(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
 def _telemetry(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
     """The acknowledgement is for the highest window kept, and leaves only after this transaction is committed.
 
-    No broker retains telemetry, so who sends it is there, whatever became of its status.
+    What cannot be is kept as absent, and counted, whoever found it: the device or we. No broker retains telemetry, so
+    who sends it is there, whatever became of its status.
     """
     assert isinstance(message, Telemetry)
     device = tx.get_device(message.device)
     if device is None or not message.windows:
         return Recorded()
-    tx.add_windows(device.id, message.boot, now_unix_s, message.windows)
+    windows = [_checked(window) for window in message.windows]
+    doubted = {window.seq: window.implausible for window in windows if window.implausible}
+    if doubted:
+        kept = tx.kept_seqs(device.id, message.boot, doubted)
+        device = _doubted(device, [why for seq, why in doubted.items() if seq not in kept])
+    tx.add_windows(device.id, message.boot, now_unix_s, windows)
     tx.put_device(replace(device, online=True, last_seen_unix_s=now_unix_s))
     highest = max(window.seq for window in message.windows)
     ack = Ack(device=device.id, boot=message.boot, seq=highest)
     return Recorded(device.id, ack=(topic(device.id, Leaf.ACK), encode(ack)))
+
+
+def _checked(window: Window) -> Window:
+    """Without figures that cannot be, and with the reasons: the device's own and ours."""
+    found, reasons = sensible(window)
+    told = "; ".join(filter(None, (window.implausible, *reasons)))
+    return found if told == window.implausible[:_REASON] else msgspec.structs.replace(found, implausible=told[:_REASON])
+
+
+def _doubted(device: Device, reasons: Sequence[str]) -> Device:
+    """With so many more windows or trials counted of which some figure cannot be."""
+    if not reasons:
+        return device
+    last = reasons[-1][:_REASON]
+    if not device.implausible:
+        log.warning("event=implausible device=%s reason=%r", device.id, last)
+    return replace(device, implausible=device.implausible + len(reasons), implausible_last=last)
 
 
 def _event(tx: Tx, message: Message, now_unix_s: float) -> Recorded:

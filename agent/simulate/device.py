@@ -204,6 +204,7 @@ class SimDevice:
             storage_bytes=self._declared.storage_bytes,
             power_idle_watts=power.idle_watts if power else None,
             power_busy_watts=power.busy_watts if power else None,
+            sensors_emulated=True,
             window_s=self._window_s,
         )
 

@@ -14,7 +14,7 @@ from agent.step.events import TrialDone, WindowClosed, WorkerDied
 from agent.step.install import candidate_judged, settle
 from agent.step.report import notify, report
 from agent.step.state import State, Turn, Worker
-from agent.step.telemetry import spool_window
+from agent.step.telemetry import spool_window, told
 from agent.wire.errors import Failure
 from agent.wire.messages import Assignment, Result
 
@@ -86,12 +86,13 @@ def _tell_troubles(state: State, sensed: Sensed) -> Turn:
     found = {
         "undervoltage": "the supply fell below what the board needs" if sensed.undervoltage else "",
         "throttled": f"{sensed.throttled_share:.0%} of the time" if sensed.throttled_share else "",
+        "implausible": told(sensed),
     }
     troubles = frozenset(kind for kind, text in found.items() if text)
-    told = Turn(replace(state, troubles=troubles))
+    turn = Turn(replace(state, troubles=troubles))
     for kind in sorted(troubles - state.troubles):
-        told = told.then(partial(notify, kind=kind, message=found[kind]))
-    return told
+        turn = turn.then(partial(notify, kind=kind, message=found[kind]))
+    return turn
 
 
 def watch_workers(state: State, now_s: float) -> Turn:

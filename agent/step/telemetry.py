@@ -71,7 +71,13 @@ def window(state: State, event: WindowClosed, sha256: str) -> Window:
         frequency_hz=sensed.frequency_hz,
         throttled_share=sensed.throttled_share,
         undervoltage=sensed.undervoltage,
+        implausible=told(sensed),
     )
+
+
+def told(sensed: Sensed) -> str:
+    """Why values that sensors gave were not believed in this interval; empty where all were."""
+    return "; ".join(f"{name}: {why}" for name, why in sorted(sensed.implausible.items()))
 
 
 def _power(state: State, sensed: Sensed, busy_share: float | None) -> tuple[float | None, str | None]:

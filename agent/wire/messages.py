@@ -131,15 +131,16 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     `wall_unix_s` is the device's own clock at the end of the interval: a hint, never trusted for order.
     `power_source` and `latency_source` say how a figure came about: measured | modelled | emulated, or of power that is
     the processor's alone: package. `cpu_share` is the worker's, of one core. `energy_per_inference_joules` is all that
-    the device drew, idle or not, for each inference.
+    the device drew, idle or not, for each inference. `implausible` tells why a figure is missing that a sensor gave:
+    it cannot be. An agent always knows length and counts; what it says of them may be as impossible (`plausible.py`).
     """
 
     seq: Count
-    duration_s: float
+    duration_s: float | None
     wall_unix_s: float | None = None
     sha256: str | None = None
-    count: Count = 0
-    errors: Count = 0
+    count: Count | None = 0
+    errors: Count | None = 0
     latency_p50_ms: float | None = None
     latency_p95_ms: float | None = None
     latency_p99_ms: float | None = None
@@ -160,6 +161,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     frequency_hz: float | None = None
     throttled_share: float | None = None
     undervoltage: bool | None = None
+    implausible: str = ""
 
 
 class Telemetry(Message, frozen=True, kw_only=True):

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.options import API, OUTPUT, Api, Output
+from controller.cli.options import API, OUTPUT, Api, Format, Output
 from controller.cli.output import show_rows
-from controller.client import Client
+from controller.client import Client, Row
 
+_WORD = 10  # the longest that there is
 _COLUMNS = (
     ("RECEIVED", "received_unix_s"),
     ("SEQ", "seq"),
@@ -37,4 +38,11 @@ def telemetry(
 ) -> None:
     """A device's newest telemetry windows, oldest first."""
     with Client(api) as client:
-        show_rows(client.telemetry(device, number), _COLUMNS, output)
+        rows = client.telemetry(device, number)
+    show_rows(rows if output is Format.JSON else [_clipped(row) for row in rows], _COLUMNS, output)
+
+
+def _clipped(row: Row) -> Row:
+    """A window of an earlier release may hold any word of a device's as its source."""
+    word = row["power_source"]
+    return row if word is None else {**row, "power_source": word[:_WORD]}

@@ -42,7 +42,7 @@ def detect(
     k of n windows and a minimum of samples; it is over only when `healthy` says so.
     """
     newest = [stored.window for stored in windows[-policy.breach_of :]]
-    if sum(window.count for window in newest) < policy.min_samples:
+    if sum(window.count or 0 for window in newest) < policy.min_samples:
         return None
     found = [
         excess

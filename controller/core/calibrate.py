@@ -7,11 +7,11 @@ from dataclasses import replace
 
 from agent.wire.errors import Failure
 from agent.wire.messages import Trial
+from agent.wire.plausible import sensible
 from agent.wire.profile import Profile
 from controller.core.envelope import ram_cap
 from controller.core.types import Calibration, Variant
 
-_NO_LATENCY_MS = 1e-6  # a nanosecond: no clock of a device measures that
 # The prior is the declared speed, believed to a factor of e^0.25; one observation is good to about e^0.05.
 _PRIOR_SIGMA = 0.25
 _NOISE_SIGMA = 0.05
@@ -52,9 +52,10 @@ def reference_ram_bytes(calibration: Calibration, cap_bytes: float) -> float:
 def learn_from_trial(profile: Profile, calibration: Calibration, variant: Variant, trial: Trial) -> Calibration:
     """The calibration after the device's own trial of `variant`; a trial that measured nothing teaches nothing.
 
-    A failed trial always changes the fit, however many earlier observations disagree.
+    Nor does a figure that cannot be, whatever let it through. A failed trial always changes the fit, however many
+    earlier observations disagree.
     """
-    learned = calibration
+    learned, (trial, _) = calibration, sensible(trial)
     if trial.ram_base_bytes is not None and trial.ram_peak_bytes is not None:
         extra = trial.ram_peak_bytes - trial.ram_base_bytes - variant.ram_bytes
         learned = replace(
@@ -62,7 +63,7 @@ def learn_from_trial(profile: Profile, calibration: Calibration, variant: Varian
         )
     if trial.failure is Failure.MEMORY:
         learned = _learn_too_large(profile, learned, variant)
-    if trial.latency_p95_ms is not None and trial.latency_p95_ms > _NO_LATENCY_MS:
+    if trial.latency_p95_ms is not None:
         learned = learn_latency(profile, learned, variant, trial.latency_p95_ms * 1e-3)
         if trial.failure is Failure.LATENCY:
             learned = _learn_at_least(learned, trial.latency_p95_ms * 1e-3 / variant.latency_p95_s)

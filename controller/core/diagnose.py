@@ -83,7 +83,7 @@ def _step_of(thermal: Thermal, before: Window, after: Window) -> tuple[float, fl
     start, end, watts = before.temperature_celsius, after.temperature_celsius, after.power_watts
     if thermal.time_constant_s is None or start is None or end is None or watts is None:
         return 0.0, 0.0
-    if after.seq != before.seq + 1 or after.duration_s <= 0:
+    if after.seq != before.seq + 1 or after.duration_s is None or after.duration_s <= 0:
         return 0.0, 0.0
     decay = math.exp(-after.duration_s / thermal.time_constant_s)
     share = 1.0 - decay

@@ -125,7 +125,11 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
-    """A registered device with what it declares (`profile`), what it reports and what is learned about it."""
+    """A registered device with what it declares (`profile`), what it reports and what is learned about it.
+
+    `implausible` counts the windows and trials with a figure that cannot be, and `implausible_last` says why of the
+    newest; such a figure is kept as absent.
+    """
 
     id: str
     state: DeviceState
@@ -143,6 +147,8 @@ class Device:
     runtimes: tuple[str, ...] = ()
     emulated: str | None = None
     reported: Reported | None = None
+    implausible: int = 0
+    implausible_last: str = ""
 
 
 class Prefer(StrEnum):

@@ -77,6 +77,8 @@ devices = Table(
     Column("runtimes", JSON, nullable=False),
     Column("emulated", Words),
     Column("reported", JSON(none_as_null=True)),
+    Column("implausible", BigInteger, nullable=False, server_default="0"),
+    Column("implausible_last", Words, nullable=False, server_default=""),
 )
 
 models = Table(
@@ -230,11 +232,11 @@ windows = Table(
     Column("boot", Words, nullable=False),
     Column("received_unix_s", Double, nullable=False),
     Column("seq", BigInteger, nullable=False),
-    Column("duration_s", Double, nullable=False),
+    Column("duration_s", Double),
     Column("wall_unix_s", Double),
     Column("sha256", Words),
-    Column("count", BigInteger, nullable=False),
-    Column("errors", BigInteger, nullable=False),
+    Column("count", BigInteger),
+    Column("errors", BigInteger),
     Column("latency_p50_ms", Double),
     Column("latency_p95_ms", Double),
     Column("latency_p99_ms", Double),
@@ -255,6 +257,7 @@ windows = Table(
     Column("frequency_hz", Double),
     Column("throttled_share", Double),
     Column("undervoltage", Boolean),
+    Column("implausible", Words, nullable=False, server_default=""),
     UniqueConstraint("device", "boot", "seq"),
     Index(None, "device", "id"),
 )

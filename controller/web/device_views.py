@@ -59,6 +59,8 @@ def device_view(facts: DeviceFacts) -> Json:
         **_measured(facts),
         "calibration": calibration_view(device),
         "incident": facts.incident.id if facts.incident else None,
+        "implausible": device.implausible,
+        "implausible_last": device.implausible_last,
     }
 
 
@@ -124,7 +126,7 @@ def _measured(facts: DeviceFacts) -> Json:
 def _within_budget(device: Device, stored: StoredWindow) -> bool | None:
     """None where the window is of another variant than the one that runs, or nothing ran in it."""
     runs = device.reported.sha256 if device.reported else None
-    if stored.window.sha256 != runs or stored.window.count == 0:
+    if stored.window.sha256 != runs or not stored.window.count:
         return None
     return not excesses(device.profile, device.calibration, stored.window)
 

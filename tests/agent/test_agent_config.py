@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from fleet import KEY
 
+from agent.choice import Named
 from agent.config import KEYS, Config, load_config
 from agent.wire.errors import WireError
 
@@ -45,6 +46,19 @@ def test_every_key_and_flags_above_the_file(home: Path) -> None:
     assert (over.window_s, over.gflops, over.host, over.port) == (0.5, 3.0, "::1", 1884)
     served = load(home, BASE + "http: 127.0.0.1:8520\nsocket: a.sock\nreplay: none\n")
     assert (served.http, served.socket, served.replay) == (("127.0.0.1", 8520), home / "a.sock", "none")
+
+
+def test_sensors_are_named_in_the_file(home: Path) -> None:
+    assert load(home, BASE).sensors == Named()
+    named = load(home, BASE + "sensors: {temperature: cpu-thermal, battery: class/power_supply/BAT1}\n").sensors
+    assert named == Named(temperature="cpu-thermal", battery="class/power_supply/BAT1")
+    for text, reason in (
+        ("sensors: {heat: x}", "sensors.heat: unknown key; allowed here: temperature, power, battery"),
+        ("sensors: {power: 3}", "sensors.power: 3: a sensor's type or path is expected"),
+        ("sensors: cpu", "sensors: a mapping"),
+    ):
+        with pytest.raises(WireError, match=reason):
+            load(home, BASE + text + "\n")
 
 
 def test_flags_alone_are_enough(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

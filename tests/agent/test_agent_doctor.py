@@ -18,6 +18,7 @@ from fleet import KEY
 from ports import free_port
 
 from agent import clock
+from agent.choice import Named
 from agent.cli import main
 from agent.config import Config, load_config
 from agent.doctor import Device, Finding, Level, examine
@@ -176,3 +177,32 @@ def test_the_command_prints_and_fails_where_something_is_broken(
     out = capsys.readouterr().out
     assert "broken   broker        127.0.0.1:1: Connection refused" in out
     assert "-> check 'broker'" in out
+
+
+def told(config: Config, device: Device) -> list[tuple[str, str]]:
+    return [(each.what, each.text) for each in examine(config, device)]
+
+
+def test_the_doctor_tells_which_sensors_were_taken_and_which_were_left_and_why(tmp_path: Path, broker: int) -> None:
+    zones = {**boards.zone(0, "cpu-thermal", 45_000), **boards.zone(1, "iwlwifi_1", 62_000)}
+    found = told(config(tmp_path, broker), device(tmp_path, ROOT_MOUNT, sys(zones)))
+    assert ("temperature", "45.0 C from thermal_zone0 (cpu-thermal)") in found
+    assert ("not taken", "temperature from thermal_zone1 (iwlwifi_1): a radio's, not the processor's") in found
+
+
+def test_the_doctor_says_why_a_sensor_that_lies_is_absent(tmp_path: Path, broker: int) -> None:
+    here = device(tmp_path, ROOT_MOUNT, sys(boards.zone(0, "cpu", 127_850_000)))
+    found = findings(config(tmp_path, broker), here)["temperature"]
+    reason = "absent: thermal_zone0 (cpu): 127850 C is outside -60 to 150 C"
+    assert (found.level, found.text) == (Level.MISSING, reason)
+    assert "sensors: {temperature: TYPE or PATH}" in found.fix
+    put(tmp_path / "root", sys(boards.clock(4_294_967_295, 1_500_000, 1_500_000)))
+    assert findings(config(tmp_path, broker), here)["frequency"].fix == "mend its driver"
+
+
+def test_a_named_sensor_that_is_not_there_is_broken_and_says_what_there_is(tmp_path: Path, broker: int) -> None:
+    here = device(tmp_path, ROOT_MOUNT, sys(boards.zone(0, "cpu-thermal", 45_000)))
+    asked = dataclasses.replace(config(tmp_path, broker), sensors=Named(temperature="cpu_termal"))
+    found = findings(asked, here)["temperature"]
+    assert found.level is Level.BROKEN
+    assert found.text == "absent: no 'cpu_termal' is there; there is: cpu-thermal"

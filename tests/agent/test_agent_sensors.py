@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.sensed import NOTHING, Reading, summarise
-from agent.sensors import Sensors, trip_of
+from agent.sensors import Sensors
+from agent.thermometers import trip_of
 
 
 def look(root: Path) -> Reading:
@@ -53,13 +54,23 @@ BOARDS = {
     "jetson-orin-nano": (
         boards.JETSON_ORIN_NANO,
         Reading(
-            temperature_celsius=50.125, power_watts=5.064 * 0.904, frequency_hz=7.296e8, frequency_ceiling_hz=1.5104e9,
+            temperature_celsius=49.5, power_watts=5.064 * 0.904, frequency_hz=7.296e8, frequency_ceiling_hz=1.5104e9,
             frequency_highest_hz=1.5104e9,
             sources={
-                "temperature": "thermal_zone1 (gpu-thermal)", "power": "hwmon1 (ina3221)",
+                "temperature": "thermal_zone0 (cpu-thermal)", "power": "hwmon1 (ina3221)",
                 "frequency": "cpu0 (tegra194)", "throttled": "cpufreq-cpu0",
             },
             capped=False,
+            left={
+                "temperature": (
+                    "thermal_zone1 (gpu-thermal): the graphics', not the processor's",
+                    "thermal_zone8 (tj-thermal): thermal_zone0 (cpu-thermal) goes first",
+                ),
+                "power": (
+                    "hwmon1 (ina3221) VDD_CPU_GPU_CV: one rail, not the board's total",
+                    "hwmon1 (ina3221) VDD_SOC: one rail, not the board's total",
+                ),
+            },
         ),
     ),
     "x86 gateway": (
@@ -70,6 +81,12 @@ BOARDS = {
             sources={
                 "temperature": "thermal_zone1 (x86_pkg_temp)", "power": "intel-rapl:0, the processor package alone",
                 **CLOCK,
+            },
+            left={
+                "temperature": (
+                    "thermal_zone0 (acpitz): thermal_zone1 (x86_pkg_temp) goes first",
+                    "hwmon2 (coretemp): thermal_zone1 (x86_pkg_temp) goes first",
+                )
             },
         ),
     ),
@@ -82,6 +99,7 @@ BOARDS = {
                 "temperature": "thermal_zone0 (soc_thermal)", "power": "battery, discharging", "battery": "battery",
                 **CLOCK,
             },
+            left={"battery": ("hid-pen-battery: a peripheral's",)},
         ),
     ),
     "two batteries": (
@@ -168,9 +186,19 @@ def test_the_package_counts_joules_and_its_counter_wraps(tmp_path: Path) -> None
     assert reading.power_watts == pytest.approx(3.5)
     assert (reading.sources["power"], reading.power_package) == (first.sources["power"], True)
     assert summarise([first, reading, Reading()]).power_package
+    put(tmp_path, {counter: "262140000000"})
+    now[0] = 100_000.0
+    assert sensors.read().power_watts == pytest.approx(262132 / 99_998)
     put(tmp_path, {counter: "1671150"})
-    now[0] = 4.0
-    assert sensors.read().power_watts == pytest.approx((262143.328850 - 8 + 1.671150) / 2)
+    now[0] += 2.0
+    assert sensors.read().power_watts == pytest.approx((262143.328850 - 262140 + 1.671150) / 2)
+    put(tmp_path, {counter: "1671149"})  # it was reset, as some do in their sleep: no device draws what that would mean
+    now[0] += 2.0
+    reading = sensors.read()
+    assert (reading.power_watts, reading.implausible) == (
+        None,
+        {"power": "intel-rapl:0, the processor package alone: 131072 W is outside 0 to 5000 W"},
+    )
 
 
 def test_what_cannot_be_read_is_absent(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_an_assignment_is_downloaded_tried_and_served() -> None:
     windows = [each for message in world.hand.heard if isinstance(message, Telemetry) for each in message.windows]
     assert [each.seq for each in windows] == list(range(1, len(windows) + 1))
     assert windows[0].busy_share == pytest.approx(0.05)
-    assert windows[0].power_source == "measured"
+    assert (windows[0].power_source, windows[0].latency_source) == ("emulated", "modelled")
     assert not world.device.durable.windows
 
 

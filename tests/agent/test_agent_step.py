@@ -415,6 +415,23 @@ def test_power_is_measured_or_modelled_or_unknown_and_says_which() -> None:
     assert power(unknown) == (None, None)
 
 
+def notices(turn: Turn) -> list[Event]:
+    messages = [each.message for each in only(effects.Publish, turn.effects)]
+    return [each for each in messages if isinstance(each, Event)]
+
+
+def test_why_a_sensor_was_not_believed_is_in_the_window_and_told_once() -> None:
+    lying = Sensed(implausible={"temperature": "zone: 127850 C is outside", "power": "meter: 1e+08 W is outside"})
+    state = replace(serving(record(slot(A, 1))), link_up=True)
+    first = window(state, sensed=lying)
+    closed = only(effects.Spool, first.effects)[0].window
+    assert closed.implausible == "power: meter: 1e+08 W is outside; temperature: zone: 127850 C is outside"
+    assert (closed.temperature_celsius, closed.power_source) == (None, "modelled")
+    assert [each.kind for each in notices(first)] == ["implausible"]
+    assert notices(window(first.state, sensed=lying)) == []
+    assert notices(window(window(first.state).state, sensed=lying)) != []
+
+
 def test_one_batch_is_under_way_until_its_ack_or_its_time() -> None:
     state = replace(serving(record(slot(A, 1))), link_up=True)
     first = window(state)

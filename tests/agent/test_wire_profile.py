@@ -65,6 +65,11 @@ def test_a_figure_in_words_is_read_back_to_three_digits(unit: Unit, value: float
     assert parse_quantity(text, unit) == pytest.approx(value, rel=0.06)
 
 
+@given(st.sampled_from(list(Unit)), st.floats(allow_nan=False))
+def test_any_figure_has_a_short_form(unit: Unit, value: float) -> None:
+    assert len(format_quantity(value, unit)) <= 16
+
+
 @given(st.one_of(st.text(max_size=20), st.integers(), st.floats(), st.booleans(), st.none()))
 def test_any_value_is_a_quantity_or_refused(value: object) -> None:
     with suppress(WireError):

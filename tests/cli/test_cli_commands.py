@@ -179,6 +179,18 @@ def test_waiting_too_long_exits_4(run: Run, fleet: StorePort) -> None:
     assert AbortRollout("r-1") not in fleet.asked
 
 
+def test_the_telemetry_table_stays_readable_whatever_an_earlier_release_kept(run: Run, fleet: StorePort) -> None:
+    with fleet.store.begin() as tx:
+        absurd = Window(
+            seq=1, duration_s=5.0, count=2**63 - 1, latency_p50_ms=1e300, latency_p95_ms=1e305, rss_bytes=2**63 - 1,
+            temperature_celsius=1e300, power_watts=1e300, power_source="x" * 500, battery_percent=1e300,
+        )  # fmt: skip
+        tx.add_windows("cam-1", "b", 1.0, [absurd, Window(seq=2, duration_s=None, count=None, errors=None)])
+    shown = run("telemetry", "cam-1").stdout
+    assert max(map(len, shown.splitlines())) < 220
+    assert "1e+300 C" in shown
+
+
 def test_telemetry_and_incidents(run: Run, fleet: StorePort) -> None:
     with fleet.store.begin() as tx:
         tx.add_windows("cam-1", "b1", 1.0, [Window(seq=seq, duration_s=5, temperature_celsius=41.5) for seq in (1, 2)])

@@ -100,7 +100,17 @@ def test_a_trial_teaches_base_extra_and_speed() -> None:
     assert learned.slowness == pytest.approx(2.0, rel=0.05)
 
 
-@pytest.mark.parametrize("shown", [trial(), trial(latency_p95_ms=0.0), trial(latency_p95_ms=-1.0)])
+@pytest.mark.parametrize(
+    "shown",
+    [
+        trial(),
+        trial(latency_p95_ms=0.0),
+        trial(latency_p95_ms=-1.0),
+        trial(latency_p95_ms=1e300),
+        trial(latency_p50_ms=9.0, latency_p95_ms=8.0),
+        trial(ram_base_bytes=2**62, ram_peak_bytes=2**63 - 1),
+    ],
+)
 def test_a_trial_that_measured_nothing_teaches_nothing(shown: Trial) -> None:
     assert learn_from_trial(profile(), BARE, DENSE, shown) == BARE
 

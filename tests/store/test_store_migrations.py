@@ -23,6 +23,10 @@ INSERT INTO variants (sha256, model, size_bytes, precision, ram_bytes, latency_p
     accuracy, dense, requested, golden_seed, golden_outputs, golden_tolerance, lineage, created_unix_s)
 VALUES ('abc', 'fall@1', 9, 'fp32', 8, 0.1, 0.2, 7, 0.9, true, '', 0, '[[1.0]]', 0.001, '{"gate_samples": 500}', 1.0)
 """
+WINDOW = """
+INSERT INTO windows (device, boot, received_unix_s, seq, duration_s, sha256, count, errors, latency_source, power_watts)
+VALUES ('cam-1', 'b1', 1.0, 3, 30.0, 'abc', 25, 1, 'measured', 1.5)
+"""
 NONE = '{"ram_bytes": null, "storage_bytes": null, "latency_s": null}'
 RAM = '{"ram_bytes": 0, "storage_bytes": null, "latency_s": null}'
 
@@ -38,6 +42,7 @@ def of_0001(tmp_path: Path) -> Engine:
         connection.exec_driver_sql(JOB.format(id="j0", caps=NONE, state="done", created=0))
         connection.exec_driver_sql(JOB.format(id="j1", caps=RAM, state="failed", created=1))
         connection.exec_driver_sql(VARIANT)
+        connection.exec_driver_sql(WINDOW)
     return engine
 
 
@@ -47,6 +52,7 @@ def test_jobs_get_their_kind_and_nothing_is_lost(of_0001: Engine) -> None:
     with store.read() as tx:
         dense, prune = tx.jobs()
         (variant,) = tx.variants()
+        (stored,) = tx.recent_windows("cam-1", 9)
     assert schema.differences(of_0001) == []
     of_0001.dispose()
     store.close()
@@ -56,6 +62,9 @@ def test_jobs_get_their_kind_and_nothing_is_lost(of_0001: Engine) -> None:
         assert (job.detail, job.attempts, job.retry, job.asked, job.report) == ("as it was", 2, True, False, None)
     assert (variant.accuracy, variant.drop, variant.gate_samples) == (0.9, None, None)
     assert variant.ram_base_bytes == 7  # as its model said, before each runtime had its own
+    window = stored.window
+    assert (stored.boot, window.seq, window.duration_s, window.count, window.errors) == ("b1", 3, 30.0, 25, 1)
+    assert (window.power_watts, window.implausible) == (1.5, "")
     assert variant.lineage == {"gate_samples": 500}
 
 
@@ -68,4 +77,5 @@ def test_and_back_again(of_0001: Engine) -> None:
             ("j1", "as it was"),
         ]
         assert connection.exec_driver_sql("SELECT ram_base_bytes FROM models").scalar() == 7
+        assert connection.exec_driver_sql("SELECT seq, count, duration_s FROM windows").all() == [(3, 25, 30.0)]
     of_0001.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -35,6 +36,20 @@ def test_a_device_with_its_caps_figures_and_marks(client: httpx.Client) -> None:
     assert device["calibration"]["slowness_source"] == "measured"
     assert device["calibration"]["ambient_source"] == "declared"
     assert device["calibration"]["ram_extra_source"] == "modelled"
+
+
+def test_a_device_tells_how_often_it_said_what_cannot_be_and_the_last_reason(
+    client: httpx.Client, port: StorePort
+) -> None:
+    assert (get(client, "/devices/cam-1")["implausible"], get(client, "/devices/cam-1")["implausible_last"]) == (0, "")
+    with port.store.begin() as tx:
+        device = tx.get_device("cam-1")
+        assert device is not None
+        tx.put_device(replace(device, implausible=3, implausible_last="power_watts: 1e+14 W is outside 0 to 5000 W"))
+        tx.add_windows("cam-1", "b1", 200.0, [Window(seq=9, duration_s=None, count=None, errors=None, sha256=SHA)])
+    told = get(client, "/devices/cam-1")
+    assert (told["implausible"], told["implausible_last"][:18]) == (3, "power_watts: 1e+14")
+    assert (told["count"], told["within_budget"]) == (None, None)
 
 
 def test_what_is_not_known_is_null_and_never_zero(client: httpx.Client) -> None:

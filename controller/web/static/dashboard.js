@@ -89,6 +89,10 @@ function budgetCell(device) {
   if (device.incident) cell.append(node("div", "warn", `incident ${device.incident}`));
   const words = device.feasible === false ? [device.reason, ...device.relaxations.map((each) => `or: ${each}`)] : [device.result_reason];
   for (const text of words) if (text) cell.append(node("div", "sub", text));
+  if (device.implausible) {
+    cell.append(node("div", "warn", `${device.implausible} with figures that cannot be`));
+    cell.append(node("div", "sub", `last ${device.implausible_last}`));
+  }
   return cell;
 }
 
