@@ -8,14 +8,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent import __version__
+from agent.stdout import printing
 
 USAGE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0 done, 1 failed, 2 wrong usage or configuration."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
+    return printing("agent", lambda: _main(arguments))
+
+
+def _main(arguments: Sequence[str] | None) -> int:
+    options = _parser().parse_args(arguments)
     from agent.wire.errors import WireError
 
     try:

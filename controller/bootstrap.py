@@ -28,6 +28,7 @@ from controller.keys import signing_key
 from controller.look import Looker
 from controller.perform import Performer
 from controller.store.artifacts import Artifacts
+from controller.store.emptied import ARTIFACTS, KEYS, why_emptied
 from controller.store.store import Store
 from controller.store.tx import Tx
 from controller.web.app import create_app
@@ -80,13 +81,15 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
     lock = _lock(config.state)
     store = Store(config.database_url)
     store.open()
-    key = signing_key(config.state / "keys")
+    if (reason := why_emptied(store, config.state)) is not None:
+        log.warning("event=empty_fleet reason=%r", reason)
+    key = signing_key(config.state / KEYS)
     running_broker = broker_from(config.broker, config.state)
     running_broker.start()
-    artifacts = Artifacts(config.state / "artifacts")
+    artifacts = Artifacts(config.state / ARTIFACTS)
     artifacts.sweep()
     sent_unix_s: dict[str, float] = {}
-    jobs = ProcessJobs(config.state / "artifacts", config.threads)
+    jobs = ProcessJobs(config.state / ARTIFACTS, config.threads)
     daemon = Daemon(
         store=store,
         artifacts=artifacts,

@@ -62,9 +62,9 @@ def _read(text: str, source: str, found: Settings) -> Settings:
     top = Section(load_yaml(text, source))
     found = replace(
         found,
-        broker=top.take("broker", str) or found.broker,
-        http=top.take("http", str) or found.http,
-        database=top.take("database", str),
+        broker=top.text("broker") or found.broker,
+        http=top.text("http") or found.http,
+        database=top.text("database"),
         threads=top.take("threads", _threads) or found.threads,
         policy=_policy(top.section("policy")),
     )

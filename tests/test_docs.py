@@ -15,6 +15,7 @@ import yaml
 
 from agent import cli as agent_cli
 from agent.config import KEYS, load_config
+from agent.wire.declarable import RANGES
 from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Result
 from agent.wire.profile import parse_profile
@@ -81,6 +82,12 @@ def test_every_key_of_profile_and_agent_is_in_the_docs() -> None:
     assert [key for key in profile_keys() if f"`{key}`" not in DEVICE] == []
     assert [key for key in KEYS if f"`{key}`" not in DEVICE and key != "gflops"] == []
     assert "{gflops:" in DEVICE
+
+
+def test_every_figure_of_a_profile_has_its_range_in_the_docs() -> None:
+    assert set(profile_keys()) - set(RANGES) == {"device", "class", "labels", "runtime"}
+    for path, (_, least, most) in RANGES.items():
+        assert re.search(rf"^\| `{path}` \|[^|]*\| {re.escape(f'{least} to {most}')} \|", DEVICE, re.MULTILINE), path
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,6 @@ class Fleet:
 
 def named(profile: str, device: str) -> str:
     """The text of a valid profile for another device. Raises `WireError` for what is no device's id."""
-    fields = yaml.safe_load(profile)
+    fields = yaml.load(profile, Loader=yaml.BaseLoader)  # every value is the text that was written
     text: str = yaml.safe_dump(fields | {"device": device_id(device)}, sort_keys=False, allow_unicode=True)
     return text

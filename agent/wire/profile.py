@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.wire.declarable import refuse_implausible
 from agent.wire.errors import WireError
-from agent.wire.section import Section, load_yaml
+from agent.wire.labels import read_labels, read_text, refuse_unusable
+from agent.wire.section import At, Section, load_yaml
 from agent.wire.topics import device_id
 from agent.wire.units import Unit
 
@@ -64,14 +66,29 @@ class Profile:
 
 def parse_profile(text: str, source: str = "profile") -> Profile:
     """Read a profile's YAML `text`; `source` is the file name for errors. Raises `WireError`."""
-    top = Section(load_yaml(text, source))
+    document = load_yaml(text, source)
+    profile = _read(document)
+    refuse_implausible(document)
+    refuse_unusable(document)
+    return profile
+
+
+def accepted_profile(text: str) -> Profile:
+    """A profile that was accepted before, maybe by a release with fewer rules: what it says goes on counting.
+
+    Raises `WireError` where it cannot be read at all.
+    """
+    return _read(load_yaml(text, "profile"))
+
+
+def _read(document: At) -> Profile:
+    top = Section(document)
     device = top.need("device", top.take("device", lambda value: device_id(str(value))))
-    device_class = top.take("class", str) or "device"
-    labels = top.take("labels", _labels) or {}
+    device_class, labels = read_text(top.at("class")), read_labels(top.at("labels"))
     ram_total_bytes, ram_model_bytes = _memory(top.section("memory"))
     profile = Profile(
         device=device,
-        device_class=device_class,
+        device_class=device_class or "device",
         labels=labels,
         ram_total_bytes=ram_total_bytes,
         ram_model_bytes=ram_model_bytes,
@@ -142,12 +159,6 @@ def _battery(section: Section | None) -> Battery | None:
     if efficiency > 1:
         raise section.error(f"efficiency {efficiency:g}: at most 1 (100 %)")
     return Battery(capacity_watt_hours=capacity, lifetime_s=lifetime, efficiency=efficiency)
-
-
-def _labels(value: Any) -> dict[str, str]:
-    if not isinstance(value, dict):
-        raise WireError("a mapping of names to short texts is expected, as in {site: ward-3}")
-    return {str(key): str(item) for key, item in value.items()}
 
 
 def _runtime(value: Any) -> str:

@@ -20,12 +20,13 @@ _MAX_BYTES = 2**50
 
 @dataclass(frozen=True, slots=True)
 class At:
-    """A YAML value with the line it stands on, so that an error can name it."""
+    """A YAML value with the line it stands on, so that an error can name it, and a scalar's text as it was written."""
 
     source: str
     key: str
     line: int
     value: Any
+    written: str | None = None
 
     def error(self, message: str) -> WireError:
         where = f"{self.source}:{self.line}"
@@ -56,20 +57,29 @@ class Section:
             raise self._at.error(f"{key}: at most 1024 TiB")
         return None if number is None else int(number)
 
-    def section(self, key: str) -> Section | None:
+    def at(self, key: str) -> At | None:
+        """What stands at `key`, taken but not read."""
         self._known.append(key)
-        at = self._rest.pop(key, None)
+        found: At | None = self._rest.pop(key, None)
+        return found
+
+    def section(self, key: str) -> Section | None:
+        at = self.at(key)
         return None if at is None else Section(at)
 
     def take(self, key: str, read: Callable[[Any], Any]) -> Any:
-        self._known.append(key)
-        at = self._rest.pop(key, None)
+        at = self.at(key)
         if at is None:
             return None
         try:
             return read(plain(at))
         except WireError as error:
             raise at.error(str(error)) from None
+
+    def text(self, key: str) -> str | None:
+        """The text as it was written: YAML takes NO for false and 1.10 for 1.1."""
+        at = self.at(key)
+        return None if at is None else as_written(at)
 
     def need(self, key: str, value: Any) -> Any:
         if value is None:
@@ -120,7 +130,8 @@ def _refuse_excess(text: str, source: str) -> None:
 def _located(node: yaml.Node, source: str, key: str, loader: yaml.SafeLoader) -> At:
     at = At(source, key, node.start_mark.line + 1, None)
     if not isinstance(node, yaml.MappingNode):
-        return replace(at, value=_value(at, node, loader))
+        written = node.value if isinstance(node, yaml.ScalarNode) else None
+        return replace(at, value=_value(at, node, loader), written=written)
     items: dict[str, At] = {}
     for name, child in node.value:
         if not isinstance(name, yaml.ScalarNode):
@@ -137,6 +148,23 @@ def _value(at: At, node: yaml.Node, loader: yaml.SafeLoader) -> Any:
         return loader.construct_object(node, deep=True)
     except (yaml.YAMLError, ValueError, TypeError, ArithmeticError):  # a date that is none, a tag that we do not know
         raise at.error("this value cannot be read; put it in quotes") from None
+
+
+def as_written(at: At) -> str:
+    """The text of a scalar. Raises `WireError` for anything else, and for nothing."""
+    if at.written is None or at.value is None:
+        raise at.error("a text is expected here; write it in quotes")
+    return at.written
+
+
+def find(at: At, path: str) -> At | None:
+    """What stands at `path`, as in `power.idle`, below a mapping; None where nothing does."""
+    for key in path.split("."):
+        below = at.value.get(key) if isinstance(at.value, dict) else None
+        if below is None:
+            return None
+        at = below
+    return at
 
 
 def plain(at: At) -> Any:

@@ -34,8 +34,7 @@ _SCALES: Mapping[Unit, Mapping[str, float]] = {
     Unit.CELSIUS_PER_WATT: {"C/W": 1, "K/W": 1},
     Unit.SHARE: {"%": 0.01, "": 1},
 }  # fmt: skip
-_READABLE = 1e7
-"""From here on the power of ten is read better than the digits."""
+_MOST = 1e6  # of a largest unit; the digits of what cannot be would fill the page
 _QUANTITY = re.compile(r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
 
 
@@ -79,7 +78,7 @@ def _best(value: float, scales: tuple[tuple[str, float], ...]) -> str:
     for name, scale in scales:
         if abs(value) >= scale:
             number = value / scale
-            return f"{number:.3g} {name}" if abs(number) >= _READABLE else f"{number:.{_decimals(number)}f} {name}"
+            return f"{number:.3g} {name}" if abs(number) >= _MOST else f"{number:.{_decimals(number)}f} {name}"
     return f"{value:.3g} {scales[-1][0]}" if value else f"0 {scales[-1][0]}"
 
 

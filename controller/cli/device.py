@@ -10,28 +10,29 @@ import typer
 
 from controller.cli.options import API, OUTPUT, Api, Output, group
 from controller.cli.output import note, show_row, show_rows
+from controller.cli.table import Column
 from controller.client import USAGE, Client, ClientError
 
 app = group("Devices: what they declare, run and measure.")
 Device = Annotated[str, typer.Argument(metavar="ID", help="The device's id.")]
 Devices = Annotated[list[str], typer.Argument(metavar="ID...", help="One id or several.")]
 _COLUMNS = (
-    ("DEVICE", "id"),
-    ("CLASS", "class"),
-    ("STATE", "state"),
-    ("ONLINE", "online"),
-    ("MODEL", "model"),
-    ("VARIANT", "variant"),
-    ("PHASE", "phase"),
-    ("BINDING", "binding"),
-    ("LATENCY P95", "latency_p95_ms"),
-    ("CAP", "latency_cap_ms"),
-    ("RAM", "ram_peak_bytes"),
-    ("LIMIT", "ram_limit_bytes"),
-    ("TEMP", "temperature_celsius"),
-    ("BATTERY", "battery_percent"),
-    ("WITHIN", "within_budget"),
-    ("INCIDENT", "incident"),
+    Column("DEVICE", "id"),
+    Column("CLASS", "class", 1),
+    Column("STATE", "state", 7),
+    Column("ONLINE", "online", 8),
+    Column("MODEL", "model", 5),
+    Column("VARIANT", "variant", 7),
+    Column("PHASE", "phase", 4),
+    Column("BINDING", "binding", 6),
+    Column("LATENCY P95", "latency_p95_ms", 6),
+    Column("LATENCY CAP", "latency_cap_ms", 4),
+    Column("RAM", "ram_peak_bytes", 3),
+    Column("RAM LIMIT", "ram_limit_bytes", 2),
+    Column("TEMP", "temperature_celsius", 3),
+    Column("BATTERY", "battery_percent", 3),
+    Column("WITHIN", "within_budget", 9),
+    Column("INCIDENT", "incident", 8),
 )
 
 

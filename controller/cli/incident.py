@@ -8,19 +8,20 @@ import typer
 
 from controller.cli.options import API, OUTPUT, Api, Output, group
 from controller.cli.output import show_row, show_rows
+from controller.cli.table import BELOW, Column
 from controller.client import Client
 
 app = group("Incidents: each breach from its evidence to its outcome.")
 _COLUMNS = (
-    ("INCIDENT", "id"),
-    ("DEVICE", "device"),
-    ("KIND", "kind"),
-    ("STATE", "state"),
-    ("OPENED", "opened_unix_s"),
-    ("FROM", "from_variant"),
-    ("TO", "to_variant"),
-    ("DIAGNOSIS", "diagnosis"),
-    ("OUTCOME", "outcome"),
+    Column("INCIDENT", "id"),
+    Column("DEVICE", "device", 9),
+    Column("KIND", "kind", 7),
+    Column("STATE", "state", 8),
+    Column("OPENED", "opened_unix_s", 6),
+    Column("FROM", "from_variant", 4),
+    Column("TO", "to_variant", 5),
+    Column("DIAGNOSIS", "diagnosis", BELOW),
+    Column("OUTCOME", "outcome", BELOW),
 )
 
 

@@ -13,20 +13,21 @@ from controller.cli.model import Ref
 from controller.cli.options import API, OUTPUT, Api, Format, Output
 from controller.cli.output import note, show_json, show_rows
 from controller.cli.plot import prepare
+from controller.cli.table import Column
 from controller.client import USAGE, Client, ClientError, Row
 
 _RUNGS = (
-    ("RUNG", "rung"),
-    ("VARIANT", "variant"),
-    ("PRECISION", "precision"),
-    ("ACCURACY", "accuracy_words"),
-    ("POINTS BELOW DENSE", "drop_words"),
-    ("LATENCY P50", "latency_p50_ms"),
-    ("P95", "latency_p95_ms"),
-    ("SPEED-UP", "speedup_words"),
-    ("RAM", "ram_bytes"),
-    ("BYTES", "size_bytes"),
-    ("SAVED", "saved_share"),
+    Column("RUNG", "rung"),
+    Column("VARIANT", "variant"),
+    Column("PRECISION", "precision", 6),
+    Column("ACCURACY", "accuracy_words", 9),
+    Column("POINTS BELOW DENSE", "drop_words", 2),
+    Column("LATENCY P50", "latency_p50_ms", 3),
+    Column("P95", "latency_p95_ms", 8),
+    Column("SPEED-UP", "speedup_words", 5),
+    Column("RAM", "ram_bytes", 7),
+    Column("BYTES", "size_bytes", 8),
+    Column("SAVED", "saved_share", 4),
 )
 
 

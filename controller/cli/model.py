@@ -13,45 +13,46 @@ from agent.wire.units import Unit
 from controller.cli import figures
 from controller.cli.options import API, OUTPUT, Api, Format, Output, Selector, group, quantity
 from controller.cli.output import note, show_json, show_row, show_rows
+from controller.cli.table import BELOW, Column
 from controller.client import FAILED, USAGE, Client, ClientError, Row
 
 app = group("Models, and the variants pruned from them.")
 Ref = Annotated[str, typer.Argument(metavar="MODEL", help="name@version, or a name: its newest version.")]
 _POLL_S = 0.5
 _COLUMNS = (
-    ("MODEL", "ref"),
-    ("STATE", "state"),
-    ("FLOOR", "accuracy_floor"),
-    ("ADDED", "added_unix_s"),
-    ("SPEC", "spec_path"),
+    Column("MODEL", "ref"),
+    Column("STATE", "state", 9),
+    Column("FLOOR", "accuracy_floor", 8),
+    Column("ADDED", "added_unix_s", 7),
+    Column("SPEC", "spec_path", 1),
 )
 _VARIANTS = (
-    ("VARIANT", "variant"),
-    ("DENSE", "dense"),
-    ("RUNTIME", "runtime"),
-    ("PRECISION", "precision"),
-    ("ACCURACY", "accuracy"),
-    ("POINTS BELOW DENSE", "drop_words"),
-    ("LATENCY P95", "latency_p95_ms"),
-    ("PREDICTED", "latency_predicted"),
-    ("RAM", "ram_bytes"),
-    ("PREDICTED", "ram_predicted"),
-    ("SIZE", "size_bytes"),
-    ("PARAMETERS", "parameters"),
+    Column("VARIANT", "variant"),
+    Column("DENSE", "dense", 6),
+    Column("RUNTIME", "runtime", 3),
+    Column("PRECISION", "precision", 5),
+    Column("ACCURACY", "accuracy", 9),
+    Column("POINTS BELOW DENSE", "drop_words", 4),
+    Column("LATENCY P95", "latency_p95_ms", 8),
+    Column("P95 PREDICTED", "latency_predicted", 2),
+    Column("RAM", "ram_bytes", 7),
+    Column("RAM PREDICTED", "ram_predicted", 1),
+    Column("SIZE", "size_bytes", 8),
+    Column("PARAMETERS", "parameters", 3),
 )
 _PLAN = (
-    ("DEVICE", "device"),
-    ("CURRENT", "current"),
-    ("TARGET", "target"),
-    ("BINDING", "binding"),
-    ("LATENCY P95", "predicted_latency_p95_ms"),
-    ("CAP", "latency_cap_ms"),
-    ("RAM", "predicted_ram_bytes"),
-    ("CAP", "ram_cap_bytes"),
-    ("SIZE", "size_bytes"),
-    ("CAP", "storage_cap_bytes"),
-    ("ACCURACY", "accuracy"),
-    ("WHY", "why"),
+    Column("DEVICE", "device"),
+    Column("CURRENT", "current", 7),
+    Column("TARGET", "target", 9),
+    Column("BINDING", "binding", 8),
+    Column("LATENCY P95", "predicted_latency_p95_ms", 6),
+    Column("LATENCY CAP", "latency_cap_ms", 5),
+    Column("RAM", "predicted_ram_bytes", 4),
+    Column("RAM CAP", "ram_cap_bytes", 3),
+    Column("SIZE", "size_bytes", 2),
+    Column("SIZE CAP", "storage_cap_bytes", 1),
+    Column("ACCURACY", "accuracy", 6),
+    Column("WHY", "why", BELOW),
 )
 
 
@@ -177,3 +178,5 @@ def plan(model: Ref, selector: Selector = "", api: Api = API, output: Output = O
         row["target"] = "prune needed" if row["prune_needed"] else row["variant"] or "infeasible"
         row["why"] = "; or ".join([row["reason"], *row["relaxations"]]) if row["reason"] else None
     show_rows(rows, _PLAN, output)
+    if not rows:
+        note(f"no device matches {selector!r}" if selector else "there are no devices")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -10,10 +11,8 @@ from typing import Any
 
 from agent.wire.units import Unit, format_quantity
 from controller.cli.options import Format
+from controller.cli.table import NOTHING, Column, lay_out
 from controller.client import Row
-
-Column = tuple[str, str]
-"""A heading and the key of its value; the key's suffix is the unit that it is shown in."""
 
 _UNITS = {
     "_bytes": (Unit.BYTES, 1.0),
@@ -29,21 +28,22 @@ _UNITS = {
     "_unix_s": None,
     "_s": (Unit.SECONDS, 1.0),
 }
-_WIDE = 10_000
+_READABLE = 10**12
 
 
 def show_rows(rows: Sequence[Row], columns: Sequence[Column], output: Format) -> None:
     if output is Format.JSON:
         return show_json(list(rows))
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*(heading for heading, _ in columns), box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(Text(cell(key, row.get(key))) for _, key in columns))
-    # In a pipe there is no width to fit: a cut-off id is of no use to `grep`.
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _WIDE).print(table)
+    cells = [[cell(column.key, row.get(column.key)) for column in columns] for row in rows]
+    width = shutil.get_terminal_size().columns  # 80 in a pipe, where COLUMNS does not say otherwise
+    table = lay_out(columns, cells, width)
+    for line in table.lines:
+        print(line)
+    if table.left_out:
+        note(
+            f"left out at {width} columns: {', '.join(table.left_out)}; "
+            f"a terminal of {table.width} columns (or COLUMNS={table.width}) and -o json show them"
+        )
     return None
 
 
@@ -88,11 +88,11 @@ def note(message: str) -> None:
 def cell(key: str, value: Any) -> str:
     """A value in human units by the suffix of its key."""
     if value is None or value == "":
-        return "-"
+        return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return plain(",".join(f"{name}={each}" for name, each in value.items())) or "-"
+        return plain(",".join(f"{name}={each}" for name, each in value.items())) or NOTHING
     if isinstance(value, int | float):
         return _quantity(key, value)
     return plain(str(value))
@@ -104,7 +104,8 @@ def _quantity(key: str, value: float) -> str:
     for suffix, unit in _UNITS.items():
         if unit is not None and key.endswith(suffix):
             return format_quantity(value * unit[1], unit[0])
-    return f"{value:g}"
+    # An int keeps its digits, as long as people can read them.
+    return str(value) if isinstance(value, int) and abs(value) < _READABLE else f"{value:g}"
 
 
 def plain(text: str) -> str:

@@ -14,12 +14,13 @@ from controller.cli.follow import follow
 from controller.cli.model import Ref
 from controller.cli.options import API, OUTPUT, Api, Format, Output, quantity
 from controller.cli.output import cell, note, show_json, show_row, show_rows
+from controller.cli.table import Column
 from controller.client import FAILED, USAGE, Client, ClientError, Row
 
 USUAL_SHARE = "80%"
 _AGAIN = "--again tries it once more"
-_COSTS = (("", "cost"), ("MEASURED", "measured"), ("CAP", "cap"), ("USE", "use"))
-_SIDES = (("", "figure"), ("DENSE", "dense"), ("SPARSE", "sparse"))
+_COSTS = (Column("", "cost"), Column("MEASURED", "measured"), Column("CAP", "cap"), Column("USE", "use"))
+_SIDES = (Column("", "figure", wraps=True), Column("DENSE", "dense"), Column("SPARSE", "sparse"))
 
 
 class OptionalShare(TyperCommand):

@@ -10,6 +10,7 @@ import typer
 from controller.cli.model import Ref
 from controller.cli.options import API, OUTPUT, Api, Format, Output, Selector, group
 from controller.cli.output import note, show_row, show_rows
+from controller.cli.table import BELOW, Column
 from controller.client import Client, ClientError, Row
 
 app = group("Rollouts: bringing a model to the devices that a selector matches, in gated waves.")
@@ -17,22 +18,22 @@ Rollout = Annotated[str, typer.Argument(metavar="ID", help="The rollout's id.")]
 ENDED_BADLY, TIMED_OUT = 3, 4
 _POLL_S = 0.5
 _COLUMNS = (
-    ("ROLLOUT", "id"),
-    ("MODEL", "model"),
-    ("SELECTOR", "selector"),
-    ("STATE", "state"),
-    ("WAVE", "wave"),
-    ("STARTED", "started_unix_s"),
-    ("REASON", "reason"),
+    Column("ROLLOUT", "id"),
+    Column("MODEL", "model", 8),
+    Column("SELECTOR", "selector", 7),
+    Column("STATE", "state", 9),
+    Column("WAVE", "wave", 6),
+    Column("STARTED", "started_unix_s", 5),
+    Column("REASON", "reason", BELOW),
 )
 _DEVICES = (
-    ("DEVICE", "device"),
-    ("STANDING", "standing"),
-    ("ONLINE", "online"),
-    ("VARIANT", "variant"),
-    ("PHASE", "phase"),
-    ("BINDING", "binding"),
-    ("REASON", "reason"),
+    Column("DEVICE", "device"),
+    Column("STANDING", "standing", 9),
+    Column("ONLINE", "online", 5),
+    Column("VARIANT", "variant", 8),
+    Column("PHASE", "phase", 6),
+    Column("BINDING", "binding", 7),
+    Column("REASON", "reason", BELOW),
 )
 
 
@@ -55,6 +56,8 @@ def start(
     with Client(api) as client:
         rollout = client.start_rollout(model, selector, wave or None, allow_unverified)
         note(f"rollout {rollout['id']} of {rollout['model']} is {rollout['state']}")
+        if not rollout["devices"]:
+            note(f"no accepted device matches {rollout['selector']!r}; it waits for one")
         if wait:
             rollout = _wait(client, rollout, timeout_s)
     _show(rollout, output)

@@ -8,25 +8,26 @@ import typer
 
 from controller.cli.options import API, OUTPUT, Api, Format, Output
 from controller.cli.output import show_rows
+from controller.cli.table import Column
 from controller.client import Client, Row
 
 _WORD = 10  # the longest that there is
 _COLUMNS = (
-    ("RECEIVED", "received_unix_s"),
-    ("SEQ", "seq"),
-    ("VARIANT", "variant"),
-    ("COUNT", "count"),
-    ("ERRORS", "errors"),
-    ("P50", "latency_p50_ms"),
-    ("P95", "latency_p95_ms"),
-    ("P99", "latency_p99_ms"),
-    ("RSS", "rss_bytes"),
-    ("PEAK", "ram_peak_bytes"),
-    ("TEMP", "temperature_celsius"),
-    ("POWER", "power_watts"),
-    ("SOURCE", "power_source"),
-    ("BATTERY", "battery_percent"),
-    ("THROTTLED", "throttled_share"),
+    Column("RECEIVED", "received_unix_s"),
+    Column("SEQ", "seq", 5),
+    Column("VARIANT", "variant", 6),
+    Column("COUNT", "count", 8),
+    Column("ERRORS", "errors", 7),
+    Column("P50", "latency_p50_ms", 4),
+    Column("P95", "latency_p95_ms", 9),
+    Column("P99", "latency_p99_ms", 3),
+    Column("RSS", "rss_bytes", 2),
+    Column("PEAK", "ram_peak_bytes", 7),
+    Column("TEMP", "temperature_celsius", 7),
+    Column("POWER", "power_watts", 6),
+    Column("SOURCE", "power_source", 5),
+    Column("BATTERY", "battery_percent", 5),
+    Column("THROTTLED", "throttled_share", 4),
 )
 
 

@@ -1,4 +1,7 @@
-"""Which devices are meant: `site=north,class=camera`; every part must match, and no part at all means every device."""
+"""Which devices are meant: `site=north,class=camera`; every part must match, and no part at all means every device.
+
+Any label can be named: what a bare word cannot hold stands in double quotes, a quote in them twice, as in CSV.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from dataclasses import dataclass
 from agent.wire.errors import WireError
 from controller.core.types import Device
 
-_PART = re.compile(r"\s*([A-Za-z0-9_./-]+)\s*=\s*([^,=]*?)\s*")
+_QUOTED = r'"(?:[^"]|"")*"'
+_KEY = r"[A-Za-z0-9_./\-\u0080-\U0010ffff]+"
+_VALUE = r"[^,=]*?"
+_PART = re.compile(rf"\s*({_QUOTED}|{_KEY})\s*=\s*({_QUOTED}|{_VALUE})\s*(,|\Z)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +27,36 @@ class Selector:
         return all(_value(device, key) == value for key, value in self.requirements)
 
     def __str__(self) -> str:
-        return ",".join(f"{key}={value}" for key, value in self.requirements)
+        return ",".join(f"{_word(key, _KEY)}={_word(value, _VALUE)}" for key, value in self.requirements)
 
 
 def parse_selector(text: str) -> Selector:
     """Read a selector; raises `WireError` that says how one is written."""
-    parts = text.split(",") if text.strip() else []
     requirements = dict[str, str]()
-    for part in parts:
-        match = _PART.fullmatch(part)
+    rest, more = text, bool(text.strip())
+    while more:
+        match = _PART.match(rest)
         if match is None or not match[2]:
             raise WireError(
-                f"selector {text!r}: {part!r} is not KEY=VALUE; write as in site=north,class=camera or id=cam-1"
+                f"selector {text!r}: {rest!r} is not KEY=VALUE; write as in site=north,class=camera or id=cam-1, "
+                'and what has a comma or an equals sign in it as in "a,b"=c'
             )
-        if match[1] in requirements:
-            raise WireError(f"selector {text!r}: {match[1]!r} stands here twice, and a device has one value of it")
-        requirements[match[1]] = match[2]
+        key, value = _unquoted(match[1]), _unquoted(match[2])
+        if key in requirements:
+            raise WireError(f"selector {text!r}: {key!r} stands here twice, and a device has one value of it")
+        requirements[key] = value
+        rest, more = rest[match.end() :], match[3] == ","
     return Selector(tuple(requirements.items()))
+
+
+def _unquoted(word: str) -> str:
+    return word[1:-1].replace('""', '"') if re.fullmatch(_QUOTED, word) else word
+
+
+def _word(text: str, bare: str) -> str:
+    """As a selector writes it: bare where it reads back so."""
+    is_bare = re.fullmatch(bare, text) and text == text.strip() and text and not text.startswith('"')
+    return text if is_bare else '"' + text.replace('"', '""') + '"'
 
 
 def _value(device: Device, key: str) -> str | None:

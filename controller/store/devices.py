@@ -8,14 +8,14 @@ from typing import Any
 from sqlalchemy import RowMapping, select
 
 from agent.wire.errors import WireError
-from agent.wire.profile import Profile, parse_profile
+from agent.wire.profile import Profile, accepted_profile
 from controller.core.types import Device
 from controller.store.errors import StoreError
 from controller.store.rows import Rows, from_row, to_row
 from controller.store.tables import devices
 
 # A profile is a thousand times slower to parse than its row is to read, and changes when its owner edits it.
-_profile = lru_cache(maxsize=16384)(parse_profile)
+_profile = lru_cache(maxsize=16384)(accepted_profile)
 
 
 class DeviceRows(Rows):

@@ -19,7 +19,7 @@ _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_tim
 
 
 def make_engine(url: str) -> Engine:
-    """An engine for `sqlite:///FILE` or `postgresql+psycopg://...`; makes SQLite's directory. Raises `StoreError`."""
+    """An engine for `sqlite:///FILE`, in a folder that is there, or `postgresql+psycopg://...`. Raises `StoreError`."""
     try:
         engine = create_engine(url, json_serializer=_to_json, json_deserializer=msgspec.json.decode)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
@@ -27,7 +27,7 @@ def make_engine(url: str) -> Engine:
     if engine.dialect.name not in ("sqlite", "postgresql"):
         raise StoreError(f"a {engine.dialect.name} database cannot be used. Write {_ALLOWED}")
     if engine.dialect.name == "sqlite":
-        _make_directory(url)
+        _need_directory(url)
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
     return engine
@@ -37,10 +37,11 @@ def _to_json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _make_directory(url: str) -> None:
+def _need_directory(url: str) -> None:
+    """It is not made here: a path with a typing error would start from nothing."""
     file = make_url(url).database
-    if file and file != ":memory:":
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
+    if file and not file.startswith((":memory:", "file:")) and not (folder := Path(file).absolute().parent).is_dir():
+        raise StoreError(f"database {file}: there is no folder {folder}. Make it first, or correct the path")
 
 
 def _on_connect(connection: Any, _record: object) -> None:

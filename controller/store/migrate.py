@@ -22,6 +22,15 @@ def _check() -> int:
     return 1 if found else 0
 
 
+def _upgrade(url: str) -> int:
+    engine = make_engine(url)
+    try:
+        schema.upgrade(engine)
+    finally:
+        engine.dispose()
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m controller.store.migrate", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -30,15 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.command == "check":
         return _check()
-    engine = make_engine(chosen.url)
     try:
-        schema.upgrade(engine)
+        return _upgrade(chosen.url)
     except StoreError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    finally:
-        engine.dispose()
-    return 0
 
 
 if __name__ == "__main__":

@@ -21,6 +21,11 @@ class Store:
         self._url = url
         self._engine: Engine | None = None
 
+    @property
+    def address(self) -> str:
+        """The database's URL for people, without the password."""
+        return str(self._opened().url)
+
     def open(self) -> None:
         """Connect, check a SQLite file for damage and bring the tables up to this release.
 

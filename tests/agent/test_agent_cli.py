@@ -95,3 +95,49 @@ def test_status_of_a_living_and_of_a_dead_agent(tmp_path: Path, capsys: pytest.C
     (tmp_path / "status.json").write_text(json.dumps({"pid": 2**22 + 1}))
     main(["status", "--state", str(tmp_path)])
     assert "no, this is how it was" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("command", "redirect", "encoding", "told"),
+    [
+        ("check", ">/dev/full", "utf-8", "agent: standard output cannot be written: No space left on device\n"),
+        ("--help", ">/dev/full", "utf-8", "agent: standard output cannot be written: No space left on device\n"),
+        ("check", ">&-", "utf-8", "agent: standard output is closed\n"),
+        ("--help", ">&-", "utf-8", "agent: standard output is closed\n"),
+        ("check", ">&- 2>&-", "utf-8", ""),
+        ("check", "", "ascii", r"agent: standard output is in ascii, which has no '\xfc'; PYTHONIOENCODING=utf-8"),
+        ("check", "| true", "utf-8", ""),
+        ("--help", "| true", "utf-8", ""),
+    ],
+)
+def test_output_that_fails_is_one_line_and_exit_1(
+    tmp_path: Path, command: str, redirect: str, encoding: str, told: str
+) -> None:
+    path = tmp_path / "profile.yaml"
+    path.write_text("device: a\nlabels: {ward: Süd}\n", encoding="utf-8")
+    arguments = f"check {path}" if command == "check" else command
+    code = (
+        "import sys, time; from agent.cli import main; time.sleep(0.3); sys.exit(main(sys.argv[1:]))"  # a pipe is gone
+    )
+    script = f"{sys.executable} -c '{code}' {arguments} {redirect}; exit ${{PIPESTATUS[0]}}"
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith(told)
+    assert len(done.stderr.splitlines()) == bool(told)
+
+
+def test_a_closed_output_is_nothing_to_who_prints_nothing_and_its_number_is_no_file_s(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from agent.stdout import printing
+def run():
+    assert os.open(sys.argv[1], os.O_CREAT | os.O_WRONLY) > 2
+    os.write(1, b"what a library prints")
+    return 0
+sys.exit(printing("x", run))
+"""
+    script = f'"$0" -c "$1" {tmp_path}/precious <&- >&- 2>&-'
+    done = subprocess.run(["bash", "-c", script, sys.executable, code], check=False, env={**os.environ})
+    assert done.returncode == 0
+    assert (tmp_path / "precious").read_bytes() == b""

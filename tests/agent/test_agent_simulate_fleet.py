@@ -95,6 +95,13 @@ def test_a_fleet_on_a_bad_network_gets_its_model_and_reports(
     assert f"{COUNT} active; {COUNT} succeeded" in said
 
 
+def test_another_name_leaves_every_text_as_it_was_written() -> None:
+    text = "device: a\nspeed: 0.5\nlabels: {country: NO, fw: 1.10, tested: yes, where: Süd}\n"
+    profile = parse_profile(named(text, "sim-1"))
+    assert (profile.device, profile.speed) == ("sim-1", 0.5)
+    assert profile.labels == {"country": "NO", "fw": "1.10", "tested": "yes", "where": "Süd"}
+
+
 def test_the_devices_are_drawn_from_the_profiles_and_the_seed() -> None:
     texts = [named(PROFILE, "sim-1"), named(PROFILE, "sim-2")]
     assert [parse_profile(text).device for text in texts] == ["sim-1", "sim-2"]

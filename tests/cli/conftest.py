@@ -30,8 +30,8 @@ def run(port: StorePort) -> Iterator[Run]:
     """Run `controller ...` and return its outcome; stdout and stderr apart."""
     with WebServer(create_app(port)) as server:
 
-        def invoke(*arguments: str, text: str | None = None) -> Result:
-            environment = {"HEDGEROW_API": server.address, "COLUMNS": "200"}
+        def invoke(*arguments: str, text: str | None = None, columns: int | None = 200) -> Result:
+            environment = {"HEDGEROW_API": server.address, "COLUMNS": None if columns is None else str(columns)}
             return CliRunner().invoke(app, list(arguments), input=text, env=environment)
 
         yield invoke

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -207,3 +208,32 @@ def test_train_that_was_oversampled_does_not_let_the_gate_be_in_it() -> None:
 def test_a_single_input_to_train_on_is_refused() -> None:
     with pytest.raises(DataError, match="train has one input"):
         check_data(Data(_noise(1, 1), _noise(10, 2), _noise(10, 3)), (6,))
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ([0.3, 1.7, 2.2], "select labels hold 0.3; whole numbers are expected"),
+        ([0.0, 1.0, 2.5], "hold 2.5"),
+        ([0.0, np.nan, 1.0], "hold nan"),
+        ([0.0, np.inf, 1.0], "hold inf"),
+        ([1e300, 1.0, 1.0], r"hold 1e\+300"),
+        (np.array([0, 1, 2**63], np.uint64), r"hold 9\.22337e\+18"),
+        (0.5, "hold 0.5"),
+        (["cat", "dog", "cat"], "are of type <U3"),
+        ([1 + 1j, 0, 0], "are of type complex128"),
+        ([[1], [1, 2], [3]], "are no array"),
+        ([-1.0, 0.0, 1.0], "none below 0"),
+    ],
+)
+def test_labels_that_are_no_class_numbers_are_refused_and_not_cut(labels: Any, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        check_data(Data(_noise(10, 1), Split(_noise(3, 2).inputs, labels), _noise(10, 3)), (6,))
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, np.float16, np.float64, np.bool_])
+def test_whole_numbers_of_any_type_are_class_numbers(kind: Any) -> None:
+    labels = np.array([0, 1, 1], kind)
+    checked = check_data(Data(_noise(10, 1), Split(_noise(3, 2).inputs, labels), _noise(10, 3)), (6,))
+    assert checked.select.labels is not None
+    assert (checked.select.labels.dtype, checked.select.labels.tolist()) == (np.int64, [0, 1, 1])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from alembic import command
 from sqlalchemy import Engine
 
-from controller.core.types import Caps, JobKind, JobState
+from agent.wire.errors import WireError
+from controller.core.selector import parse_selector
+from controller.core.types import Caps, DeviceState, JobKind, JobState
+from controller.record import declared
 from controller.store import Store, schema
 from controller.store.engine import make_engine
 from tests.store.conftest import POSTGRES, empty
@@ -27,6 +32,15 @@ WINDOW = """
 INSERT INTO windows (device, boot, received_unix_s, seq, duration_s, sha256, count, errors, latency_source, power_watts)
 VALUES ('cam-1', 'b1', 1.0, 3, 30.0, 'abc', 25, 1, 'measured', 1.5)
 """
+DEVICE = """
+INSERT INTO devices (id, state, profile_text, device_class, labels, registered_unix_s, calibration, online,
+    runtimes)
+VALUES ('7', 'accepted', 'device: 007
+labels: {{country: NO, id: x, site: }}
+rate: 1e12 Hz
+', 'device', '{labels}', 1.0, '{{}}', false, '[]')
+"""
+LABELS = {"country": "False", "id": "x", "site": "None"}
 NONE = '{"ram_bytes": null, "storage_bytes": null, "latency_s": null}'
 RAM = '{"ram_bytes": 0, "storage_bytes": null, "latency_s": null}'
 
@@ -43,7 +57,26 @@ def of_0001(tmp_path: Path) -> Engine:
         connection.exec_driver_sql(JOB.format(id="j1", caps=RAM, state="failed", created=1))
         connection.exec_driver_sql(VARIANT)
         connection.exec_driver_sql(WINDOW)
+        connection.exec_driver_sql(DEVICE.format(labels=json.dumps(LABELS)))
     return engine
+
+
+def test_a_device_that_would_be_refused_today_is_still_there_and_selected_as_before(of_0001: Engine) -> None:
+    store = Store(of_0001.url.render_as_string(hide_password=False))
+    store.open()
+    with store.read() as tx:
+        (device,) = tx.devices()
+    assert (device.id, device.profile.rate_hz, device.labels) == ("7", 1e12, LABELS)
+    assert parse_selector("country=False").matches(device), "its rollouts go on"
+    with store.begin() as tx:
+        tx.put_device(replace(device, online=True))
+        assert tx.get_device("7") == replace(device, online=True)
+        with pytest.raises(WireError, match=r"rate: .* cannot be"):
+            declared(device.profile_text, "p", DeviceState.ACCEPTED, 2.0, device)
+        again = declared("device: '7'\nlabels: {country: NO}", "p", DeviceState.ACCEPTED, 2.0, device)
+        assert again.labels == {"country": "NO"}
+    of_0001.dispose()
+    store.close()
 
 
 def test_jobs_get_their_kind_and_nothing_is_lost(of_0001: Engine) -> None:

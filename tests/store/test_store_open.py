@@ -13,7 +13,9 @@ import pytest
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
+from controller.core.types import Model
 from controller.store import Store, StoreError, migrate, schema
+from controller.store.emptied import ARTIFACTS, KEYS, why_emptied
 from controller.store.engine import make_engine
 from controller.store.rows import insert_into, upsert
 from controller.store.tables import metadata, windows
@@ -65,6 +67,39 @@ def test_a_url_that_cannot_be_used_says_what_can(url: str) -> None:
     with pytest.raises(StoreError, match="sqlite:///FILE") as raised:
         Store(url).open()
     assert "secret" not in str(raised.value)
+
+
+def test_a_folder_that_is_not_there_is_an_error_and_is_not_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"sqlite:///{tmp_path}/with/a/typo.db"
+    with pytest.raises(StoreError, match=rf"there is no folder {tmp_path}/with/a\. Make it first"):
+        Store(url).open()
+    assert migrate.main(["upgrade", "--url", url]) == 1
+    assert "there is no folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_fleet_beside_what_a_fleet_left_is_told(store: Store, tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    assert why_emptied(store, state) is None, "a first start finds nothing at all"
+    (state / KEYS).mkdir(parents=True)
+    assert why_emptied(store, state) is None, "an empty folder is nothing"
+    (state / KEYS / "controller.key").touch()
+    told = why_emptied(store, state)
+    assert told is not None
+    assert f" is new, but {state} holds keys of a fleet; is it the right database?" in told
+    with store.begin() as tx:
+        tx.put_meta("epoch", "1")
+    assert why_emptied(store, state) is None, "a second start, with nothing registered yet"
+    (state / ARTIFACTS).mkdir()
+    (state / ARTIFACTS / "ab.onnx").touch()
+    told = why_emptied(store, state)
+    assert told is not None
+    assert f"knows no device and no model, but {state} holds artifacts of a fleet" in told
+    with store.begin() as tx:
+        tx.put_model(Model(name="fall", version="1", spec_path="/m.yaml", digest=""))
+    assert why_emptied(store, state) is None
 
 
 def test_a_store_that_is_not_open_says_so(url: str) -> None:

@@ -13,6 +13,7 @@ Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 _KNOWN_SHARE = 0.1  # of the gate's inputs
 _EXPECTED = "an object with train, select and gate is expected, each a tuple (inputs, labels or None)"
+_CLASSES = "whole numbers are expected, each the number of a class from 0 on; labels of another kind cannot be judged"
 
 
 class DataError(ValueError):
@@ -91,10 +92,29 @@ def _check(name: str, pair: Any, sample_shape: tuple[int, ...]) -> Split:
         raise DataError(f"data: {name} inputs hold values that are not finite")
     if pair[1] is None:
         return Split(inputs)
-    labels = np.ascontiguousarray(pair[1], dtype=np.int64)
+    labels = _class_numbers(name, pair[1])
     if labels.shape != (len(inputs),) or labels.min() < 0:
         raise DataError(f"data: {name} labels have shape {list(labels.shape)}, expected [{len(inputs)}], none below 0")
     return Split(inputs, labels)
+
+
+def _class_numbers(name: str, given: Any) -> Labels:
+    """Labels as they were given: whole numbers of whatever type. Cut to whole ones, others would be judged as classes.
+
+    Raises `DataError` that shows one that is none.
+    """
+    try:
+        found = np.asarray(given)
+    except ValueError:  # rows of unequal lengths
+        raise DataError(f"data: {name} labels are no array; {_CLASSES}") from None
+    if found.dtype.kind not in "iubf":
+        raise DataError(f"data: {name} labels are of type {found.dtype}; {_CLASSES}")
+    with np.errstate(invalid="ignore"):  # what no integer can hold differs from it, and is told below
+        labels = found.astype(np.int64)
+    changed = found[labels != found]
+    if changed.size:
+        raise DataError(f"data: {name} labels hold {changed[0]:g}; {_CLASSES}")
+    return np.ascontiguousarray(labels)
 
 
 def _refuse_known_gate(data: Data) -> None:
