@@ -1,4 +1,4 @@
-"""What each figure of a profile can be. A wrong unit is a factor of a thousand, and would be planned with."""
+"""What each figure of a profile may be declared as. A wrong unit is a factor of a thousand, and would be believed."""
 
 from __future__ import annotations
 

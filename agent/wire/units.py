@@ -14,6 +14,7 @@ class Unit(StrEnum):
     BYTES = "bytes"
     SECONDS = "seconds"
     WATTS = "watts"
+    JOULES = "joules"
     CELSIUS = "celsius"
     HERTZ = "hertz"
     WATT_HOURS = "watt hours"
@@ -28,6 +29,7 @@ _SCALES: Mapping[Unit, Mapping[str, float]] = {
     },
     Unit.SECONDS: {"us": 1e-6, "ms": 1e-3, "s": 1, "min": 60, "h": 3600, "d": 86400},
     Unit.WATTS: {"uW": 1e-6, "mW": 1e-3, "W": 1},
+    Unit.JOULES: {"uJ": 1e-6, "mJ": 1e-3, "J": 1},
     Unit.CELSIUS: {"C": 1, "°C": 1},
     Unit.HERTZ: {"Hz": 1, "kHz": 1e3, "/s": 1, "/min": 1 / 60, "/h": 1 / 3600, "fps": 1},
     Unit.WATT_HOURS: {"Wh": 1, "mWh": 1e-3},

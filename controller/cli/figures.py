@@ -31,5 +31,28 @@ def predicted(row: Row, key: str) -> str:
     return "-" if said is None or not measured else format_quantity(said / measured, Unit.SHARE)
 
 
+def instead(plan: Row) -> str | None:
+    """What the other preference would run, and what that would cost; None where it is the same variant."""
+    other = next((each for each in plan["choices"] if each["sha256"] != plan["sha256"]), None)
+    if other is None or not plan["feasible"] or plan["sha256"] is None:
+        return None
+    costs = [
+        format_quantity(other["predicted_latency_p95_ms"] * 1e-3, Unit.SECONDS),
+        format_quantity(other["size_bytes"], Unit.BYTES),
+        *_joules(other["energy_per_inference_joules"]),
+        *_battery(other["battery_life_s"]),
+    ]
+    below = "" if not other["points_below"] else f", at most {other['points_below'] * 100:.1f} points less right"
+    return f"{other['prefer']} would run {other['variant']}: {accuracy(other)}{below}, {', '.join(costs)}"
+
+
+def _battery(life_s: float | None) -> list[str]:
+    return [] if life_s is None else [f"{format_quantity(life_s, Unit.SECONDS)} of battery"]
+
+
+def _joules(energy: float | None) -> list[str]:
+    return [] if energy is None else [f"{format_quantity(energy, Unit.JOULES)} an inference"]
+
+
 def _interval(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f" ({low * 100:.1f} to {high * 100:.1f})"

@@ -52,7 +52,11 @@ _PLAN = (
     Column("SIZE", "size_bytes", 2),
     Column("SIZE CAP", "storage_cap_bytes", 1),
     Column("ACCURACY", "accuracy", 6),
+    Column("ENERGY", "energy_per_inference_joules", 3),
+    Column("BATTERY", "battery_life_s", 6),
+    Column("DENSE", "battery_life_dense_s", 2),
     Column("WHY", "why", BELOW),
+    Column("INSTEAD", "instead", BELOW),
 )
 
 
@@ -176,6 +180,7 @@ def plan(model: Ref, selector: Selector = "", api: Api = API, output: Output = O
         return
     for row in rows:
         row["target"] = "prune needed" if row["prune_needed"] else row["variant"] or "infeasible"
+        row["instead"] = figures.instead(row)
         row["why"] = "; or ".join([row["reason"], *row["relaxations"]]) if row["reason"] else None
     show_rows(rows, _PLAN, output)
     if not rows:

@@ -19,6 +19,7 @@ _UNITS = {
     "_ms": (Unit.SECONDS, 1e-3),
     "_celsius": (Unit.CELSIUS, 1.0),
     "_watts": (Unit.WATTS, 1.0),
+    "_joules": (Unit.JOULES, 1.0),
     "_hz": (Unit.HERTZ, 1.0),
     "_percent": (Unit.SHARE, 0.01),
     "_share": (Unit.SHARE, 1.0),

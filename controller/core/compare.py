@@ -47,6 +47,21 @@ def within_margin(variants: Sequence[Variant], margin: float) -> list[Variant]:
     return [each for each in variants if each is best or _at_most_below(each, best, margin, error)]
 
 
+def at_most_worse(one: Variant, other: Variant, error: float = ERROR) -> float | None:
+    """By how much `one` may be less right than `other`, a share that is exceeded with a chance of `error`.
+
+    None where nothing tells. Of intervals the error is their own.
+    """
+    if one.sha256 == other.sha256:
+        return 0.0
+    if one.evidence is not None and other.evidence is not None and one.evidence.comparable(other.evidence):
+        return _highest_drop(other.evidence, one.evidence, error)
+    drops, accuracies = _drops(one, other), _accuracies(one, other)
+    if drops is not None:
+        return drops[0][1] - drops[1][0]
+    return None if accuracies is None else accuracies[1][1] - accuracies[0][0]
+
+
 def shown_worse(one: Variant, other: Variant, error: float) -> bool:
     """The gate shows that `one` is less right than `other`. It is so by chance at most with a share of `error`."""
     if one.evidence is not None and other.evidence is not None and one.evidence.comparable(other.evidence):
@@ -58,12 +73,8 @@ def shown_worse(one: Variant, other: Variant, error: float) -> bool:
 
 
 def _at_most_below(one: Variant, best: Variant, margin: float, error: float) -> bool:
-    if one.evidence is not None and best.evidence is not None and one.evidence.comparable(best.evidence):
-        return _highest_drop(best.evidence, one.evidence, error) <= margin
-    drops, accuracies = _drops(one, best), _accuracies(one, best)
-    if drops is not None:
-        return drops[0][1] - drops[1][0] <= margin
-    return accuracies is not None and accuracies[1][1] - accuracies[0][0] <= margin
+    most = at_most_worse(one, best, error)
+    return most is not None and most <= margin
 
 
 @lru_cache(maxsize=4096)

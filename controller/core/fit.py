@@ -7,13 +7,14 @@ beside it only where none of what fits was made for about this envelope and a be
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
 from controller.core.bounds import binding_constraint, caps_for, use_of, within, without_slack
 from controller.core.caps import below_floor
 from controller.core.catalog import Catalog
+from controller.core.choose import choose
 from controller.core.envelope import Impossible, collapse
 from controller.core.pays import pays, predict
 from controller.core.relax import lower_floor, relaxations
@@ -25,6 +26,7 @@ from controller.core.types import (
     JobState,
     Model,
     Prediction,
+    Prefer,
     PruneJob,
     Variant,
 )
@@ -94,7 +96,7 @@ def fit(
     dense = catalog.dense
     if dense is None:
         return _first(profile.runtime, envelope, catalog)
-    fitting = [each for each in catalog.may_ship if each.sha256 == kept or within(profile, calibration, envelope, each)]
+    fitting = _fitting(profile, calibration, envelope, catalog, kept)
     best = catalog.choose(fitting)
     if best is None and dense not in catalog.may_ship:
         return _unshippable(profile, calibration, envelope, catalog, dense)
@@ -110,6 +112,23 @@ def fit(
         again = caps.key if job.retry and (attempts is None or job.attempts < attempts) else None
         return Infeasible(binding, envelope, f"pruning failed: {job.detail}", (), waiting_for=again)
     return _refuse(profile, calibration, envelope, catalog, job, binding)
+
+
+def choices(profile: Profile, calibration: Calibration, catalog: Catalog) -> dict[Prefer, Variant]:
+    """What would go out under each preference; empty where nothing fits."""
+    envelope = collapse(profile, calibration, catalog.ram_base_bytes(profile.runtime))
+    if isinstance(envelope, Impossible):
+        return {}
+    fitting = _fitting(profile, calibration, envelope, catalog.of_runtime(profile.runtime))
+    found = {prefer: choose(fitting, replace(catalog.model, prefer=prefer)) for prefer in Prefer}
+    return {prefer: variant for prefer, variant in found.items() if variant is not None}
+
+
+def _fitting(
+    profile: Profile, calibration: Calibration, envelope: Envelope, catalog: Catalog, kept: str | None = None
+) -> list[Variant]:
+    may_ship = catalog.may_ship
+    return [each for each in may_ship if each.sha256 == kept or within(profile, calibration, envelope, each)]
 
 
 def _better(best: Variant, caps: Caps, catalog: Catalog) -> Prune | None:

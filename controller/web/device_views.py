@@ -7,9 +7,10 @@ from typing import Any
 import msgspec
 
 from controller.core import calibrate
+from controller.core.battery import battery_life_s
 from controller.core.breach import excesses, ram_cap_bytes
 from controller.core.envelope import ambient_celsius, busy_watts
-from controller.core.types import Cap, Desired, Device, Envelope, Placement, StoredWindow
+from controller.core.types import Cap, Desired, Device, Envelope, Placement, StoredWindow, Variant
 from controller.web.facts import DeviceFacts
 
 Json = dict[str, Any]
@@ -55,6 +56,7 @@ def device_view(facts: DeviceFacts) -> Json:
         "phase": reported.phase if reported else None,
         **_assigned(facts.desired),
         **_placed(facts.placement),
+        **battery_view(device, facts.assigned, facts.dense),
         **_limits(device),
         **_measured(facts),
         "calibration": calibration_view(device),
@@ -84,6 +86,19 @@ def _placed(placement: Placement | None) -> Json:
         "relaxations": list(placement.relaxations) if placement else [],
         "waiting_for": placement.waiting_for if placement else None,
         **envelope_view(placement.envelope if placement else Envelope(None, None, None)),
+    }
+
+
+def battery_view(device: Device, variant: Variant | None, dense: Variant | None) -> Json:
+    """Projected from full to empty on the variant and on the dense one; null without a battery. `battery_life_source`
+    says where the draw that it is projected with comes from."""
+    profile, learned = device.profile, device.calibration
+    lives = [None if each is None else battery_life_s(profile, learned, each) for each in (variant, dense)]
+    known = any(each is not None for each in lives)
+    return {
+        "battery_life_s": lives[0],
+        "battery_life_dense_s": lives[1],
+        "battery_life_source": _source(learned.busy_watts, "declared") if known else None,
     }
 
 

@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.core.types import Desired, Device, Incident, Placement, StoredWindow
+from agent.wire.profile import RUNTIMES
+from controller.core.types import Desired, Device, Incident, Placement, StoredWindow, Variant
 from controller.store import Tx
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceFacts:
-    """`placement` is the newest decision, of whichever model; `incident` the newest that is still open."""
+    """`placement` is the newest decision, of whichever model; `incident` the newest that is still open.
+
+    `assigned` is the variant of the placement, else of the newest assignment; `dense` the dense one for its runtime.
+    """
 
     device: Device
     placement: Placement | None = None
     desired: Desired | None = None
     window: StoredWindow | None = None
     incident: Incident | None = None
+    assigned: Variant | None = None
+    dense: Variant | None = None
 
 
 def all_facts(tx: Tx) -> list[DeviceFacts]:
     placements = {placement.device: placement for placement in _oldest_first(tx.placements())}
     incidents = {incident.device: incident for incident in reversed(tx.incidents(open_only=True))}
-    desired, windows = tx.latest_desired_all(), tx.latest_windows()
+    desired, windows, variants = tx.latest_desired_all(), tx.latest_windows(), tx.variants()
     return [
         DeviceFacts(
             device,
@@ -31,6 +37,7 @@ def all_facts(tx: Tx) -> list[DeviceFacts]:
             desired.get(device.id),
             windows.get(device.id),
             incidents.get(device.id),
+            *_runs(placements.get(device.id), desired.get(device.id), variants),
         )
         for device in tx.devices()
     ]
@@ -38,14 +45,32 @@ def all_facts(tx: Tx) -> list[DeviceFacts]:
 
 def facts_of(tx: Tx, device: Device) -> DeviceFacts:
     placements, windows = _oldest_first(tx.placements(device.id)), tx.recent_windows(device.id, 1)
-    incidents = tx.incidents(device.id, open_only=True)
+    incidents, desired = tx.incidents(device.id, open_only=True), tx.latest_desired(device.id)
+    placement = placements[-1] if placements else None
     return DeviceFacts(
         device,
-        placements[-1] if placements else None,
-        tx.latest_desired(device.id),
+        placement,
+        desired,
         windows[0] if windows else None,
         incidents[0] if incidents else None,
+        *_runs(placement, desired, tx.variants(_model(placement, desired))),
     )
+
+
+def _model(placement: Placement | None, desired: Desired | None) -> str | None:
+    known = placement or desired
+    return None if known is None else known.model
+
+
+def _runs(
+    placement: Placement | None, desired: Desired | None, variants: Sequence[Variant]
+) -> tuple[Variant | None, Variant | None]:
+    """What the device is to run, and the dense variant for the same runtime."""
+    sha256 = (placement.sha256 if placement else None) or (desired.sha256 if desired else None)
+    of_model = [each for each in variants if each.model == _model(placement, desired)]
+    assigned = next((each for each in of_model if each.sha256 == sha256), None)
+    runtime = RUNTIMES[0] if assigned is None else assigned.runtime
+    return assigned, next((each for each in of_model if each.dense and each.runtime == runtime), None)
 
 
 def _oldest_first(placements: Sequence[Placement]) -> list[Placement]:

@@ -6,9 +6,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from controller.core import calibrate
+from controller.core.battery import battery_life_s, energy_joules
+from controller.core.catalog import Catalog
+from controller.core.compare import at_most_worse
+from controller.core.fit import choices
 from controller.core.selector import parse_selector
-from controller.core.types import Device, DeviceState, Incident, Model, Placement, PruneJob, Rollout, Variant
-from controller.web.device_views import Json, envelope_view, short
+from controller.core.types import Device, DeviceState, Incident, Model, Placement, Prefer, PruneJob, Rollout, Variant
+from controller.web.device_views import Json, battery_view, envelope_view, short
 from controller.web.facts import DeviceFacts
 
 
@@ -60,9 +64,10 @@ def variant_view(variant: Variant) -> Json:
     }
 
 
-def plan_view(placement: Placement, device: Device, variants: Mapping[str, Variant]) -> Json:
-    """One device of a plan: what it runs, what it would run, and the upper bounds of that on the device itself."""
-    variant = variants.get(placement.sha256 or "")
+def plan_view(placement: Placement, device: Device, catalog: Catalog) -> Json:
+    """One device of a plan: what it runs, what it would run, what that costs there, and what the other choice would."""
+    variant, dense = catalog.variant(placement.sha256 or ""), catalog.of_runtime(device.profile.runtime).dense
+    found = choices(device.profile, device.calibration, catalog)
     return {
         "device": placement.device,
         "class": device.device_class,
@@ -75,12 +80,30 @@ def plan_view(placement: Placement, device: Device, variants: Mapping[str, Varia
         "sha256": placement.sha256,
         "variant": short(placement.sha256),
         **_predicted(device, variant),
+        **battery_view(device, variant, dense),
+        "prefer": catalog.model.prefer,
+        "choices": [_choice(prefer, each, device, found) for prefer, each in found.items()],
         "reason": placement.reason,
         "relaxations": list(placement.relaxations),
     }
 
 
+def _choice(prefer: Prefer, variant: Variant, device: Device, found: Mapping[Prefer, Variant]) -> Json:
+    """`points_below` is by how much it may be less right than what `accuracy` chooses, a share, at 95 %."""
+    return {
+        "prefer": prefer,
+        "sha256": variant.sha256,
+        "variant": short(variant.sha256),
+        **_predicted(device, variant),
+        "accuracy_low": variant.accuracy_low,
+        "accuracy_high": variant.accuracy_high,
+        "battery_life_s": battery_life_s(device.profile, device.calibration, variant),
+        "points_below": at_most_worse(variant, found[Prefer.ACCURACY]),
+    }
+
+
 def _predicted(device: Device, variant: Variant | None) -> Json:
+    """Upper bounds of latency and RAM on the device itself; the energy of an inference is modelled."""
     profile, learned = device.profile, device.calibration
     latency_s = calibrate.predicted_latency_s(profile, learned, variant) if variant else None
     return {
@@ -88,6 +111,7 @@ def _predicted(device: Device, variant: Variant | None) -> Json:
         "predicted_ram_bytes": calibrate.predicted_ram_bytes(learned, variant) if variant else None,
         "size_bytes": variant.size_bytes if variant else None,
         "accuracy": variant.accuracy if variant else None,
+        "energy_per_inference_joules": energy_joules(profile, learned, variant) if variant else None,
     }
 
 

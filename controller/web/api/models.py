@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
+from controller.core.catalog import Catalog
 from controller.core.intents import AddModel, IntentError, SetModel
 from controller.core.selector import parse_selector
 from controller.core.types import Model, Recovery
@@ -96,9 +97,9 @@ def plan(port: Port, model: str, selector: str = "") -> Json:
     """What the fit says for each device that `selector` matches. Nothing is changed by asking."""
     parse_selector(selector)
     with port.read() as tx:
-        ref = resolve(tx, model).ref
-    placements = port.plan(ref, selector)
+        known = resolve(tx, model)
+    placements = port.plan(known.ref, selector)
     with port.read() as tx:
         devices = {device.id: device for device in tx.devices()}
-        variants = {variant.sha256: variant for variant in tx.variants(ref)}
-    return Json([plan_view(each, devices[each.device], variants) for each in placements if each.device in devices])
+        catalog = Catalog(known, tx.variants(known.ref), {})
+    return Json([plan_view(each, devices[each.device], catalog) for each in placements if each.device in devices])
