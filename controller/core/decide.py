@@ -39,12 +39,13 @@ _INCUMBENT_TOLERANCE = 0.1
 def decide(view: View, policy: Policy, now_unix_s: float) -> list[Action]:
     """Everything to do about `view`, in order. Empty when desired and observed agree.
 
-    A rollout is judged once its devices are settled: one that failed a trial may be about to get another variant.
+    Rollouts and jobs are judged once the devices at hand are settled: one that failed a trial may be about to get
+    another variant, and one that waits for a prune may be served by what has just been made.
     """
-    actions: list[Action] = []
-    for device in view.devices:
-        actions += decide_device(device, policy, now_unix_s)
-    for rollout in view.rollouts if not actions else ():
+    actions = [action for device in view.devices for action in decide_device(device, policy, now_unix_s)]
+    if actions:
+        return actions
+    for rollout in view.rollouts:
         members = [standing(each, policy, now_unix_s) for each in view.members.get(rollout.id, ())]
         moved = advance(rollout, members, now_unix_s)
         if moved is not None:
