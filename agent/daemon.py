@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import importlib.util
 import logging
 import os
 import platform
@@ -17,11 +16,12 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from io import FileIO
 from pathlib import Path
 from typing import assert_never
 
-from agent import __version__
+from agent import __version__, runtimes
 from agent.cgroup import open_cgroups
 from agent.config import SYSFS, Config
 from agent.doors import close_doors, open_doors
@@ -29,6 +29,7 @@ from agent.inbox import Inbox
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link, LinkEvent
 from agent.mqtt import MqttLink
 from agent.perform import Hands, Performer, quoted
+from agent.runtimes import Runtimes
 from agent.sensed import Reading, summarise
 from agent.sensors import Sensors
 from agent.slots import Slots
@@ -41,7 +42,6 @@ from agent.systemd import Systemd
 from agent.verifier import Refused, Verdict, Verified, Verifier
 from agent.wire.errors import Failure, WireError
 from agent.wire.messages import Status, encode
-from agent.wire.profile import RUNTIMES
 from agent.wire.topics import Leaf, topic
 from agent.wire.work import TrialLine, WindowLine
 from agent.workers import Ended, Said, WorkerNews, Workers
@@ -105,7 +105,7 @@ class Daemon:
     def run(self) -> None:
         try:
             self._feed(events.Started(now_s=time.monotonic()))
-            self._link.start(self._inbox.hear)
+            runtimes.find(self._config.state / "runtimes.json", self._inbox.put)
             self._systemd.ready()
             while not self._stopping:
                 self._wait()
@@ -127,10 +127,20 @@ class Daemon:
         news = self._inbox.take(wait_s)
         if isinstance(news, Said | Ended):
             self._from_worker(news)
+        elif isinstance(news, Runtimes):
+            self._connect(news)
         elif news is not None:
             self._from_outside(news)
         if time.monotonic() >= self._tick_s:
             self._tick()
+
+    def _connect(self, found: Runtimes) -> None:
+        """Only now: what it says of itself first is true, and no assignment is refused for a runtime not tried yet."""
+        for name, wrong in found.broken.items():
+            _log.error("event=runtime_broken runtime=%s reason=%s", name, quoted(wrong))
+        setup = replace(self.state.setup, runtimes=found.working, broken_runtimes=found.broken)
+        self.state = replace(self.state, setup=setup)
+        self._link.start(self._inbox.hear)
 
     def _tick(self) -> None:
         now_s = time.monotonic()
@@ -245,7 +255,6 @@ def setup_of(config: Config, boot: str, sensors: Mapping[str, str]) -> Setup:
         boot=boot,
         agent_version=__version__,
         architecture=platform.machine(),
-        runtimes=tuple(each for each in RUNTIMES if importlib.util.find_spec(each) is not None),
         profile=config.profile_text,
         storage_bytes=config.profile.storage_bytes,
         power_idle_watts=power.idle_watts if power else None,

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from agent import clock, sysfs
+from agent import clock, runtimes, sysfs
 from agent.config import Config
 from agent.sensed import Reading
 from agent.sensors import PACKAGE, Sensors
 from agent.thermometers import trip_of
+from agent.wire.profile import RUNTIMES
 
 _BROKER_S = 3.0
 _EXTRAS = {"onnxruntime": "worker", "ncnn": "worker-ncnn"}
@@ -70,7 +71,12 @@ def _runtime(config: Config) -> Finding:
         return Finding(Level.BROKEN, "runtime", f"{name} is not installed", f"pip install 'hedgerow[{_EXTRAS[name]}]'")
     packages = importlib.metadata.packages_distributions().get(name, [])  # onnxruntime-gpu is onnxruntime too
     told = ", ".join(f"{each} {importlib.metadata.version(each)}" for each in sorted(set(packages)))
-    return Finding(Level.OK, "runtime", told or f"{name} of an unknown version")
+    told = told or f"{name} of an unknown version"
+    if wrong := runtimes.trouble(name):
+        other = next(each for each in RUNTIMES if each != name)
+        fix = f"install a version that is built for this processor, or declare 'runtime: {other}' in the profile"
+        return Finding(Level.BROKEN, "runtime", f"{told} does not run here: {wrong}", fix)
+    return Finding(Level.OK, "runtime", told)
 
 
 def _sensed(config: Config, device: Device) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 
 from agent.link import Arrived, LinkEvent
+from agent.runtimes import Runtimes
 from agent.verifier import Verdict
 from agent.wire.topics import is_block
 from agent.workers import WorkerNews
@@ -16,7 +17,7 @@ BLOCKS = 16
 PATIENCE_S = 0.2
 """For so long a block waits for room: the link's thread has other things to do as well."""
 
-News = LinkEvent | WorkerNews | Verdict | None
+News = LinkEvent | WorkerNews | Verdict | Runtimes | None
 """None only wakes up."""
 
 _log = logging.getLogger("agent")

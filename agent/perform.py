@@ -50,9 +50,12 @@ class Performer:
         self._unsaved: Record | None = None
         self._uncollected: frozenset[str] | None = None
         self._unfreed: tuple[str, int] | None = None
+        self._unforgotten = False
 
     def tick(self) -> None:
-        """Save again what could not be saved, collect what could not be collected, free what could not be freed."""
+        """Try again to forget, save, collect and free what could not be."""
+        if self._unforgotten:
+            self._forget()
         if self._unsaved is not None:
             self._save(self._unsaved)
         if self._uncollected is not None:
@@ -91,6 +94,8 @@ class Performer:
                 self._send_batch()
             case effects.Free(boot, seq):
                 self._free(boot, seq)
+            case effects.ForgetWindows():
+                self._forget()
             case effects.Note(what, fields):
                 _log.info("event=%s%s", what, "".join(f" {key}={quoted(value)}" for key, value in fields.items()))
             case _:
@@ -100,7 +105,21 @@ class Performer:
         where = topic(self._device, leaf)
         return self._hands.link.publish(where, encode(message), retain=leaf in RETAINED)
 
+    def _forget(self) -> None:
+        again, self._unforgotten = self._unforgotten, True
+        try:
+            self._hands.spool.forget()
+        except sqlite3.Error as error:
+            if not again:
+                _log.error("event=windows_not_forgotten reason=%s", quoted(error))
+            return
+        self._unforgotten = False
+
     def _save(self, record: Record) -> None:
+        """Not while the windows of another device are there: its record alone tells that they are."""
+        if self._unforgotten:
+            self._unsaved = record
+            return
         try:
             self._hands.slots.save(record)
         except OSError as error:
@@ -201,8 +220,11 @@ class Performer:
         self._unfreed = None
 
     def _send_batch(self) -> None:
-        """Nothing while the spool cannot free: the same batch would go out as fast as it is acknowledged."""
-        message = None if self._unfreed is not None else self._batch()
+        """Nothing while the spool cannot free: the same batch would go out as fast as it is acknowledged.
+
+        And nothing of another device.
+        """
+        message = None if self._unfreed is not None or self._unforgotten else self._batch()
         if message is not None and self._publish(Leaf.TELEMETRY, message) is not None:
             last = message.windows[-1].seq
             self._hands.answer(events.BatchSent(now_s=time.monotonic(), boot=message.boot, seq=last))

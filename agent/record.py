@@ -60,6 +60,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         return (self.latest.epoch, self.latest.seq) if self.latest else (0, 0)
 
     @property
+    def device(self) -> str | None:
+        """Whose record this is: every assignment in it names its device. None before the first one."""
+        slots = [slot.assignment for slot in (self.active, self.previous) if slot is not None]
+        return next((each.device for each in [self.latest, *slots] if each is not None), None)
+
+    @property
     def pending(self) -> Assignment | None:
         """The assignment that is under way."""
         return self.latest if self.outcome is None else None

@@ -77,6 +77,18 @@ class Spool:
         sql = "DELETE FROM window WHERE boot = ? AND seq <= ?"
         self._count -= self._database.execute(sql, (boot, seq)).rowcount
 
+    def forget(self) -> None:
+        """Forget every window and count, in the file too: they are not this device's. Raises `sqlite3.Error`."""
+        if self._in_memory:
+            self._go_on_in_file()
+        if self._in_memory:
+            raise sqlite3.OperationalError(f"{self._path} cannot be written")
+        with self._database:
+            self._database.execute("BEGIN IMMEDIATE")
+            self._database.execute("DELETE FROM window")
+            self._database.execute("DELETE FROM dropped")
+        self._count = 0
+
     def dropped(self, boot: str) -> int:
         """How many windows of `boot` were given up since it began."""
         row = self._database.execute("SELECT count FROM dropped WHERE boot = ?", (boot,)).fetchone()

@@ -23,7 +23,7 @@ from agent.cgroup import Cgroups
 from agent.doors import listen_at
 from agent.step.effects import DRAIN_S
 from agent.wire.messages import Assignment
-from agent.wire.work import Drain, Go, LoadingLine, TrialLine, WindowLine, WorkerSpec, read_line, to_line
+from agent.wire.work import DoingLine, Drain, Go, LoadingLine, TrialLine, WindowLine, WorkerSpec, read_line, to_line
 
 GRACE_S = 3.0
 TRIAL_S = 15.0
@@ -191,7 +191,7 @@ class Workers:
         tail: deque[str] = deque(maxlen=STDERR_LINES)
         errors = threading.Thread(target=_drain, args=(process, tail), daemon=True)
         errors.start()
-        trouble, cap_bytes = "", math.inf
+        trouble, doing, cap_bytes = "", "", math.inf
         assert process.stdout is not None  # a pipe, see `start`
         for line in process.stdout:
             try:
@@ -200,12 +200,16 @@ class Workers:
                 trouble = f"not a line of the protocol: {error}; "
                 process.kill()
                 break
+            if isinstance(said, DoingLine):
+                doing = f" while {said.what}"
+                continue
             cap_bytes = said.ram_bytes if isinstance(said, LoadingLine) else math.inf
             if not isinstance(said, LoadingLine):
+                doing = ""
                 self._tell(Said(worker, said))
         code, held_bytes = _end(process)
         errors.join(1.0)
-        detail = f"{trouble}{_exit(code)}{': ' if tail else ''}{' | '.join(tail)}"
+        detail = f"{trouble}{how_it_ended(code)}{doing}{': ' if tail else ''}{' | '.join(tail)}"
         capped = self._cgroups is not None and self._cgroups.ended(worker)
         if capped or (code < 0 and held_bytes >= NEAR * cap_bytes):
             self._tell(Ended(worker, f"ended at its memory cap, {detail}", out_of_memory=True))
@@ -229,5 +233,6 @@ def _end(process: subprocess.Popen[bytes]) -> tuple[int, int]:
     return process.returncode, used.ru_maxrss * 1024
 
 
-def _exit(code: int) -> str:
+def how_it_ended(code: int) -> str:
+    """In words, from a process's return code."""
     return f"signal {-code}" if code < 0 else f"exit {code}"

@@ -13,8 +13,10 @@ from pathlib import Path
 from types import FrameType
 from typing import IO
 
+from agent.clock import synchronised
 from agent.mqtt import MqttLink
 from controller.broker import broker_from
+from controller.clock import Clock, boot_id, steady_s
 from controller.config import Settings, settings
 from controller.core.decide import placement_of
 from controller.core.fit import fit
@@ -45,8 +47,8 @@ class AlreadyRunning(RuntimeError):
 class Port:
     """What the web may do: read what is committed, hand intents to the loop, ask what a rollout would do."""
 
-    def __init__(self, store: Store, artifacts: Artifacts, daemon: Daemon, config: Settings) -> None:
-        self._store, self._artifacts, self._daemon, self._config = store, artifacts, daemon, config
+    def __init__(self, store: Store, artifacts: Artifacts, daemon: Daemon, config: Settings, clock: Clock) -> None:
+        self._store, self._artifacts, self._daemon, self._config, self._clock = store, artifacts, daemon, config, clock
 
     def read(self) -> AbstractContextManager[Tx]:
         return self._store.read()
@@ -61,7 +63,7 @@ class Port:
         return self._artifacts.path(sha256)
 
     def plan(self, model: str, selector: str) -> list[Placement]:
-        wanted, now = parse_selector(selector), time.time()
+        wanted, now = parse_selector(selector), self._clock.now()
         with self._store.read() as tx:
             catalog = Looker(tx, self._config.policy, {}, now).catalog(model)
             if catalog is None:
@@ -88,6 +90,7 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
     running_broker.start()
     artifacts = Artifacts(config.state / ARTIFACTS)
     artifacts.sweep()
+    clock = _clock(store)
     sent_unix_s: dict[str, float] = {}
     jobs = ProcessJobs(config.state / ARTIFACTS, config.threads)
     daemon = Daemon(
@@ -97,11 +100,11 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
         jobs=jobs,
         performer=Performer(key, _epoch(store), artifacts, sent_unix_s),
         policy=config.policy,
-        wall=time.time,
+        clock=clock,
         sent_unix_s=sent_unix_s,
     )
     jobs.report_to(daemon.enqueue)
-    web = WebServer(create_app(Port(store, artifacts, daemon, config)), config.http_host, config.http_port)
+    web = WebServer(create_app(Port(store, artifacts, daemon, config, clock)), config.http_host, config.http_port)
     web.start()
     _on_signal(lambda: daemon.enqueue(Stop()))
     log.info("event=serving api=%s broker=%s:%d", web.address, running_broker.host, running_broker.port)
@@ -121,6 +124,20 @@ def _epoch(store: Store) -> int:
         if known is None:
             tx.put_meta("epoch", "1")
         return int(known or 1)
+
+
+def _clock(store: Store) -> Clock:
+    with store.begin() as tx:
+        clock = Clock(
+            tx.get_meta("clock"),
+            tx.newest_unix_s(),
+            boot=boot_id(),
+            wall=time.time,
+            steady=steady_s,
+            kept=synchronised,
+        )
+        tx.put_meta("clock", clock.memory())
+    return clock
 
 
 def _lock(state: Path) -> IO[str]:

@@ -7,6 +7,7 @@ each round of decisions until nothing is left to do; what is to be sent leaves a
 from __future__ import annotations
 
 import logging
+import math
 import queue
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
@@ -21,6 +22,7 @@ from agent.wire.errors import WireError
 from agent.wire.messages import Need
 from agent.wire.topics import BlobTopic, controller_filters
 from controller.answer import answer
+from controller.clock import Clock
 from controller.core.decide import decide
 from controller.core.intents import Intent, IntentError
 from controller.core.policy import Policy
@@ -51,7 +53,7 @@ class Jobs(Protocol):
 
 
 class Daemon:
-    """`wall` is the clock (Unix seconds). `sent_unix_s`, when each device was last sent to, is the performer's too."""
+    """`sent_unix_s`, when each device was last sent to, is the performer's too."""
 
     def __init__(
         self,
@@ -62,16 +64,16 @@ class Daemon:
         jobs: Jobs,
         performer: Performer,
         policy: Policy,
-        wall: Callable[[], float],
+        clock: Clock,
         sent_unix_s: dict[str, float],
     ) -> None:
         self._store, self._artifacts, self._link, self._jobs = store, artifacts, link, jobs
-        self._performer, self._policy, self._wall, self._sent = performer, policy, wall, sent_unix_s
+        self._performer, self._policy, self._clock, self._sent = performer, policy, clock, sent_unix_s
         self._queue: queue.Queue[Fact] = queue.Queue()
         self._push = Push()
         self._blobs: dict[str, list[bytes]] = {}
         self._look_again: set[str] = set()
-        self._swept_unix_s = 0.0
+        self._swept_s = -math.inf
         self._unwritten: list[Fact] = []
         self._stopping = False
 
@@ -112,6 +114,7 @@ class Daemon:
         self._stopping = self._stopping or Stop() in happened
         self._unwritten = [fact for fact in happened if isinstance(fact, JobMade | JobEnded)]
         try:
+            self._correct_clock()
             self._record(happened)
             self._unwritten = []
             if self._sweep() or happened:
@@ -121,6 +124,18 @@ class Daemon:
             if not isinstance(error, OperationalError):  # it would be refused for ever, and all others with it
                 self._unwritten = []
         self._broadcast()
+
+    def _correct_clock(self) -> None:
+        """The host's clock has jumped: follow it, with all that durations are still measured from."""
+        step_s = self._clock.step_s()
+        if not step_s:
+            return
+        log.warning("event=clock_corrected by_s=%.0f", step_s)
+        with self._store.begin() as tx:
+            tx.restamp(self._clock.now() - self._policy.longest_s, step_s)
+            tx.put_meta("clock", self._clock.memory(step_s))
+        self._clock.step(step_s)
+        self._sent.update({device: sent_unix_s + step_s for device, sent_unix_s in self._sent.items()})
 
     # --- recording ---------------------------------------------------------------------------------------------------
 
@@ -168,7 +183,7 @@ class Daemon:
                 self._job_made(tx, job, variant)
             case JobEnded():
                 self._job_ended(tx, fact)
-                self._swept_unix_s = 0.0
+                self._swept_s = -math.inf
             case Stop():
                 pass  # heard before, whether or not anything can be written
             case _:
@@ -178,12 +193,12 @@ class Daemon:
     def _recorded(self, tx: Tx, message: Arrived) -> Recorded:
         """A message that nobody foresaw is a dead letter too: no device may end the controller of all."""
         try:
-            return record(tx, message, self._wall())
+            return record(tx, message, self._clock.now())
         except SQLAlchemyError:
             raise
         except Exception as error:
             log.exception("event=unforeseen topic=%s", message.topic)
-            tx.add_dead_letter(message.topic, message.payload, f"{type(error).__name__}: {error}", self._wall())
+            tx.add_dead_letter(message.topic, message.payload, f"{type(error).__name__}: {error}", self._clock.now())
             return Recorded()
 
     def _after_message(self, tx: Tx, recorded: Recorded) -> list[Callable[[], object]]:
@@ -196,7 +211,7 @@ class Daemon:
 
     def _answered(self, tx: Tx, intent: Intent, future: Future[str]) -> Callable[[], object]:
         try:
-            result = answer(tx, intent, self._wall())
+            result = answer(tx, intent, self._clock.now())
         except IntentError as error:
             refusal = error
             return lambda: future.set_exception(refusal)
@@ -206,7 +221,7 @@ class Daemon:
             log.exception("event=unforeseen intent=%s", type(intent).__name__)
             fault = IntentError(500, f"the controller failed over this ({type(error).__name__}: {error}); see its log")
             return lambda: future.set_exception(fault)
-        self._swept_unix_s = 0.0
+        self._swept_s = -math.inf
         return lambda: future.set_result(result)
 
     def _job_made(self, tx: Tx, job: str, variant: Variant) -> None:
@@ -215,16 +230,16 @@ class Daemon:
             return
         log.info("event=made job=%s variant=%s", job, variant.sha256[:12])
         self._keep(tx, known.model, variant)
-        self._swept_unix_s = 0.0
+        self._swept_s = -math.inf
 
     def _keep(self, tx: Tx, model: str, variant: Variant) -> None:
         """A variant that is told of again, as a ladder's end does, was made when it was first told of."""
         known = tx.get_variant(model, variant.sha256)
-        created = self._wall() if known is None else known.created_unix_s
+        created = self._clock.now() if known is None else known.created_unix_s
         tx.put_variant(replace(variant, model=model, created_unix_s=created))
 
     def _job_ended(self, tx: Tx, ended: JobEnded) -> None:
-        job, result, now = tx.get_job(ended.job), ended.result, self._wall()
+        job, result, now = tx.get_job(ended.job), ended.result, self._clock.now()
         if job is None:
             return
         log.info("event=ended job=%s state=%s detail=%r", job.id, result.state, result.detail)
@@ -250,11 +265,11 @@ class Daemon:
 
     def _sweep(self) -> bool:
         """Look at every device now and then: time passes without a message."""
-        now = self._wall()
-        if now - self._swept_unix_s < _SWEEP_S:
+        now_s = self._clock.steady_s()
+        if now_s - self._swept_s < _SWEEP_S:
             return False
-        self._swept_unix_s = now
-        self._push.forget_old(now)
+        self._swept_s = now_s
+        self._push.forget_old(now_s)
         with self._store.read() as tx:
             self._look_again |= {device.id for device in tx.devices()}
         return True
@@ -269,7 +284,7 @@ class Daemon:
         self._look_again.clear()
 
     def _round(self) -> bool:
-        now = self._wall()
+        now = self._clock.now()
         sends: list[Send] = []
         with self._store.begin() as tx:
             devices = [device for device in map(tx.get_device, sorted(self._look_again)) if device is not None]
@@ -300,10 +315,10 @@ class Daemon:
         except WireError as error:
             log.warning("event=bad_need device=%s reason=%r", need.device, str(error))
             return
-        self._push.need(need.sha256, missing, self._wall())
+        self._push.need(need.sha256, missing, self._clock.steady_s())
 
     def _broadcast(self) -> None:
-        for block in self._push.take(self._wall()):
+        for block in self._push.take(self._clock.steady_s()):
             token = self._link.publish(str(BlobTopic(block.sha256, block.index)), self._block(block))
             self._push.sent(token)
 

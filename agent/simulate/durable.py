@@ -78,3 +78,7 @@ class Durable:
 
     def free(self, boot: str, seq: int) -> None:
         self.windows = deque(each for each in self.windows if each[0] != boot or each[1].seq > seq)
+
+    def forget(self) -> None:
+        self.windows.clear()
+        self.dropped.clear()

@@ -64,6 +64,8 @@ def perform(hands: Hands, effect: effects.Effect, now_s: float) -> None:  # noqa
             _send_batch(hands, now_s)
         case effects.Free(boot, seq):
             hands.durable.free(boot, seq)
+        case effects.ForgetWindows():
+            hands.durable.forget()
         case effects.Note():
             hands.log.append((now_s, effect))
         case _:

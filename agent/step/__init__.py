@@ -12,9 +12,10 @@ from typing import assert_never
 
 import msgspec
 
+from agent.record import Record
 from agent.step.accept import desired, unsigned
 from agent.step.drain import STOPPING_S, retire
-from agent.step.effects import Effect, Note, SaveRecord, StopWorker
+from agent.step.effects import Effect, ForgetWindows, Note, SaveRecord, StopWorker
 from agent.step.events import (
     AckArrived,
     BatchSent,
@@ -81,9 +82,23 @@ def step(state: State, event: Event) -> Turn:  # noqa: PLR0911, PLR0912 - one li
 
 def _started(state: State, event: Started) -> Turn:
     """Serve what is remembered, with or without a link, and go on with what was under way."""
-    begun = Turn(state).do(Note("started", {"boot": state.setup.boot, "mark": state.record.mark}))
+    owned = _own(state)
+    begun = owned.do(Note("started", {"boot": state.setup.boot, "mark": owned.state.record.mark}))
     begun = begun.then(lambda left: start_active(left, event.now_s))
-    return begun.then(prepare) if state.record.pending is not None else begun
+    return begun.then(prepare) if owned.state.record.pending is not None else begun
+
+
+def _own(state: State) -> Turn:
+    """Begin anew where the record is another device's: by a copied card, or under another name.
+
+    The mark would refuse what this device is sent, and the windows would tell of the other one. Artifacts stay: each is
+    known by its digest, and tried here before it serves.
+    """
+    owner = state.record.device
+    if owner in (None, state.setup.device):
+        return Turn(state)
+    note = Note("state_of_another_device", {"was": owner, "mark": state.record.mark})
+    return Turn(replace(state, record=Record())).do(note, ForgetWindows(), SaveRecord(Record()))
 
 
 def _stopping(state: State) -> Turn:

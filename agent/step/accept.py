@@ -47,7 +47,7 @@ def _new(state: State, assignment: Assignment, event: DesiredArrived) -> Turn:
         late_s = now_unix_s - assignment.expires_unix_s
         return decline(state, assignment, Failure.EXPIRED, f"it expired {late_s:.0f} s ago")
     if assignment.runtime not in state.setup.runtimes:
-        return decline(state, assignment, Failure.NO_RUNTIME, f"{assignment.runtime} is not installed")
+        return decline(state, assignment, Failure.NO_RUNTIME, _no_runtime(state, assignment.runtime))
     if assignment.size_bytes > (declared := state.setup.storage_bytes or math.inf):
         return decline(
             state, assignment, Failure.NO_SPACE, f"{assignment.size_bytes} bytes; {declared} are declared as storage"
@@ -74,6 +74,11 @@ def _refuse(state: State, failure: Failure, reason: str) -> Turn:
     """Not obeyed and not reported: `reported` speaks of an assignment that was ours, and this one may be anybody's."""
     note = Note("refused", {"failure": str(failure), "reason": reason})
     return notify(state, "refused", f"{failure}: {reason}").do(note)
+
+
+def _no_runtime(state: State, runtime: str) -> str:
+    wrong = state.setup.broken_runtimes.get(runtime)
+    return f"{runtime} is not installed" if wrong is None else f"{runtime} does not run here: {wrong}"
 
 
 def _is_repeat(state: State, assignment: Assignment) -> bool:

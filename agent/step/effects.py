@@ -112,6 +112,11 @@ class Free:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetWindows:
+    """Give up every spooled window: they are another device's. Before the next record is saved."""
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """One line of the log: a transition of this device."""
 
@@ -134,5 +139,6 @@ Effect = (
     | Spool
     | SendBatch
     | Free
+    | ForgetWindows
     | Note
 )

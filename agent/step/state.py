@@ -18,14 +18,15 @@ class Setup:
     """What does not change during a boot; `storage_bytes` is the most that one artifact may take, if declared.
 
     `gflops` is the pace of the device that this host stands for, None on a real one; `sensors_emulated` tells that what
-    the sensors say comes out of a simulation; `sensors` names what they are.
+    the sensors say comes out of a simulation; `sensors` names what they are. `runtimes` are those that work here,
+    `broken_runtimes` others that are installed, with what is wrong: both are known before the link is up.
     """
 
     device: str
     boot: str
     agent_version: str
     architecture: str
-    runtimes: tuple[str, ...]
+    runtimes: tuple[str, ...] = ()
     profile: str
     storage_bytes: int | None = None
     power_idle_watts: float | None = None
@@ -34,6 +35,7 @@ class Setup:
     sensors_emulated: bool = False
     window_s: float = 30.0
     sensors: Mapping[str, str] = field(default_factory=dict)
+    broken_runtimes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

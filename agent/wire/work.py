@@ -1,8 +1,9 @@
 """What is said over the pipes of an inference worker: `python -m agent.worker`, one JSON object a line.
 
-The parent writes one `WorkerSpec`; the worker writes a `LoadingLine` where there is a memory cap, loads the artifact,
-tries it, writes one `TrialLine` and waits. On `Go` it serves and writes a `WindowLine` an interval. On `Drain` it takes
-no new connection, answers what it has, writes its last `WindowLine` and ends; when its stdin ends it does so at once.
+The parent writes one `WorkerSpec`; the worker loads the runtime and the artifact, tries it, writes one `TrialLine` and
+waits. Until then it writes a `DoingLine` before each step, and a `LoadingLine` where there is a memory cap. On `Go` it
+serves and writes a `WindowLine` an interval. On `Drain` it takes no new connection, answers what it has, writes its
+last `WindowLine` and ends; when its stdin ends it does so at once.
 The device and the controller's reference measurement use the same worker, so that both mean the same by a figure.
 """
 
@@ -44,6 +45,12 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True):
     rate_hz: float = 1.0
     exercise: str = "random"
     window_s: float = 30.0
+
+
+class DoingLine(msgspec.Struct, frozen=True, kw_only=True, tag="doing"):
+    """What comes next, as in "importing onnxruntime": a library may end the process without another word."""
+
+    what: str
 
 
 class LoadingLine(msgspec.Struct, frozen=True, kw_only=True, tag="loading"):
@@ -96,7 +103,7 @@ class Drain(msgspec.Struct, frozen=True, kw_only=True, tag="drain"):
 
 
 Word = Go | Drain
-WorkerLine = LoadingLine | TrialLine | WindowLine
+WorkerLine = DoingLine | LoadingLine | TrialLine | WindowLine
 _ENCODER = msgspec.json.Encoder()
 _LINES = msgspec.json.Decoder(WorkerLine)
 _WORDS = msgspec.json.Decoder(Word)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from agent.wire.work import Drain, Go, WorkerSpec, read_word, to_line
+from agent.wire.work import DoingLine, Drain, Go, WorkerSpec, read_word, to_line
 
 
 @dataclass
@@ -66,6 +66,7 @@ def _run() -> None:
 
 
 def _work(spec: WorkerSpec, words: _Words, say: Callable[[msgspec.Struct], object]) -> None:
+    say(DoingLine(what="importing numpy"))
     # All that serving needs is loaded before the trial measures the base: it is the runtime's share, not the model's.
     from agent.worker.api import Api
     from agent.worker.http import HttpServer

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agent.wire.errors import Failure
 from agent.wire.messages import Trial
-from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, LoadingLine, TrialLine, WorkerSpec
+from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES, DoingLine, LoadingLine, TrialLine, WorkerSpec
 from agent.worker import memory
 from agent.worker.backends.contract import ContractError
 from agent.worker.emulation import Emulation
@@ -20,14 +20,17 @@ from agent.worker.runtime import Session, backend, example, wake
 from agent.worker.timing import GAP_S, LEAST_SAMPLES, SAMPLES_S, WARM_UP_S, as_many, timed_run
 
 
-def run_trial(spec: WorkerSpec, say: Callable[[LoadingLine], object]) -> tuple[TrialLine, Session | None]:
+def run_trial(spec: WorkerSpec, say: Callable[[DoingLine | LoadingLine], object]) -> tuple[TrialLine, Session | None]:
     """The verdict, and the loaded model where it passed."""
+    say(DoingLine(what=f"importing {spec.runtime}"))
     try:
         runtime = backend(spec.runtime)
         runtime.check(Path(spec.path))
     except (ContractError, ImportError, OSError) as error:
         return _failed_to_run(spec, error, memory.rss_bytes()), None
+    say(DoingLine(what=f"running the smallest model of {spec.runtime}"))
     wake(runtime)
+    say(DoingLine(what="loading the artifact"))
     percentiles([0.0, 1.0], (50, 95, 99))  # numpy loads this part of itself at first use
     times = np.full((spec.samples, 2), np.nan)  # kept one by one they would count as the model's RAM
     emulation = None if spec.emulated_gflops is None else Emulation(spec.emulated_gflops)
@@ -39,6 +42,7 @@ def run_trial(spec: WorkerSpec, say: Callable[[LoadingLine], object]) -> tuple[T
         memory.limit_growth(cap - base, CONNECTIONS * STACK_BYTES)
     try:
         session = runtime.open_session(spec.path)
+        say(DoingLine(what="running the artifact"))
         outputs = golden_outputs(session, spec.golden_seed)
         times = measure(session, spec, emulation, times)
     except Exception as error:  # runtimes raise their own types, and MemoryError is one of ours
@@ -123,7 +127,8 @@ def judge(spec: WorkerSpec, base: int, peak: int, p95_ms: float, error: float | 
 
 def _failed_to_run(spec: WorkerSpec, error: Exception, base: int) -> TrialLine:
     text = str(error) if isinstance(error, ContractError) else f"{type(error).__name__}: {error}"
-    failure = Failure.MEMORY if memory.is_shortage(error) else Failure.BAD_MODEL
+    without = Failure.NO_RUNTIME if isinstance(error, ImportError) else Failure.BAD_MODEL
+    failure = Failure.MEMORY if memory.is_shortage(error) else without
     trial = Trial(
         sha256=spec.sha256,
         passed=False,

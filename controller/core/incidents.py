@@ -8,11 +8,9 @@ from agent.wire.messages import Result
 from controller.core import breach
 from controller.core.actions import Action, Calibrate, OpenIncident, UpdateIncident
 from controller.core.diagnose import diagnose
-from controller.core.policy import Policy
+from controller.core.policy import DAY_S, Policy
 from controller.core.types import Incident, IncidentState, Variant
 from controller.core.view import DeviceView
-
-_DAY_S = 86_400.0
 
 
 def notice_breach(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
@@ -120,5 +118,5 @@ def _left_alone(view: DeviceView, policy: Policy, now_unix_s: float) -> bool:
     closed = [each.closed_unix_s for each in view.past_incidents if each.closed_unix_s is not None]
     if closed and now_unix_s - max(closed) < policy.cooldown_s:
         return True
-    today = [each for each in view.past_incidents if now_unix_s - each.opened_unix_s < _DAY_S]
+    today = [each for each in view.past_incidents if now_unix_s - each.opened_unix_s < DAY_S]
     return len(today) >= policy.incidents_a_day

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DAY_S = 86_400.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
@@ -29,3 +31,8 @@ class Policy:
     parallel_jobs: int = 1
     audit_one_in: int = 20
     view_windows: int = 24
+
+    @property
+    def longest_s(self) -> float:
+        """No decision asks whether something happened longer ago than this."""
+        return max(DAY_S, self.repair_deadline_s, self.cooldown_s, self.soak_s, self.resend_s, self.retry_s)

@@ -11,6 +11,7 @@ from controller.store.meta import MetaRows
 from controller.store.models import ModelRows
 from controller.store.placements import PlacementRows
 from controller.store.rollouts import RolloutRows
+from controller.store.stamps import StampRows
 from controller.store.variants import VariantRows
 from controller.store.windows import WindowRows
 
@@ -25,6 +26,7 @@ class Tx(
     ModelRows,
     PlacementRows,
     RolloutRows,
+    StampRows,
     VariantRows,
     WindowRows,
 ):

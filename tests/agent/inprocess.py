@@ -21,11 +21,15 @@ INFO = topic("dev-1", Leaf.INFO)
 
 
 class Broker:
-    """A link that is the broker too: `send` is what arrives, `heard` are the topics that were published to."""
+    """A link that is the broker too: `send` is what arrives, `heard` are the topics that were published to.
+
+    `said` is the last payload of each.
+    """
 
     def __init__(self) -> None:
         self.started = threading.Event()
         self.heard: list[str] = []
+        self.said: dict[str, bytes] = {}
 
     def send(self, event: object) -> None:
         raise AssertionError("nobody has connected yet")
@@ -39,6 +43,7 @@ class Broker:
     def subscribe(self, filters: Iterable[str]) -> None: ...
     def unsubscribe(self, filters: Iterable[str]) -> None: ...
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int:
+        self.said[topic] = payload
         self.heard.append(topic)
         return 1
 
@@ -72,7 +77,7 @@ def running(state: Path, **more: Any) -> Iterator[Broker]:
     thread = threading.Thread(target=run)
     thread.start()
     daemon = made.get(timeout=10)
-    assert broker.started.wait(10)
+    assert broker.started.wait(60), "it has tried its runtimes first"
     try:
         yield broker
     finally:

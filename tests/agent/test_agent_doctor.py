@@ -206,3 +206,15 @@ def test_a_named_sensor_that_is_not_there_is_broken_and_says_what_there_is(tmp_p
     found = findings(asked, here)["temperature"]
     assert found.level is Level.BROKEN
     assert found.text == "absent: no 'cpu_termal' is there; there is: cpu-thermal"
+
+
+def test_a_runtime_that_is_there_and_dies_is_broken(
+    tmp_path: Path, broker: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "onnxruntime").mkdir()
+    (tmp_path / "onnxruntime/__init__.py").write_text("import os\nos.kill(os.getpid(), 11)\n")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
+    found = findings(config(tmp_path, broker), device(tmp_path, ROOT_MOUNT))["runtime"]
+    assert found.level is Level.BROKEN
+    assert found.text.endswith(" does not run here: signal 11 while importing onnxruntime")
+    assert "'runtime: ncnn'" in found.fix

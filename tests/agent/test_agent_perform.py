@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
+import msgspec
 import pytest
 from fleet import artifact, assignment, sha256
 from powercut import Device
 
 from agent.slots import Slots
+from agent.spool import Spool
+from agent.step import events
 
 A, B, C = artifact(1, 3000), artifact(2, 3000), artifact(3, 3000)
 
@@ -63,3 +68,54 @@ def test_what_cannot_be_deleted_stops_nothing_and_is_deleted_later(
     device.tick()
     assert whole() == ["B", "C"]
     device.close()
+
+
+def of_another(tmp_path: Path) -> None:
+    """As if the state directory of cam-07 had been copied here."""
+    slots = Slots(tmp_path)
+    known = slots.load()
+    assert known.latest is not None
+    assert known.active is not None
+    latest = msgspec.structs.replace(known.latest, device="cam-07")
+    slots.save(msgspec.structs.replace(known, latest=latest, active=None, previous=None))
+
+
+def test_of_another_devices_state_only_artifacts_are_kept(
+    tmp_path: Path, device: Device, whole: Callable[[], list[str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    device.acknowledge("first", 1)
+    device.close()
+    of_another(tmp_path)
+    caplog.set_level("INFO", "agent")
+    copied = Device(tmp_path, "second")
+    assert caplog.text.count("event=state_of_another_device was=cam-07") == 1
+    assert len(copied.spool) == 0
+    assert whole() == ["A", "B"]
+    copied.feed(events.DesiredArrived(now_s=0.0, assignment=assignment(B, 1), wall_unix_s=0.0))
+    assert copied.workers.ran == [sha256(B)], "no block of it was fetched, and it was tried"
+    copied.close()
+    caplog.clear()
+    Device(tmp_path, "third").close()
+    assert "state_of_another_device" not in caplog.text
+
+
+def test_windows_of_another_device_are_never_sent_even_where_they_cannot_be_deleted(
+    tmp_path: Path, device: Device, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    device.close()
+    of_another(tmp_path)
+
+    def broken(_spool: Spool) -> NoReturn:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(Spool, "forget", broken)
+        copied = Device(tmp_path, "second")
+        copied.tick()
+        assert copied.state.in_flight is None
+        assert Slots(tmp_path).load().device == "cam-07", "so that the next start knows of them"
+    assert caplog.text.count("event=windows_not_forgotten") == 1
+    copied.tick()
+    assert len(copied.spool) == 0
+    assert Slots(tmp_path).load().device is None
+    copied.close()

@@ -119,6 +119,31 @@ def test_a_clean_stop_does_not_count_as_a_failed_start() -> None:
     assert only(effects.StopWorker, turn.effects)
 
 
+def test_a_record_of_another_device_is_not_begun_from() -> None:
+    """The windows go before the record that tells whose they are; it is served by nothing, and told in one line."""
+    other = msgspec.structs.replace(assignment(A, 9), device="cam-07")
+    copied = record(Slot(assignment=without_blocks(other), confirmed=True))
+    turn = step(State(setup=SETUP, record=copied), events.Started(now_s=0.0))
+    assert turn.state.record == Record()
+    kinds = [type(each) for each in turn.effects if not isinstance(each, effects.Note)]
+    assert kinds == [effects.ForgetWindows, effects.SaveRecord]
+    notes = {each.what: each.fields for each in only(effects.Note, turn.effects)}
+    assert notes["state_of_another_device"] == {"was": "cam-07", "mark": (1, 9)}
+    taken = desired(turn.state, assignment(A, 1))
+    assert taken.state.record.mark == (1, 1), "the mark was the other device's"
+
+
+def test_what_is_pending_of_another_device_is_not_gone_on_with() -> None:
+    other = msgspec.structs.replace(assignment(A, 9), device="cam-07")
+    turn = step(State(setup=SETUP, record=Record(latest=other)), events.Started(now_s=0.0))
+    assert not only(effects.Prepare, turn.effects)
+
+
+def test_a_record_without_an_assignment_is_anybodys() -> None:
+    turn = step(State(setup=SETUP, record=Record()), events.Started(now_s=0.0))
+    assert not only(effects.SaveRecord, turn.effects)
+
+
 # --- accepting -------------------------------------------------------------------------------------------------------
 
 

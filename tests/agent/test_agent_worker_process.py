@@ -14,7 +14,17 @@ import numpy as np
 import pytest
 from realagent import WIDTH, A
 
-from agent.wire.work import Go, LoadingLine, TrialLine, WindowLine, WorkerLine, WorkerSpec, read_line, to_line
+from agent.wire.work import (
+    DoingLine,
+    Go,
+    LoadingLine,
+    TrialLine,
+    WindowLine,
+    WorkerLine,
+    WorkerSpec,
+    read_line,
+    to_line,
+)
 
 pytestmark = pytest.mark.e2e
 Start = Callable[..., subprocess.Popen[bytes]]
@@ -54,7 +64,7 @@ def heard(worker: subprocess.Popen[bytes]) -> WorkerLine:
 
 
 def tried(worker: subprocess.Popen[bytes]) -> TrialLine:
-    while isinstance(line := heard(worker), LoadingLine):
+    while isinstance(line := heard(worker), DoingLine | LoadingLine):
         pass
     assert isinstance(line, TrialLine)
     return line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from pathlib import Path
 from typing import NoReturn
 
@@ -184,6 +185,28 @@ def test_a_device_that_lost_its_memory_while_nobody_looked_is_given_the_same_ass
     world.restart_controller()
     world.until(lambda: wiped.running == before[0][1])
     assert world.assignments("b-quick") == before
+    world.store.close()
+
+
+def test_a_state_that_was_copied_from_another_device_is_begun_anew(tmp_path: Path) -> None:
+    """A cloned card under a name of its own: it gets what is its own, and tells nothing of the other's."""
+    world = fleet(tmp_path)
+    rollout = world.roll_out()
+    world.until(lambda: ended(world, rollout))
+    world.broker.stop()
+    world.run(10)
+    card = deepcopy(world.devices["b-quick"].durable)
+    assert card.windows
+    world.broker.start()
+    clone = world.add_device(profile("c-clone", *QUICK))
+    clone.kill()
+    clone.durable = card
+    clone.restart(world.now_s)
+    world.until(lambda: clone.running is not None)
+    (assignment,) = world.assignments("c-clone")
+    assert assignment == (1, clone.running, Result.SUCCEEDED)
+    world.run(10)
+    assert {boot for boot, _ in world.windows("c-clone")} == {"c-clone-2"}
     world.store.close()
 
 

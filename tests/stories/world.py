@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from agent.simulate.device import SimDevice
 from agent.simulate.memory import Faults, MemoryBroker, MemoryLink
 from agent.simulate.runtime import P95
+from controller.clock import Clock
 from controller.core.intents import AcceptDevice, AddModel, Intent, RegisterDevice, StartRollout
 from controller.core.policy import Policy
 from controller.core.types import (
@@ -120,10 +121,14 @@ class ModelledJobs:
 
 
 class World:
-    """One controller and its devices. `run(seconds)` lets time pass; everything else happens at once."""
+    """One controller and its devices. `run(seconds)` lets time pass; everything else happens at once.
+
+    `now_s` is the true time. By `wall_jump_s` the clock of the controller's host, in its `boot`, is wrong.
+    """
 
     def __init__(self, tmp_path: Path, policy: Policy, faults: Faults | None = None) -> None:
         self.now_s = START_UNIX_S
+        self.wall_jump_s, self.boot = 0.0, "boot"
         self.tmp_path = tmp_path
         self.policy = policy
         self.key = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
@@ -139,6 +144,12 @@ class World:
     def start_controller(self) -> None:
         self.store = Store(f"sqlite:///{self.tmp_path / 'hedgerow.db'}")
         self.store.open()
+        with self.store.begin() as tx:
+            self.clock = Clock(
+                tx.get_meta("clock"), tx.newest_unix_s(), boot=self.boot, kept=lambda: False,
+                wall=lambda: self.now_s + self.wall_jump_s, steady=lambda: self.now_s - START_UNIX_S,
+            )  # fmt: skip
+            tx.put_meta("clock", self.clock.memory())
         sent: dict[str, float] = {}
         self.link = self.broker.link("hedgerow-controller")
         self.performer = Performer(self.key, 1, self.artifacts, sent)
@@ -149,7 +160,7 @@ class World:
             jobs=self.jobs,
             performer=self.performer,
             policy=self.policy,
-            wall=lambda: self.now_s,
+            clock=self.clock,
             sent_unix_s=sent,
         )
         self._facts: list[Fact] = []

@@ -1,0 +1,48 @@
+"""All times in the database at once: the newest of them, and moving them when the clock is corrected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Column, Table, case, func, select, update
+
+from controller.store.rows import Rows
+from controller.store.tables import metadata, windows
+
+_STAMPS: list[Column[Any]] = [
+    column
+    for table in metadata.sorted_tables
+    for column in table.c
+    if column.name.endswith("unix_s") and column is not windows.c.wall_unix_s  # that one is of the device's own clock
+]
+
+
+class StampRows(Rows):
+    def newest_unix_s(self) -> float:
+        """The newest stamp that the controller's clock has put anywhere; 0.0 in a new database."""
+        stamps = [self._connection.execute(_newest(column)).scalar() for column in _STAMPS]
+        return max((float(stamp) for stamp in stamps if stamp is not None), default=0.0)
+
+    def restamp(self, since_unix_s: float, step_s: float) -> None:
+        """Move each stamp from `since_unix_s` on by `step_s`; the clock makes the same step.
+
+        What has happened since then is as old as before, and what happened earlier stays earlier. No duration may be
+        measured from so long ago. A step back would leave older stamps behind the moved ones: they count as from the
+        very first moment of those. What merely came in one after the other (windows, events) keeps its older stamps.
+        """
+        for column in _STAMPS:
+            moved = case((column >= since_unix_s, column + step_s), else_=since_unix_s + step_s)
+            first = since_unix_s if _is_log(column.table) else min(since_unix_s, since_unix_s + step_s)
+            self._connection.execute(update(column.table).where(column >= first).values({column.name: moved}))
+
+
+def _newest(column: Column[Any]) -> Any:
+    """Of a log, which grows without end, only its last row is looked at."""
+    if _is_log(column.table):
+        return select(column).order_by(column.table.c.id.desc()).limit(1)
+    return select(func.max(column))
+
+
+def _is_log(table: Table) -> bool:
+    """Rows that are only ever added, counted up."""
+    return table.name in ("windows", "events", "dead_letters")
