@@ -114,7 +114,8 @@ class ModelledJobs:
         variant = replace(
             DENSE, sha256=sha256, model=job.model, size_bytes=size, ram_bytes=int(DENSE.ram_bytes * share),
             latency_p50_s=DENSE.latency_p50_s * share, latency_p95_s=DENSE.latency_p95_s * share,
-            parameters=int(DENSE.parameters * share), accuracy=0.95 - 0.1 * (1 - share), dense=share == 1.0, requested=job.caps.key,
+            parameters=int(DENSE.parameters * share),
+            accuracy=0.95 - 0.1 * (1 - share), dense=share == 1.0, requested=job.caps.key,
         )  # fmt: skip
         self.world.costs[sha256] = (variant.ram_bytes, variant.latency_p50_s)
         return self.spoilt(variant)
