@@ -1,0 +1,207 @@
+"""A thousand registered devices over the in-memory link, one real controller, and prunes in real processes.
+
+`python -m tests.bench.economy.fleet FOLDER SPEC BUDGET_S` plays one rollout until nothing is left to be made, or until
+jobs have taken so many seconds, and writes `fleet.json`. It runs on release 0.1 as well, whose rule stands beside.
+
+The devices' time is virtual. A job takes what it takes, and moves their time on by as much.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from controller.core.intents import AddModel, StartRollout
+from controller.core.policy import Policy
+from controller.core.types import Caps, JobKind, JobState, PruneJob, RolloutState, Variant
+from controller.facts import Fact, JobEnded, JobMade
+from controller.pruning.job import JobRequest, JobRunner
+from tests.stories.world import World
+
+DEVICES, SEED = 1000, 2
+_LEAST_SHARE, _ABOVE_SMALLEST = 0.25, 1.15
+_STEP_S = 5.0
+_POLICY = Policy(soak_s=5, retry_s=60, resend_s=60)
+
+
+class RealJobs:
+    """Starts each job in its own process. Until it ends only its own time passes, which is then the devices' too."""
+
+    def __init__(self, world: World, artifacts: Path) -> None:
+        self._world, self._artifacts, self._runner = world, artifacts, JobRunner()
+        self._facts, self._at_work, self.seconds = queue.Queue[Fact](), dict[str, float](), 0.0
+        self.started = list[tuple[str, str]]()
+
+    def start(self, job: PruneJob, model: Any, start_from: tuple[str, ...]) -> None:
+        """`model` is the spec's path to release 0.1."""
+        spec = str(getattr(model, "spec_path", model))
+        request = JobRequest(kind=job.kind, spec_path=spec, artifact_dir=str(self._artifacts), caps=job.caps,
+                             rungs=job.rungs or 0, start_from=start_from, threads=2)  # fmt: skip
+        print(f"[{self.seconds:5.0f} s] {job.kind} {job.key}", flush=True)
+        self.started.append((str(job.kind), job.key))
+        self._at_work[job.id] = time.monotonic()
+        self._runner.start(job.id, request, lambda *_: None, self._ended, self._made)
+
+    def stop(self) -> None:
+        self._runner.close()
+
+    def due(self) -> list[Fact]:
+        """Waits for what runs: by the clock of the devices a job's end is at once, and then its seconds have passed."""
+        if not self._at_work:
+            return []
+        fact = self._facts.get()
+        if isinstance(fact, JobEnded):
+            took = time.monotonic() - self._at_work.pop(fact.job)
+            self.seconds += took
+            self._world.now_s += took
+        return [fact]
+
+    def _ended(self, job: str, result: Any) -> None:
+        self._facts.put(JobEnded(job, result))
+
+    def _made(self, job: str, variant: Variant) -> None:
+        self._facts.put(JobMade(job, variant))
+
+
+def drawn(dense: Variant, smallest: Mapping[str, float], count: int) -> list[Caps]:
+    """Caps on RAM, storage and p95, each log-uniform between a little above the smallest structure and the dense."""
+    dice, rows = np.random.default_rng(SEED), list[Caps]()
+    ends = (
+        (smallest["ram_bytes"], dense.ram_bytes),
+        (smallest["storage_bytes"], dense.size_bytes),
+        (smallest["latency_s"], dense.latency_p95_s),
+    )
+    for _ in range(count):
+        lows = [max(low * _ABOVE_SMALLEST, high * _LEAST_SHARE) for low, high in ends]
+        ram, storage, latency = (
+            float(np.exp(dice.uniform(np.log(low), np.log(high)))) for low, (_, high) in zip(lows, ends, strict=True)
+        )
+        rows.append(Caps(ram_bytes=int(ram), storage_bytes=int(storage), latency_s=latency))
+    return rows
+
+
+def profile_of(number: int, caps: Caps) -> str:
+    """A device as fast as the reference host that is held to these caps, with the margins of an unmeasured device."""
+    assert caps.ram_bytes is not None
+    assert caps.latency_s is not None
+    return (
+        f"device: dev-{number:04d}\nrate: 1 Hz\nmemory: {{model: {caps.ram_bytes * 1.02:.0f} B}}\n"
+        f"storage: {caps.storage_bytes} B\ndeadline: {caps.latency_s * 1.08 * 1e6:.3f} us\n"
+    )
+
+
+def smallest_costs(artifacts: Path) -> dict[str, float]:
+    """What the narrowest structure was measured to take when the dense model was."""
+    lines = [
+        json.loads(line) for file in artifacts.glob("costs-*.jsonl") for line in file.read_text().split("\n") if line
+    ]
+    costs: dict[str, float] = min((each["costs"] for each in lines), key=lambda each: each["storage_bytes"])
+    return costs
+
+
+def play(folder: Path, spec: Path, budget_s: float) -> dict[str, Any]:
+    world = World(folder, _POLICY)
+    jobs = RealJobs(world, folder / "artifacts")
+    world.daemon._jobs = world.jobs = jobs  # type: ignore[assignment]
+    ref = world.ask(AddModel(str(spec)))
+    world.until(lambda: any(each.dense for each in world.variants()), 3600)
+    (dense,) = world.variants()
+    devices = drawn(dense, smallest_costs(folder / "artifacts"), DEVICES)
+    for number, caps in enumerate(devices):
+        world.add_device(profile_of(number, caps), window_s=3600.0)
+    world.run(10, _STEP_S)
+    began, seconds, history = world.now_s, jobs.seconds, list[dict[str, float]]()
+    rollout = world.ask(StartRollout(ref, "", waves=(1.0,), allow_unverified=True))
+    while jobs.seconds - seconds < budget_s:
+        costs(world)
+        world.run(_STEP_S, _STEP_S)
+        history.append({"seconds": world.now_s - began, **served(world)})
+        print(history[-1], flush=True)
+        if finished(world, rollout) and not jobs._at_work:
+            world.run(60, _STEP_S)
+            history.append({"seconds": world.now_s - began, **served(world)})
+            if not jobs._at_work and not waiting(world):
+                break
+    jobs.stop()
+    return told(world, jobs, devices, history, rollout)
+
+
+def costs(world: World) -> None:
+    for each in world.variants():
+        world.costs[each.sha256] = (each.ram_bytes, each.latency_p50_s)
+
+
+def served(world: World) -> dict[str, float]:
+    with world.store.read() as tx:
+        placements = tx.placements()
+    return {
+        "placed": sum(each.sha256 is not None for each in placements),
+        "waiting": sum(each.waiting_for is not None for each in placements),
+        "refused": sum(not each.feasible for each in placements),
+        "running": sum(device.running is not None for device in world.devices.values()),
+    }
+
+
+def waiting(world: World) -> bool:
+    return served(world)["waiting"] > 0
+
+
+def finished(world: World, rollout: str) -> bool:
+    return world.rollout(rollout).state is not RolloutState.RUNNING
+
+
+def told(
+    world: World, jobs: RealJobs, devices: list[Caps], history: list[dict[str, float]], rollout: str
+) -> dict[str, Any]:
+    with world.store.read() as tx:
+        placements = {each.device: each for each in tx.placements()}
+        known = [each for each in tx.jobs() if each.kind is JobKind.PRUNE]
+    rows = []
+    for number, caps in enumerate(devices):
+        placed = placements.get(f"dev-{number:04d}")
+        rows.append({
+            "ram_bytes": caps.ram_bytes, "storage_bytes": caps.storage_bytes, "latency_s": caps.latency_s,
+            "sha256": placed.sha256 if placed else None,
+            "reason": placed.reason if placed else "",
+        })  # fmt: skip
+    return {
+        "history": history,
+        "job_seconds": jobs.seconds,
+        "asked": sum(kind == "prune" for kind, _ in jobs.started),
+        "queued_at_the_end": sum(each.state is JobState.QUEUED for each in known),
+        "refused_prunes": sum(each.state is JobState.INFEASIBLE for each in known),
+        "predictions": [_prediction(each, world.variants()) for each in known if getattr(each, "prediction", None)],
+        "artifacts": [
+            {"sha256": each.sha256, "accuracy": each.accuracy, "dense": each.dense, "lineage": dict(each.lineage),
+             "ram_bytes": each.ram_bytes, "storage_bytes": each.size_bytes, "latency_s": each.latency_p95_s}
+            for each in world.variants()
+        ],
+        "rollout": str(world.rollout(rollout).state),
+        "devices": rows,
+    }  # fmt: skip
+
+
+def _prediction(job: PruneJob, variants: list[Variant]) -> dict[str, Any]:
+    """What was predicted of a prune, before it was made, and what it then won; None where nothing came of it."""
+    accuracy = {each.sha256: each.accuracy for each in variants}
+    told_s = job.prediction
+    assert told_s is not None
+    made, before = accuracy.get(job.sha256 or ""), accuracy.get(told_s.against)
+    came_out = job.state is JobState.DONE and made is not None and before is not None
+    return {
+        "win": told_s.win, "high": told_s.high, "error": told_s.error, "audit": job.audit, "state": str(job.state),
+        "won": made - before if came_out and made is not None and before is not None else None,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    where, spec_path, budget = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+    where.mkdir(parents=True, exist_ok=True)
+    (where / "fleet.json").write_text(json.dumps(play(where, spec_path, budget), indent=1))
