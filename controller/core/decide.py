@@ -110,9 +110,10 @@ def place(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
 
 
 def improve(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
-    """Offer a variant that is shown to be better than what runs: once a device and rollout, when all of it has ended.
+    """Offer a variant made since that is shown to be better than what runs: once a device and rollout, when that ended.
 
-    The rollout's waves are over by then, and the device has had its soak; a better variant opens neither again.
+    The rollout's waves are over by then, and the device has had its soak; a better variant opens neither again. What
+    was there when the device was assigned was not chosen; another preference counts from the next rollout on.
     """
     placement, rollout, catalog = view.placement, view.rollout, view.catalog
     if placement is None or rollout is None or catalog is None or not _settled(view, policy, now_unix_s):
@@ -122,6 +123,8 @@ def improve(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]
     found = fit(view.device.profile, view.device.calibration, catalog, policy.attempts, placement.sha256)
     running = catalog.variant(placement.sha256 or "")
     if running is None or not isinstance(found, Fitted) or not better(found.variant, running, catalog.model):
+        return []
+    if view.desired is None or found.variant.created_unix_s <= view.desired.issued_unix_s:
         return []
     new = placement_of(view.device.id, catalog.model.ref, found, now_unix_s)
     return [Place(replace(new, rollout=rollout.id, offered=True))]

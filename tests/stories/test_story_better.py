@@ -110,6 +110,21 @@ def test_another_preference_counts_from_the_next_rollout_on(world: World) -> Non
     assert ran(world, "roomy")[-1] == ran(world, "small")[0], "within 20 points the smallest costs least"
 
 
+def test_another_preference_is_no_offer(world: World) -> None:
+    """Nothing was made since; that the small variant costs less was so when the roomy device got its own."""
+    world.jobs.spoilt = judged
+    world.add_model()
+    world.add_device(SMALL)
+    first = world.roll_out()
+    world.until(lambda: world.rollout(first).state is not RolloutState.RUNNING)
+    world.add_device(profile("gateway", "deadline: 1 s"))
+    world.until(lambda: world.devices["gateway"].running is not None)
+    world.run(30)
+    world.ask(SetModel("watch@1", prefer="frugal", accuracy_margin=0.2))
+    world.run(60)
+    assert [each.dense for each in ran(world, "gateway")] == [True]
+
+
 def test_a_ladder_is_made_in_the_background_where_the_owner_wants_one(world: World) -> None:
     world.add_model()
     world.ask(SetModel("watch@1", ladder=3))
