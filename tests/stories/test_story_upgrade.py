@@ -13,7 +13,7 @@ import pytest
 
 from controller.core.intents import AddModel, IntentError, SetModel
 from controller.core.policy import Policy
-from controller.core.types import Model, Prefer
+from controller.core.types import Model, Prefer, Recovery
 from tests.stories.world import World
 
 DEVICES = ("cam-1", "cam-2", "cam-3")
@@ -64,8 +64,8 @@ def test_the_same_spec_is_the_same_model_and_other_weights_are_not(upgraded: Wor
     before = model(upgraded).digest
     assert upgraded.ask(AddModel(spec(upgraded))) == "watch@1"
     assert model(upgraded).digest != before, "told apart by what the model is from now on"
-    assert upgraded.ask(AddModel(spec(upgraded, "# a comment\nprefer: frugal\n"))) == "watch@1"
-    assert model(upgraded).prefer is Prefer.FRUGAL
+    assert upgraded.ask(AddModel(spec(upgraded, "# a comment\nrecover: {epochs: 3}\n"))) == "watch@1"
+    assert model(upgraded).recovery == Recovery(epochs=3)
     with pytest.raises(IntentError, match="give it a new version"):
         upgraded.ask(AddModel(spec(upgraded, weights=b"other weights")))
     upgraded.run(10)
@@ -73,10 +73,12 @@ def test_the_same_spec_is_the_same_model_and_other_weights_are_not(upgraded: Wor
 
 
 def test_policy_is_changed_without_a_new_version_and_what_was_refused_is_asked_again(upgraded: World) -> None:
-    upgraded.ask(SetModel("watch@1", prefer="frugal", accuracy_margin=0.02))
-    assert (model(upgraded).prefer, model(upgraded).accuracy_margin) == (Prefer.FRUGAL, 0.02)
+    upgraded.ask(SetModel("watch@1", accuracy_margin=0.02))
+    assert (model(upgraded).prefer, model(upgraded).accuracy_margin) == (Prefer.ACCURACY, 0.02)
     assert model(upgraded).accuracy_floor == 0.85, "what is not named stays"
     upgraded.until(lambda: bool(upgraded.jobs.started), 30)
+    upgraded.ask(SetModel("watch@1", prefer="frugal"))
+    assert (model(upgraded).prefer, model(upgraded).accuracy_margin) == (Prefer.FRUGAL, 0.02)
     for wrong in ({"prefer": "speed"}, {"ladder": 99}, {"accuracy_floor": 1.5}):
         with pytest.raises(IntentError) as refused:
             upgraded.ask(SetModel("watch@1", **wrong))
