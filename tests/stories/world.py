@@ -87,9 +87,10 @@ class ModelledJobs:
             self.running[job.id] = (self.world.now_s + self.seconds, job)
             return made
         del self.running[job.id]
-        return [*made, JobEnded(job.id, self.answers(job) or self._result(job))]
+        return [*made, JobEnded(job.id, self.answers(job) or self.result(job))]
 
-    def _result(self, job: PruneJob) -> JobResult:
+    def result(self, job: PruneJob) -> JobResult:
+        """How the job ends; what it makes is put with the artifacts."""
         if job.kind is JobKind.LADDER:
             return JobResult(state=JobState.DONE, detail=f"{job.rungs} rungs")
         caps = job.caps
