@@ -17,6 +17,7 @@ from agent.wire.messages import Assignment
 from agent.wire.topics import Leaf, topic
 from controller.core import actions as do
 from controller.core.jobs import identified
+from controller.core.mark import Mark, next_mark
 from controller.core.types import (
     Desired,
     Device,
@@ -124,12 +125,15 @@ class Performer:
         if variant is None:
             return []
         before = tx.latest_desired(action.device.id)
-        seq = before.seq + 1 if before is not None else 1
-        assignment = self._assignment(action.device, action.placement, variant, seq, now_unix_s)
+        epoch, seq = next_mark(self._epoch, before, action.device.reported)
+        if (epoch, seq) > next_mark(self._epoch, before, None):
+            log.warning("event=above_mark device=%s epoch=%d seq=%d reason=%r", action.device.id, epoch, seq,
+                        "the device remembers newer assignments than this database: was it restored?")  # fmt: skip
+        assignment = self._assignment(action.device, action.placement, variant, (epoch, seq), now_unix_s)
         tx.put_desired(
             Desired(
                 device=action.device.id,
-                epoch=self._epoch,
+                epoch=epoch,
                 seq=seq,
                 model=variant.model,
                 sha256=variant.sha256,
@@ -152,13 +156,13 @@ class Performer:
         return [Publish(topic(device, Leaf.DESIRED), desired.envelope, retain=True)]
 
     def _assignment(
-        self, device: Device, placement: Placement, variant: Variant, seq: int, now_unix_s: float
+        self, device: Device, placement: Placement, variant: Variant, mark: Mark, now_unix_s: float
     ) -> Assignment:
         profile, cap = device.profile, placement.envelope.latency_s
         return Assignment(
             device=device.id,
-            epoch=self._epoch,
-            seq=seq,
+            epoch=mark[0],
+            seq=mark[1],
             model=variant.model,
             sha256=variant.sha256,
             size_bytes=variant.size_bytes,

@@ -2,8 +2,8 @@
 
 A wave is a share of the feasible members: first those that have been let go already, then those whose variant is there,
 then those that wait for a prune, each in the order of their ids. It passes when each of its devices has ended well and
-soaked without an incident; silence past the deadline is a failure. Infeasible devices are no part of any wave. A rollout
-that ends without one success has failed, whatever kept the devices from it: nothing was brought to anybody.
+soaked without an incident; silence past the deadline is a failure. Infeasible devices are no part of any wave. A
+rollout that ends without one success has failed, whatever kept the devices from it: nothing was brought to anybody.
 """
 
 from __future__ import annotations
