@@ -26,8 +26,10 @@ from controller.core.envelope import Impossible, collapse
 from controller.core.fit import WELL_USED, Fit, Fitted, Infeasible, NeedsPrune, Prune, fit
 from controller.core.incidents import follow_incident, notice_breach, repairing
 from controller.core.jobs import audited, decide_jobs
+from controller.core.learned import TRIAL, stamped
 from controller.core.mark import given_up, overtaken
 from controller.core.policy import Policy
+from controller.core.refute import refute
 from controller.core.standing import desired_here, failed, may_pass, standing
 from controller.core.types import Desired, DeviceState, Placement, RolloutState
 from controller.core.view import DeviceView, View
@@ -57,14 +59,14 @@ def decide(view: View, policy: Policy, now_unix_s: float) -> list[Action]:
 def decide_device(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     if view.device.state is not DeviceState.ACCEPTED:
         return []
-    for rule in (settle, heal, follow_incident, notice_breach, place, assign, improve):
+    for rule in (settle, heal, follow_incident, notice_breach, refute, place, assign, improve):
         actions = rule(view, policy, now_unix_s)
         if actions:
             return actions
     return []
 
 
-def settle(view: DeviceView, policy: Policy, _now_unix_s: float) -> list[Action]:
+def settle(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """How the device says that its newest assignment ended is news: write it down, and learn from its trial."""
     desired, reported = view.desired, view.device.reported
     if desired is None or reported is None:
@@ -79,7 +81,7 @@ def settle(view: DeviceView, policy: Policy, _now_unix_s: float) -> list[Action]
     if result == desired.result:
         return []
     ended = FinishDesired(desired.device, desired.epoch, desired.seq, result, reason)
-    return [ended, *_learn(view)] if desired.result is None else [ended]
+    return [ended, *_learn(view, now_unix_s)] if desired.result is None else [ended]
 
 
 def heal(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
@@ -280,7 +282,7 @@ def _outcome(reported: Reported, desired: Desired) -> tuple[str, str]:
     return str(reported.result), ": ".join(part for part in (failure, reported.reason) if part)
 
 
-def _learn(view: DeviceView) -> list[Action]:
+def _learn(view: DeviceView, now_unix_s: float) -> list[Action]:
     desired, reported, catalog = view.desired, view.device.reported, view.catalog
     trial = reported.trial if reported is not None else None
     if desired is None or catalog is None or trial is None or trial.sha256 != desired.sha256:
@@ -290,4 +292,7 @@ def _learn(view: DeviceView) -> list[Action]:
         return []
     profile, before = view.device.profile, view.device.calibration
     after = calibrate.learn_from_trial(profile, before, variant, trial)
-    return [Calibrate(view.device.id, after, "trial")] if after != before else []
+    if after == before:
+        return []
+    after = stamped(before, after, by=TRIAL, variant=variant, now_unix_s=now_unix_s)
+    return [Calibrate(view.device.id, after, TRIAL)]

@@ -1,8 +1,8 @@
 """The device's mark, the highest (epoch, seq) that it has ever obeyed: nothing at or below it is obeyed again.
 
 A database that was restored from a backup, or a new one, is behind the marks of its devices. Each device says its own
-in what it reports, and the next assignment for it goes above. What is reported is not signed, so a mark is followed only
-a bounded way: forged ones, followed once in `resend_s` at most, would take millions of years to use the numbers up.
+in what it reports, and the next assignment for it goes above. What is reported is not signed, so a mark is followed
+only a bounded way: forged ones, once in `resend_s` at most, would take millions of years to use the numbers up.
 """
 
 from __future__ import annotations
