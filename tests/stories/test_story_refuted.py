@@ -14,7 +14,7 @@ from agent.simulate.device import SimDevice
 from controller.core.intents import RecalibrateDevice
 from controller.core.policy import Policy
 from controller.core.types import IncidentState, RolloutState, Variant
-from tests.stories.world import World, profile
+from tests.stories.world import DENSE, World, profile
 
 DAY_S = 100.0
 POLICY = Policy(
@@ -30,10 +30,18 @@ WATCH = (
 )
 
 
+def told_apart(variant: Variant) -> Variant:
+    """The larger a variant, the better, beyond doubt: where two fit, the larger one goes out."""
+    accuracy = variant.accuracy or 0.0
+    parameters = int(DENSE.parameters * variant.latency_p95_s / DENSE.latency_p95_s)
+    return replace(variant, parameters=parameters, accuracy_low=accuracy - 1e-4, accuracy_high=accuracy + 1e-4)
+
+
 @pytest.fixture
 def world(tmp_path: Path) -> Iterator[World]:
     made = World(tmp_path, POLICY)
     made.jobs.seconds = 4.0
+    made.jobs.spoilt = told_apart
     made.add_model()
     yield made
     made.store.close()
@@ -41,6 +49,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 def served(world: World, device: str, *lines: str) -> SimDevice:
     made = world.add_device(profile(device, *lines))
+    made.body = replace(made.body, time_constant_s=5.0)  # as declared, or settled before anybody looks
     rollout = world.roll_out()
     world.until(lambda: world.rollout(rollout).state is not RolloutState.RUNNING)
     assert world.rollout(rollout).state is RolloutState.FINISHED
@@ -82,6 +91,7 @@ def feasible(world: World, device: str) -> bool:
 def test_a_sensor_that_lied_for_three_windows_leaves_nothing_behind(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "hedgerow.perform")
     board = served(world, "board", *BOARD)
     before = board.running
     three_hot_windows(world, board)
@@ -92,7 +102,7 @@ def test_a_sensor_that_lied_for_three_windows_leaves_nothing_behind(
 
     world.until(lambda: feasible(world, "board"), limit_s=20)
     calibration = world.device("board").calibration
-    assert calibration.ambient_celsius is None, "45 C at 2.7 W are the surroundings that the profile declares"
+    assert (calibration.ambient_celsius or 23.4) == pytest.approx(23.4, abs=0.5), "45 C at 2.7 W are no 63 C around it"
     learned = calibration.learned["ambient_celsius"]
     assert learned.by == "windows"
     assert learned.refuted == pytest.approx(62.6, abs=1)
@@ -136,25 +146,33 @@ def test_noon_is_not_forgotten_at_night(world: World) -> None:
     cool = watch.running
     for _ in range(3):
         watch.ambient_celsius = 20.0
-        world.run(0.6 * DAY_S)
+        world.run(0.6 * DAY_S, 1.0)
         watch.ambient_celsius = 32.5
-        world.run(0.4 * DAY_S)
+        world.run(0.4 * DAY_S, 1.0)
         assert watch.running == cool
     assert len(world.incidents("watch")) == 1
 
 
-def test_when_the_summer_is_over_the_device_gets_its_larger_variant_back(world: World) -> None:
+def test_when_the_summer_is_over_the_device_is_fitted_to_cooler_surroundings(world: World) -> None:
     watch = served(world, "watch", *WATCH)
-    large = runs(world, watch)
+    before_s = latency_cap_s(world, "watch")
     watch.ambient_celsius = 32.5
     world.until(lambda: any(each.closed_unix_s for each in world.incidents("watch")))
-    assert runs(world, watch).latency_p95_s < large.latency_p95_s * 0.8
+    assert latency_cap_s(world, "watch") < 0.4 * before_s
     watch.ambient_celsius = 25.0
-    world.run(0.9 * DAY_S)
-    assert runs(world, watch).latency_p95_s < large.latency_p95_s * 0.8
-    world.until(lambda: runs(world, watch).latency_p95_s > large.latency_p95_s * 0.8, limit_s=0.5 * DAY_S)
-    world.run(DAY_S)
+    world.run(0.9 * DAY_S, 1.0)
+    assert latency_cap_s(world, "watch") < 0.4 * before_s
+    # While it cooled down windows explained a little less than was learned: the second day has the rest of it.
+    world.until(lambda: latency_cap_s(world, "watch") > 0.95 * before_s, limit_s=1.5 * DAY_S)
+    world.run(DAY_S, 1.0)
     assert len(world.incidents("watch")) == 1
+
+
+def latency_cap_s(world: World, device: str) -> float:
+    placement = world.placement(device)
+    assert placement is not None
+    assert placement.envelope.latency_s is not None
+    return placement.envelope.latency_s.value
 
 
 def test_a_device_that_was_slow_for_a_while_is_fast_again_after_a_day(world: World) -> None:
@@ -183,9 +201,9 @@ def test_recalibration_brings_the_larger_variant_back_at_once(world: World) -> N
 def test_a_resistance_that_is_declared_wrongly_is_no_loop(world: World) -> None:
     """Under a lighter load it explains less, for ever: each return of the larger variant is twice as far away."""
     watch = served(world, "watch", *WATCH)
-    watch.body = replace(watch.body, resistance_celsius_per_watt=36.0)
-    world.run(10 * DAY_S)
+    watch.body = replace(watch.body, resistance_celsius_per_watt=48.0)
+    world.run(8 * DAY_S, 1.0)
     opened = [each.opened_unix_s for each in reversed(world.incidents("watch"))]
-    assert len(opened) <= 5
+    assert 2 <= len(opened) <= 4, opened
     waits = [after - before for before, after in pairwise(opened)]
     assert all(later > 1.5 * earlier for earlier, later in pairwise(waits)), waits
