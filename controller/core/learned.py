@@ -35,8 +35,11 @@ def least(figure: str, value: float, variant: Variant) -> float:
 
 
 def _entry(figure: str, value: float, old: Learned, by: str, variant: Variant, now_unix_s: float) -> Learned:
-    """What was refuted and is learned once more counts: the next time it takes longer to refute."""
-    back = old.refuted is not None and value >= least(figure, old.refuted, variant)
+    """What was refuted and is learned once more counts: the next time it takes longer to refute.
+
+    Every incident that raises it counts, be it to less than before; of the trials those that bring the old value back.
+    """
+    back = old.refuted is not None and (by != TRIAL or value >= least(figure, old.refuted, variant))
     return Learned(
         by=by,
         learned_unix_s=now_unix_s,
