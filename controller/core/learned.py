@@ -44,7 +44,7 @@ def _entry(figure: str, value: float, old: Learned, by: str, variant: Variant, n
         by=by,
         learned_unix_s=now_unix_s,
         sha256=variant.sha256,
-        held=False,
+        suspect=by != TRIAL,
         refuted=None if back else old.refuted,
         again=old.again + back,
     )

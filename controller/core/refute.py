@@ -23,7 +23,7 @@ from agent.wire.messages import Result, Window
 from agent.wire.profile import Profile, Thermal
 from controller.core.actions import Action, Calibrate
 from controller.core.diagnose import drawn_watts, median_of, surroundings_celsius
-from controller.core.learned import FIGURES, TRIAL, WINDOWS, least
+from controller.core.learned import FIGURES, WINDOWS, least
 from controller.core.policy import Policy
 from controller.core.types import Calibration, Learned, Variant
 from controller.core.view import DeviceView
@@ -57,13 +57,13 @@ def _judged(
         return calibration
     found = max(found, declared := _declared(figure, view.device.profile))
     if found >= least(figure, value, variant):
-        return _noted(calibration, figure, replace(known, held=True, doubted_unix_s=None, most=None))
+        return _noted(calibration, figure, replace(known, suspect=False, doubted_unix_s=None, most=None))
     since_unix_s = now_unix_s if known.doubted_unix_s is None else known.doubted_unix_s
     most = found if known.most is None else max(found, known.most)
     at_once = _at_once(known, variant)
     if not at_once and now_unix_s - since_unix_s < policy.refute_s * 2**known.again:
         return _noted(calibration, figure, replace(known, doubted_unix_s=since_unix_s, most=most))
-    entry = replace(_refuted(value, known, variant, now_unix_s), held=not at_once)
+    entry = replace(_refuted(value, known, variant, now_unix_s), suspect=at_once)
     return _noted(_lowered(calibration, figure, most if most > declared else None), figure, entry)
 
 
@@ -80,7 +80,7 @@ def _since(known: Learned, view: DeviceView, policy: Policy) -> list[Window]:
 
 
 def _at_once(known: Learned, variant: Variant) -> bool:
-    return not known.held and known.again == 0 and known.by != TRIAL and known.sha256 == variant.sha256
+    return known.suspect and known.again == 0 and known.sha256 == variant.sha256
 
 
 def _explained(

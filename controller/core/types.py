@@ -111,15 +111,15 @@ class DeviceState(StrEnum):
 class Learned:
     """How one figure of a calibration came about: by a `trial`, an `incident ID` or later `windows`, on which variant.
 
-    `held` once windows have explained it since; `doubted_unix_s` is since when none has, and `most` the most that they
-    explained meanwhile. `refuted` is the value that windows brought down last, and `again` how often such a value was
-    learned once more. The defaults are those of a figure that was learned before there were such entries.
+    `suspect` where it may have been an error: an incident taught it, and no window has agreed yet. `doubted_unix_s` is
+    since when none agrees, and `most` the most that they explained meanwhile. `refuted` is the value that windows
+    brought down last, and `again` how often such a value was learned once more.
     """
 
     by: str = ""
     learned_unix_s: float | None = None
     sha256: str | None = None
-    held: bool = True
+    suspect: bool = False
     doubted_unix_s: float | None = None
     most: float | None = None
     refuted: float | None = None

@@ -108,7 +108,7 @@ def test_a_smaller_variant_takes_a_day_too_and_the_most_that_it_explained_counts
 def test_a_window_that_agrees_ends_the_doubt_and_the_night_after_refutes_nothing_at_once() -> None:
     noon = windows(5, **{**QUIET, "temperature_celsius": 84.0})
     held = judged(taught("ambient_celsius"), shown=noon)
-    assert (held.ambient_celsius, held.learned["ambient_celsius"].held) == (63.4, True)
+    assert (held.ambient_celsius, held.learned["ambient_celsius"].suspect) == (63.4, False)
     night = judged(held, NOW + 40_000)
     assert night.ambient_celsius == 63.4
     next_noon = judged(night, NOW + DAY_S, shown=noon)
@@ -184,7 +184,7 @@ def test_an_assignment_that_has_not_succeeded_is_not_judged() -> None:
 @always
 @given(
     values=st.fixed_dictionaries({}, optional={figure: floats(0.1, 1e9) for figure in FIGURES}),
-    held=st.booleans(),
+    suspect=st.booleans(),
     by=st.sampled_from(["trial", "incident i1", "windows", ""]),
     again=st.integers(0, 3),
     celsius=floats(-20, 100),
@@ -194,7 +194,7 @@ def test_an_assignment_that_has_not_succeeded_is_not_judged() -> None:
 )
 def test_nothing_ever_rises_nothing_falls_below_the_declared_and_it_settles(
     values: dict[str, float],
-    held: bool,
+    suspect: bool,
     by: str,
     again: int,
     celsius: float,
@@ -202,7 +202,7 @@ def test_nothing_ever_rises_nothing_falls_below_the_declared_and_it_settles(
     waited_s: float,
     small: bool,
 ) -> None:
-    entry = Learned(by=by, learned_unix_s=NOW - 1000, sha256="dense", held=held, again=again)
+    entry = Learned(by=by, learned_unix_s=NOW - 1000, sha256="dense", suspect=suspect, again=again)
     entry = replace(entry, doubted_unix_s=NOW - waited_s)
     before = Calibration(**values, learned=dict.fromkeys(values, entry))  # type: ignore[arg-type]
     fields: dict[str, Any] = {"desired": desired(HALF.sha256)} if small else {}

@@ -128,7 +128,7 @@ def test_a_device_comes_back_with_its_profile_calibration_and_report(store: Stor
 
 
 def test_a_calibration_keeps_its_sources_and_one_from_before_there_were_any_loads(store: Store) -> None:
-    entry = Learned(by="incident cam-1-1", learned_unix_s=7.0, sha256="a", held=False, doubted_unix_s=9.0, most=31.5)
+    entry = Learned(by="incident cam-1-1", learned_unix_s=7.0, sha256="a", suspect=True, doubted_unix_s=9.0, most=31.5)
     known = replace(DEVICE, calibration=Calibration(ambient_celsius=63.4, learned={"ambient_celsius": entry}))
     with store.begin() as tx:
         tx.put_device(known)
