@@ -19,6 +19,7 @@ from controller.core.intents import (
     AskJob,
     Intent,
     IntentError,
+    RecalibrateDevice,
     RegisterDevice,
     RevokeDevice,
     SetModel,
@@ -27,7 +28,18 @@ from controller.core.intents import (
 from controller.core.jobs import identified
 from controller.core.relax import lower_floor
 from controller.core.selector import parse_selector
-from controller.core.types import DeviceState, JobKind, JobState, Model, PruneJob, Rollout, RolloutState, Variant
+from controller.core.types import (
+    Calibration,
+    Device,
+    DeviceState,
+    JobKind,
+    JobState,
+    Model,
+    PruneJob,
+    Rollout,
+    RolloutState,
+    Variant,
+)
 from controller.pruning.spec import MOST_RUNGS
 from controller.record import declared
 from controller.store.tx import Tx
@@ -35,7 +47,7 @@ from controller.store.tx import Tx
 log = logging.getLogger("hedgerow.answer")
 
 
-def answer(tx: Tx, intent: Intent, now_unix_s: float) -> str:
+def answer(tx: Tx, intent: Intent, now_unix_s: float) -> str:  # noqa: PLR0911 - one line an intent
     """Do what was asked; returns the id of what it was about (a model's is its ref).
 
     Raises `IntentError`; nothing is stored then.
@@ -48,6 +60,8 @@ def answer(tx: Tx, intent: Intent, now_unix_s: float) -> str:
                 return _set_state(tx, device, DeviceState.ACCEPTED)
             case RevokeDevice(device):
                 return _set_state(tx, device, DeviceState.REVOKED)
+            case RecalibrateDevice(device):
+                return _recalibrate(tx, device)
             case AddModel(spec_path):
                 return add_model(tx, Path(spec_path), now_unix_s)
             case SetModel():
@@ -75,13 +89,25 @@ def _register(tx: Tx, text: str, source: str, now_unix_s: float) -> str:
 
 
 def _set_state(tx: Tx, device: str, state: DeviceState) -> str:
+    known = _known(tx, device)
+    log.info("event=%s device=%s", state, device)
+    tx.put_device(replace(known, state=state))
+    return known.id
+
+
+def _recalibrate(tx: Tx, device: str) -> str:
+    known = _known(tx, device)
+    log.info("event=recalibrated device=%s", device)
+    tx.put_device(replace(known, calibration=Calibration()))
+    tx.forget_placements(device)
+    return known.id
+
+
+def _known(tx: Tx, device: str) -> Device:
     known = tx.get_device(device)
     if known is None:
         raise IntentError(404, f"device {device!r} is not known; 'device list' shows those that are")
-    changed = replace(known, state=state)
-    log.info("event=%s device=%s", state, device)
-    tx.put_device(changed)
-    return changed.id
+    return known
 
 
 def _ask_job(tx: Tx, intent: AskJob, now_unix_s: float) -> str:

@@ -118,7 +118,8 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
 
 
 def _epoch(store: Store) -> int:
-    """Raised by hand after a database is restored from a backup, so that devices accept its lower seqs."""
+    """The least epoch that is issued. A device whose mark is above it is followed by itself (`core/mark.py`); raised by
+    hand it is above marks that are too far ahead to be followed."""
     with store.begin() as tx:
         known = tx.get_meta("epoch")
         if known is None:

@@ -68,6 +68,9 @@ class Client:
     def revoke_device(self, device: str) -> Row:
         return self._row("POST", f"/devices/{_part(device)}/revoke")
 
+    def recalibrate_device(self, device: str) -> Row:
+        return self._row("POST", f"/devices/{_part(device)}/recalibrate")
+
     def telemetry(self, device: str, limit: int = 20) -> list[Row]:
         """The newest windows, oldest first."""
         return self._rows(f"/devices/{_part(device)}/telemetry", limit=limit)

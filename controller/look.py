@@ -9,7 +9,7 @@ from controller.core.catalog import Catalog
 from controller.core.policy import Policy
 from controller.core.selector import parse_selector
 from controller.core.standing import standing
-from controller.core.types import Device, DeviceState, IncidentState, Rollout, RolloutState
+from controller.core.types import Desired, Device, DeviceState, IncidentState, Rollout, RolloutState, Variant
 from controller.core.view import DeviceView, View
 from controller.core.waves import admitted
 from controller.store.tx import Tx
@@ -61,6 +61,7 @@ class Looker:
             placement=placements[0] if placements else None,
             desired=desired,
             sent_unix_s=self._sent.get(device.id),
+            variant=self._variant_of(desired),
             windows=[each for each in windows if desired is not None and each.window.sha256 == desired.sha256],
             incident=next((each for each in incidents if each.state in _OPEN), None),
             past_incidents=[each for each in incidents if each.state not in _OPEN],
@@ -73,6 +74,10 @@ class Looker:
             known = None if model is None else Catalog(model, self._tx.variants(ref), jobs)
             self._catalogs[ref] = known
         return self._catalogs[ref]
+
+    def _variant_of(self, desired: Desired | None) -> Variant | None:
+        catalog = self.catalog(desired.model) if desired is not None else None
+        return None if desired is None or catalog is None else catalog.variant(desired.sha256)
 
     def _rollout_of(self, device: Device) -> Rollout | None:
         return next((each for each in self._rollouts if self._selectors[each.id].matches(device)), None)

@@ -6,7 +6,6 @@ A crash between commit and send loses nothing: the decision sees an unanswered a
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -17,7 +16,10 @@ from agent.wire.messages import Assignment
 from agent.wire.topics import Leaf, topic
 from controller.core import actions as do
 from controller.core.jobs import identified
+from controller.core.learned import FIGURES
+from controller.core.mark import Mark, next_mark
 from controller.core.types import (
+    Calibration,
     Desired,
     Device,
     Incident,
@@ -79,11 +81,8 @@ class Performer:
             case do.FinishDesired(device, epoch, seq, result, reason):
                 log.info("event=ended device=%s seq=%d result=%s reason=%r", device, seq, result, reason)
                 tx.finish_desired(device, epoch, seq, result=result, reason=reason, when_unix_s=now_unix_s)
-            case do.Calibrate(device, calibration, why):
-                log.info("event=calibrated device=%s by=%r %s", device, why, _shown(calibration))
-                known = tx.get_device(device)
-                if known is not None:
-                    tx.put_device(replace(known, calibration=calibration))
+            case do.Calibrate():
+                self._calibrate(tx, action)
             case do.OpenIncident(incident) | do.UpdateIncident(incident):
                 _log_incident(incident)
                 tx.put_incident(incident)
@@ -94,6 +93,16 @@ class Performer:
             case _:
                 assert_never(action)
         return []
+
+    def _calibrate(self, tx: Tx, action: do.Calibrate) -> None:
+        known = tx.get_device(action.device)
+        if known is None:
+            return
+        if changes := _changes(known.calibration, action.calibration):
+            log.info("event=calibrated device=%s by=%r %s", action.device, action.why, changes)
+        tx.put_device(replace(known, calibration=action.calibration))
+        if action.refit:
+            tx.forget_placements(action.device)
 
     def _place(self, tx: Tx, placement: Placement) -> list[Send]:
         log.info("event=placed device=%s model=%s feasible=%s binding=%s variant=%s reason=%r", placement.device,
@@ -124,12 +133,15 @@ class Performer:
         if variant is None:
             return []
         before = tx.latest_desired(action.device.id)
-        seq = before.seq + 1 if before is not None else 1
-        assignment = self._assignment(action.device, action.placement, variant, seq, now_unix_s)
+        epoch, seq = next_mark(self._epoch, before, action.device.reported)
+        if (epoch, seq) > next_mark(self._epoch, before, None):
+            log.warning("event=above_mark device=%s epoch=%d seq=%d reason=%r", action.device.id, epoch, seq,
+                        "the device remembers newer assignments than this database: was it restored?")  # fmt: skip
+        assignment = self._assignment(action.device, action.placement, variant, (epoch, seq), now_unix_s)
         tx.put_desired(
             Desired(
                 device=action.device.id,
-                epoch=self._epoch,
+                epoch=epoch,
                 seq=seq,
                 model=variant.model,
                 sha256=variant.sha256,
@@ -152,13 +164,13 @@ class Performer:
         return [Publish(topic(device, Leaf.DESIRED), desired.envelope, retain=True)]
 
     def _assignment(
-        self, device: Device, placement: Placement, variant: Variant, seq: int, now_unix_s: float
+        self, device: Device, placement: Placement, variant: Variant, mark: Mark, now_unix_s: float
     ) -> Assignment:
         profile, cap = device.profile, placement.envelope.latency_s
         return Assignment(
             device=device.id,
-            epoch=self._epoch,
-            seq=seq,
+            epoch=mark[0],
+            seq=mark[1],
             model=variant.model,
             sha256=variant.sha256,
             size_bytes=variant.size_bytes,
@@ -192,6 +204,11 @@ def _log_incident(incident: Incident) -> None:
                  incident.id, incident.state, incident.diagnosis, incident.outcome)  # fmt: skip
 
 
-def _shown(calibration: object) -> str:
-    values: Mapping[str, object] = {name: getattr(calibration, name) for name in calibration.__dataclass_fields__}  # type: ignore[attr-defined]
-    return " ".join(f"{name}={value:.4g}" for name, value in values.items() if isinstance(value, (int, float)))
+def _changes(before: Calibration, after: Calibration) -> str:
+    """Each figure that was learned anew; `-` is what is declared or modelled."""
+    values = [(figure, getattr(before, figure), getattr(after, figure)) for figure in FIGURES]
+    return " ".join(f"{figure}={_shown(old)}->{_shown(new)}" for figure, old, new in values if old != new)
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"

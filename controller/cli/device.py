@@ -1,4 +1,4 @@
-"""`controller device`: register, list, show, accept, revoke."""
+"""`controller device`: register, list, show, accept, revoke, recalibrate."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.options import API, OUTPUT, Api, Output, group
+from controller.cli.options import API, OUTPUT, Api, Format, Output, group
 from controller.cli.output import note, show_row, show_rows
 from controller.cli.table import Column
-from controller.client import USAGE, Client, ClientError
+from controller.client import USAGE, Client, ClientError, Row
 
 app = group("Devices: what they declare, run and measure.")
 Device = Annotated[str, typer.Argument(metavar="ID", help="The device's id.")]
@@ -68,11 +68,7 @@ def show(device: Device, api: Api = API, output: Output = OUTPUT) -> None:
 def accept(devices: Devices, api: Api = API, output: Output = OUTPUT) -> None:
     """Let pending devices take part."""
     with Client(api) as client:
-        accepted = [client.accept_device(each) for each in devices]
-    if len(accepted) == 1:
-        show_row(accepted[0], output)
-    else:
-        show_rows(accepted, _COLUMNS, output)
+        _show_all([client.accept_device(each) for each in devices], output)
 
 
 @app.command()
@@ -80,6 +76,20 @@ def revoke(device: Device, api: Api = API, output: Output = OUTPUT) -> None:
     """Shut a device out: it gets no assignment and its messages are ignored."""
     with Client(api) as client:
         show_row(client.revoke_device(device), output)
+
+
+@app.command()
+def recalibrate(devices: Devices, api: Api = API, output: Output = OUTPUT) -> None:
+    """Forget what was learned: what the profile declares holds until trials and windows teach anew."""
+    with Client(api) as client:
+        _show_all([client.recalibrate_device(each) for each in devices], output)
+
+
+def _show_all(rows: list[Row], output: Format) -> None:
+    if len(rows) == 1:
+        show_row(rows[0], output)
+    else:
+        show_rows(rows, _COLUMNS, output)
 
 
 def read_text(file: Path) -> str:

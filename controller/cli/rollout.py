@@ -47,7 +47,10 @@ def start(
     allow_unverified: Annotated[
         bool, typer.Option("--allow-unverified", help="Also where the model has no data to check its accuracy on.")
     ] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for its end; exit 3 if it fails or is aborted.")] = False,
+    wait: Annotated[
+        bool,
+        typer.Option("--wait", help="Wait for its end; exit 3 if it fails or is aborted, also if no device succeeds."),
+    ] = False,
     timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to --wait before exit 4.")] = 3600.0,
     api: Api = API,
     output: Output = OUTPUT,

@@ -66,9 +66,12 @@ class FinishDesired:
 
 @dataclass(frozen=True, slots=True)
 class Calibrate:
+    """Write down what is learned; with `refit` what was placed by figures that no longer hold is placed anew."""
+
     device: str
     calibration: Calibration
     why: str
+    refit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

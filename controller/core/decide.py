@@ -26,7 +26,10 @@ from controller.core.envelope import Impossible, collapse
 from controller.core.fit import WELL_USED, Fit, Fitted, Infeasible, NeedsPrune, Prune, fit
 from controller.core.incidents import follow_incident, notice_breach, repairing
 from controller.core.jobs import audited, decide_jobs
+from controller.core.learned import TRIAL, stamped
+from controller.core.mark import given_up, overtaken
 from controller.core.policy import Policy
+from controller.core.refute import refute
 from controller.core.standing import desired_here, failed, may_pass, standing
 from controller.core.types import Desired, DeviceState, Placement, RolloutState
 from controller.core.view import DeviceView, View
@@ -56,32 +59,39 @@ def decide(view: View, policy: Policy, now_unix_s: float) -> list[Action]:
 def decide_device(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     if view.device.state is not DeviceState.ACCEPTED:
         return []
-    for rule in (settle, heal, follow_incident, notice_breach, place, assign, improve):
+    for rule in (settle, heal, follow_incident, notice_breach, refute, place, assign, improve):
         actions = rule(view, policy, now_unix_s)
         if actions:
             return actions
     return []
 
 
-def settle(view: DeviceView, _policy: Policy, _now_unix_s: float) -> list[Action]:
+def settle(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """How the device says that its newest assignment ended is news: write it down, and learn from its trial."""
     desired, reported = view.desired, view.device.reported
-    if desired is None or reported is None or reported.result is None or not _answers(reported, desired):
+    if desired is None or reported is None:
+        return []
+    if overtaken(reported, desired):
+        stale = given_up(reported, desired, policy)
+        ended = FinishDesired(desired.device, desired.epoch, desired.seq, Result.REJECTED, stale or "")
+        return [ended] if stale else []
+    if reported.result is None or not _answers(reported, desired):
         return []
     result, reason = _outcome(reported, desired)
     if result == desired.result:
         return []
     ended = FinishDesired(desired.device, desired.epoch, desired.seq, result, reason)
-    return [ended, *_learn(view)] if desired.result is None else [ended]
+    return [ended, *_learn(view, now_unix_s)] if desired.result is None else [ended]
 
 
 def heal(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """The device never got its assignment or lost it, or what it said of its end was lost: send it again.
 
-    A device that has it says how it is going, and does nothing else about it.
+    A device that has it says how it is going, and does nothing else about it. One whose mark is above it refuses it for
+    ever: `assign` makes the next one.
     """
     desired, reported = view.desired, view.device.reported
-    if desired is None or failed(desired) or not view.device.online:
+    if desired is None or failed(desired) or not view.device.online or overtaken(reported, desired):
         return []
     if reported is not None and _answers(reported, desired) and desired.result is not None:
         return []
@@ -251,6 +261,9 @@ def _next_attempt(
     """The number of the attempt to make now, or None to leave things as they are."""
     if desired is None:
         return 1
+    if overtaken(view.device.reported, desired) and not failed(desired):
+        due = view.sent_unix_s is None or now_unix_s - view.sent_unix_s >= policy.resend_s
+        return desired.attempts + 1 if due else None
     changed = desired.sha256 != placement.sha256 or desired.model != placement.model
     if not failed(desired):
         return 1 if changed else None
@@ -272,7 +285,7 @@ def _outcome(reported: Reported, desired: Desired) -> tuple[str, str]:
     return str(reported.result), ": ".join(part for part in (failure, reported.reason) if part)
 
 
-def _learn(view: DeviceView) -> list[Action]:
+def _learn(view: DeviceView, now_unix_s: float) -> list[Action]:
     desired, reported, catalog = view.desired, view.device.reported, view.catalog
     trial = reported.trial if reported is not None else None
     if desired is None or catalog is None or trial is None or trial.sha256 != desired.sha256:
@@ -282,4 +295,7 @@ def _learn(view: DeviceView) -> list[Action]:
         return []
     profile, before = view.device.profile, view.device.calibration
     after = calibrate.learn_from_trial(profile, before, variant, trial)
-    return [Calibrate(view.device.id, after, "trial")] if after != before else []
+    if after == before:
+        return []
+    after = stamped(before, after, by=TRIAL, variant=variant, now_unix_s=now_unix_s)
+    return [Calibrate(view.device.id, after, TRIAL)]

@@ -101,8 +101,8 @@ def _hot(profile: Profile, calibration: Calibration, variant: Variant, windows: 
 
 
 def _slow(profile: Profile, calibration: Calibration, variant: Variant, windows: Sequence[Window]) -> Diagnosis:
-    p95_s = _median_of([w.latency_p95_ms for w in windows], 1e-3)
-    p50_s = _median_of([w.latency_p50_ms for w in windows], 1e-3)
+    p95_s = median_of([w.latency_p95_ms for w in windows], 1e-3)
+    p50_s = median_of([w.latency_p50_ms for w in windows], 1e-3)
     predicted_s = calibrate.predicted_latency_s(profile, calibration, variant)
     if p95_s is None or p50_s is None:
         return Diagnosis(Cause.CONTENTION, "no latency was measured in these windows", None)
@@ -111,7 +111,7 @@ def _slow(profile: Profile, calibration: Calibration, variant: Variant, windows:
         return Diagnosis(Cause.CONTENTION, text, None)
     if p95_s <= predicted_s:
         return Diagnosis(Cause.CONTENTION, f"p95 ({p95_s * 1e3:.3g} ms) is as predicted: the load is another's", None)
-    throttled = _median_of([w.throttled_share for w in windows], 1.0) or 0.0
+    throttled = median_of([w.throttled_share for w in windows], 1.0) or 0.0
     cause = Cause.THROTTLED if throttled >= _THROTTLED_SHARE else Cause.SLOW
     text = f"p95 is {p95_s * 1e3:.3g} ms where at most {predicted_s * 1e3:.3g} ms was predicted"
     text += f", throttled {throttled:.0%} of the time" if cause is Cause.THROTTLED else ", at a steady frequency"
@@ -122,7 +122,7 @@ def _slow(profile: Profile, calibration: Calibration, variant: Variant, windows:
 
 def _draining(profile: Profile, calibration: Calibration, variant: Variant, windows: Sequence[Window]) -> Diagnosis:
     """The busy draw that explains the measured power; if that is as assumed, the device is slower than thought."""
-    found, power = _busy_watts(profile.power, windows), profile.power
+    found, power = drawn_watts(profile.power, windows), profile.power
     if found is not None and power is not None:
         assumed = busy_watts(power, calibration)
         if found > assumed * _DRAW_STEP:
@@ -131,7 +131,7 @@ def _draining(profile: Profile, calibration: Calibration, variant: Variant, wind
     return _slow(profile, calibration, variant, windows)
 
 
-def _busy_watts(power: Power | None, windows: Sequence[Window]) -> float | None:
+def drawn_watts(power: Power | None, windows: Sequence[Window]) -> float | None:
     """From P = P_idle + share*(P_busy - P_idle); the median, as a trial's burst is in one window's power alone."""
     rows = [(w.power_watts, w.busy_share) for w in windows if w.power_watts is not None and w.busy_share]
     if power is None or not rows:
@@ -149,6 +149,6 @@ def _memory(calibration: Calibration, variant: Variant, windows: Sequence[Window
     return Diagnosis(Cause.MEMORY, text, replace(calibration, ram_extra_bytes=extra))
 
 
-def _median_of(values: Sequence[float | None], scale: float) -> float | None:
+def median_of(values: Sequence[float | None], scale: float) -> float | None:
     known = [value for value in values if value is not None]
     return median(known) * scale if known else None

@@ -8,8 +8,9 @@ from agent.wire.messages import Result
 from controller.core import breach
 from controller.core.actions import Action, Calibrate, OpenIncident, UpdateIncident
 from controller.core.diagnose import diagnose
+from controller.core.learned import stamped
 from controller.core.policy import DAY_S, Policy
-from controller.core.types import Incident, IncidentState, Variant
+from controller.core.types import Incident, IncidentState
 from controller.core.view import DeviceView
 
 
@@ -43,7 +44,7 @@ def follow_incident(view: DeviceView, policy: Policy, now_unix_s: float) -> list
     incident = view.incident
     if incident is None:
         return []
-    if incident.state is IncidentState.OPEN and (diagnosed := _diagnose(view, incident, policy)):
+    if incident.state is IncidentState.OPEN and (diagnosed := _diagnose(view, incident, policy, now_unix_s)):
         return diagnosed
     placement, desired = view.placement, view.desired
     if placement is not None and placement.sha256 is None and placement.waiting_for is None:
@@ -57,7 +58,7 @@ def follow_incident(view: DeviceView, policy: Policy, now_unix_s: float) -> list
         )
     if now_unix_s - incident.opened_unix_s > policy.repair_deadline_s:
         return _close(incident, IncidentState.UNREPAIRED, "not inside its budget before the deadline", now_unix_s)
-    return _diagnose(view, incident, policy) if _still_breaches(view, incident, policy) else []
+    return _diagnose(view, incident, policy, now_unix_s) if _still_breaches(view, incident, policy) else []
 
 
 def repairing(view: DeviceView, policy: Policy) -> bool:
@@ -79,9 +80,9 @@ def _still_breaches(view: DeviceView, incident: Incident, policy: Policy) -> boo
     return found is not None and found.kind is incident.kind
 
 
-def _diagnose(view: DeviceView, incident: Incident, policy: Policy) -> list[Action]:
+def _diagnose(view: DeviceView, incident: Incident, policy: Policy, now_unix_s: float) -> list[Action]:
     """From the newest windows only: older ones may be from before whatever has changed."""
-    variant = _running(view)
+    variant = view.variant
     if variant is None or not view.windows:
         return []
     device, newest = view.device, view.windows[-policy.breach_windows :]
@@ -91,14 +92,10 @@ def _diagnose(view: DeviceView, incident: Incident, policy: Policy) -> list[Acti
     acting = replace(incident, state=IncidentState.ACTING, diagnosis=f"{found.cause}: {found.text}")
     actions: list[Action] = [] if acting == incident else [UpdateIncident(acting)]
     if found.calibration is not None:
-        actions.append(Calibrate(device.id, found.calibration, f"incident {incident.id}"))
+        by = f"incident {incident.id}"
+        after = stamped(device.calibration, found.calibration, by=by, variant=variant, now_unix_s=now_unix_s)
+        actions.append(Calibrate(device.id, after, by))
     return actions
-
-
-def _running(view: DeviceView) -> Variant | None:
-    if view.desired is None or view.catalog is None:
-        return None
-    return view.catalog.variant(view.desired.sha256)
 
 
 def _healed(view: DeviceView, policy: Policy) -> bool:

@@ -26,6 +26,13 @@ class RevokeDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class RecalibrateDevice:
+    """Forget what was learned about a device: what it declares holds until trials and windows teach anew."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddModel:
     """`spec_path` is a file on the controller's host."""
 
@@ -77,7 +84,17 @@ class AbortRollout:
     rollout: str
 
 
-Intent = RegisterDevice | AcceptDevice | RevokeDevice | AddModel | SetModel | AskJob | StartRollout | AbortRollout
+Intent = (
+    RegisterDevice
+    | AcceptDevice
+    | RevokeDevice
+    | RecalibrateDevice
+    | AddModel
+    | SetModel
+    | AskJob
+    | StartRollout
+    | AbortRollout
+)
 
 
 class IntentError(Exception):

@@ -15,6 +15,8 @@ class Policy:
     the device is left alone for `cooldown_s`, and it may have `incidents_a_day`. `resend_s` is how long an assignment
     may stay unanswered by a connected device before it is sent again. Of the prunes that are predicted not to pay one
     in `audit_one_in` is made all the same when nothing else is to do, so that predictions stay honest.
+    `refute_s` is how long no window must have agreed with a learned figure before it comes down; a whole day, as the
+    surroundings of night tell nothing of noon.
     """
 
     breach_windows: int = 3
@@ -28,6 +30,7 @@ class Policy:
     resend_s: float = 15.0
     retry_s: float = 60.0
     attempts: int = 3
+    refute_s: float = 86_400.0
     parallel_jobs: int = 1
     audit_one_in: int = 20
     view_windows: int = 24

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from controller.core.catalog import Catalog
-from controller.core.types import Desired, Device, Incident, Placement, PruneJob, Rollout, StoredWindow
+from controller.core.types import Desired, Device, Incident, Placement, PruneJob, Rollout, StoredWindow, Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +14,8 @@ class DeviceView:
     """One device with everything that bears on it.
 
     `rollout` is the newest running or finished one that matches it, `admitted` whether its wave lets the device go.
-    `windows` are the newest ones of the variant that `desired` names, oldest first. `past_incidents` are closed.
+    `variant` is the one that `desired` names, be it of another model than the rollout's, and `windows` are the newest
+    ones of it, oldest first. `past_incidents` are closed.
     """
 
     device: Device
@@ -24,6 +25,7 @@ class DeviceView:
     placement: Placement | None = None
     desired: Desired | None = None
     sent_unix_s: float | None = None
+    variant: Variant | None = None
     windows: Sequence[StoredWindow] = ()
     incident: Incident | None = None
     past_incidents: Sequence[Incident] = ()

@@ -2,7 +2,8 @@
 
 A wave is a share of the feasible members: first those that have been let go already, then those whose variant is there,
 then those that wait for a prune, each in the order of their ids. It passes when each of its devices has ended well and
-soaked without an incident; silence past the deadline is a failure. Infeasible devices are no part of any wave.
+soaked without an incident; silence past the deadline is a failure. Infeasible devices are no part of any wave. A
+rollout that ends without one success has failed, whatever kept the devices from it: nothing was brought to anybody.
 """
 
 from __future__ import annotations
@@ -61,6 +62,8 @@ def advance(rollout: Rollout, members: Sequence[Member], now_unix_s: float) -> R
         return None
     if rollout.wave + 1 < len(rollout.waves):
         return replace(rollout, wave=rollout.wave + 1, wave_started_unix_s=now_unix_s)
+    if not any(each.standing is Standing.SUCCEEDED for each in members):
+        return _end(rollout, RolloutState.FAILED, now_unix_s, f"no device succeeded: {_summary(members)}")
     return _end(rollout, RolloutState.FINISHED, now_unix_s, _summary(members))
 
 

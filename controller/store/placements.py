@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from controller.core.types import Placement
 from controller.store.rows import Rows, to_row
@@ -22,6 +22,10 @@ class PlacementRows(Rows):
         if model is not None:
             query = query.where(placements.c.model == model)
         return self._all(Placement, query)
+
+    def forget_placements(self, device: str) -> None:
+        """What was decided for a device rests on figures that no longer hold: it is fitted anew."""
+        self._connection.execute(delete(placements).where(placements.c.device == device))
 
     def waited_for(self) -> dict[tuple[str, str], bool]:
         """The prunes that some device waits for, as (model, key of the caps), and whether one has nothing to run."""

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Table, case, func, select, update
 
 from controller.store.rows import Rows
-from controller.store.tables import metadata, windows
+from controller.store.tables import devices, metadata, windows
 
 _STAMPS: list[Column[Any]] = [
     column
@@ -34,6 +34,20 @@ class StampRows(Rows):
             moved = case((column >= since_unix_s, column + step_s), else_=since_unix_s + step_s)
             first = since_unix_s if _is_log(column.table) else min(since_unix_s, since_unix_s + step_s)
             self._connection.execute(update(column.table).where(column >= first).values({column.name: moved}))
+        self._restamp_calibrations(step_s)
+
+    def _restamp_calibrations(self, step_s: float) -> None:
+        """All of them, however old: the wait of a figure that was learned again and again grows past every other."""
+        for device, calibration in self._connection.execute(select(devices.c.id, devices.c.calibration)).all():
+            learned = {figure: _moved(entry, step_s) for figure, entry in calibration.get("learned", {}).items()}
+            if learned:
+                values = {"calibration": {**calibration, "learned": learned}}
+                self._connection.execute(update(devices).where(devices.c.id == device).values(values))
+
+
+def _moved(entry: dict[str, Any], step_s: float) -> dict[str, Any]:
+    stamps = {name: stamp + step_s for name, stamp in entry.items() if name.endswith("unix_s") and stamp is not None}
+    return {**entry, **stamps}
 
 
 def _newest(column: Column[Any]) -> Any:

@@ -10,7 +10,7 @@ from controller.core import calibrate
 from controller.core.battery import battery_life_s
 from controller.core.breach import excesses, ram_cap_bytes
 from controller.core.envelope import ambient_celsius, busy_watts
-from controller.core.types import Cap, Desired, Device, Envelope, Placement, StoredWindow, Variant
+from controller.core.types import Calibration, Cap, Desired, Device, Envelope, Placement, StoredWindow, Variant
 from controller.web.facts import DeviceFacts
 
 Json = dict[str, Any]
@@ -147,26 +147,37 @@ def _within_budget(device: Device, stored: StoredWindow) -> bool | None:
 
 
 def calibration_view(device: Device) -> Json:
-    """The figures that decisions use, each with where it comes from: declared by the owner, modelled or measured."""
+    """The figures that decisions use, each with where it comes from: declared by the owner, modelled, or
+    measured, and then by what and when."""
     profile, learned = device.profile, device.calibration
     power, thermal = profile.power, profile.thermal
     return {
         "slowness": calibrate.slowness(profile, learned),
-        "slowness_source": _source(learned.slowness, "declared"),
         "slowness_samples": learned.slowness_samples,
+        **_origin("slowness", learned, "slowness", "declared"),
         "ram_base_bytes": learned.ram_base_bytes,
-        "ram_base_source": _source(learned.ram_base_bytes, "modelled"),
+        **_origin("ram_base", learned, "ram_base_bytes", "modelled"),
         "ram_extra_bytes": learned.ram_extra_bytes,
-        "ram_extra_source": _source(learned.ram_extra_bytes, "modelled"),
+        **_origin("ram_extra", learned, "ram_extra_bytes", "modelled"),
         "ambient_celsius": ambient_celsius(profile, learned) if thermal else learned.ambient_celsius,
-        "ambient_source": _source(learned.ambient_celsius, "declared" if thermal else None),
+        **_origin("ambient", learned, "ambient_celsius", "declared" if thermal else None),
         "busy_watts": busy_watts(power, learned) if power else learned.busy_watts,
-        "busy_source": _source(learned.busy_watts, "declared" if power else None),
+        **_origin("busy", learned, "busy_watts", "declared" if power else None),
     }
 
 
 def _source(learned: float | None, otherwise: str | None) -> str | None:
     return otherwise if learned is None else "measured"
+
+
+def _origin(name: str, calibration: Calibration, figure: str, otherwise: str | None) -> Json:
+    """`learned_by` is a trial, an incident or later windows, which may have brought it down to what is `otherwise`."""
+    entry = calibration.learned.get(figure)
+    return {
+        f"{name}_source": _source(getattr(calibration, figure), otherwise),
+        f"{name}_learned_by": entry.by or None if entry else None,
+        f"{name}_learned_unix_s": entry.learned_unix_s if entry else None,
+    }
 
 
 def window_view(stored: StoredWindow) -> Json:

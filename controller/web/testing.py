@@ -17,6 +17,7 @@ from controller.core.intents import (
     AskJob,
     Intent,
     IntentError,
+    RecalibrateDevice,
     RegisterDevice,
     RevokeDevice,
     SetModel,
@@ -25,6 +26,7 @@ from controller.core.intents import (
 from controller.core.jobs import identified
 from controller.core.selector import parse_selector
 from controller.core.types import (
+    Calibration,
     Device,
     DeviceState,
     JobKind,
@@ -57,7 +59,7 @@ class StorePort:
             matching = {device.id for device in tx.devices() if wanted.matches(device)}
             return [placement for placement in tx.placements(model=model) if placement.device in matching]
 
-    def submit(self, intent: Intent) -> str:
+    def submit(self, intent: Intent) -> str:  # noqa: PLR0911 - one line an intent
         self.asked.append(intent)
         with self.store.begin() as tx:
             match intent:
@@ -67,6 +69,8 @@ class StorePort:
                     return _set_state(tx, device, DeviceState.ACCEPTED)
                 case RevokeDevice(device):
                     return _set_state(tx, device, DeviceState.REVOKED)
+                case RecalibrateDevice(device):
+                    return _recalibrate(tx, device)
                 case AddModel(path):
                     return _add_model(tx, path)
                 case SetModel():
@@ -103,6 +107,14 @@ def _set_state(tx: Tx, device: str, state: DeviceState) -> str:
     if known is None:
         raise IntentError(404, f"there is no device {device!r}")
     tx.put_device(replace(known, state=state))
+    return device
+
+
+def _recalibrate(tx: Tx, device: str) -> str:
+    known = tx.get_device(device)
+    if known is None:
+        raise IntentError(404, f"there is no device {device!r}")
+    tx.put_device(replace(known, calibration=Calibration()))
     return device
 
 

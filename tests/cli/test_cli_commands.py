@@ -14,7 +14,7 @@ import pytest
 from typer.testing import Result
 
 from agent.wire.messages import Window
-from controller.core.intents import AbortRollout, AddModel, RegisterDevice, StartRollout
+from controller.core.intents import AbortRollout, AddModel, RecalibrateDevice, RegisterDevice, StartRollout
 from controller.core.types import (
     BreachKind,
     Cap,
@@ -79,6 +79,13 @@ def test_devices_as_a_table_in_human_units_and_as_json_in_si(run: Run, fleet: St
 def test_accept_and_revoke(run: Run, fleet: StorePort) -> None:
     assert answer(run("device", "revoke", "cam-1", "-o", "json"))["state"] == "revoked"
     assert "state: accepted" in run("device", "accept", "cam-1").stdout
+
+
+def test_recalibrate_one_or_several(run: Run, fleet: StorePort) -> None:
+    assert "slowness_source: declared" in run("device", "recalibrate", "cam-1").stdout
+    assert fleet.asked == [RecalibrateDevice("cam-1")]
+    assert run("device", "recalibrate", "cam-1", "cam-1").stdout.count("cam-1") == 2
+    assert run("device", "recalibrate", "nobody").exit_code == 1
 
 
 def test_what_is_not_there_exits_1_and_says_so(run: Run) -> None:

@@ -110,7 +110,10 @@ def view(*, profile: Profile | None = None, calibration: Calibration = BARE, **f
     known: dict[str, Any] = {
         "rollout": rollout(), "admitted": True, "catalog": catalog(), "placement": placement(), "desired": desired(),
     }  # fmt: skip
-    return DeviceView(device=made, **{**known, **fields})
+    known.update(fields)
+    if known["catalog"] is not None and known["desired"] is not None:
+        known.setdefault("variant", known["catalog"].variant(known["desired"].sha256))
+    return DeviceView(device=made, **known)
 
 
 def window(seq: int = 0, **fields: Any) -> Window:

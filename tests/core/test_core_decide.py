@@ -420,8 +420,9 @@ def performed(made: DeviceView, action: Action) -> DeviceView:
         case FinishDesired(_, _, _, result, reason):
             assert made.desired is not None
             return replace(made, desired=replace(made.desired, result=result, reason=reason, finished_unix_s=NOW))
-        case Calibrate(_, calibration):
-            return replace(made, device=replace(made.device, calibration=calibration))
+        case Calibrate(_, calibration, _, refit):
+            known = None if refit else made.placement
+            return replace(made, device=replace(made.device, calibration=calibration), placement=known)
         case Place(placed):
             return replace(made, placement=placed)
         case QueuePrune(model, caps):

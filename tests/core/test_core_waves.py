@@ -89,10 +89,13 @@ def test_it_finishes_with_a_count_of_each_standing() -> None:
     assert (ended.state, ended.reason) == (RolloutState.FINISHED, "1 infeasible, 3 succeeded")
 
 
-def test_only_infeasible_devices_end_it_too() -> None:
+def test_without_a_single_success_it_has_failed_and_says_why() -> None:
     ended = after("ii", wave=1)
     assert ended is not None
-    assert ended.state is RolloutState.FINISHED
+    assert (ended.state, ended.reason) == (RolloutState.FAILED, "no device succeeded: 2 infeasible")
+    lenient = after("fi", wave=1, max_failures=1.0)
+    assert lenient is not None
+    assert (lenient.state, lenient.reason) == (RolloutState.FAILED, "no device succeeded: 1 infeasible, 1 failed")
 
 
 @pytest.mark.parametrize("letters", ["", "s?"])
@@ -131,7 +134,7 @@ def test_it_never_moves_on_while_a_device_of_the_wave_is_under_way(letters: str,
 
 
 @given(letters=st.text(alphabet="ysi", min_size=1, max_size=20))
-def test_a_fleet_on_which_all_goes_well_finishes(letters: str) -> None:
+def test_a_fleet_on_which_all_goes_well_finishes_unless_nobody_is_feasible(letters: str) -> None:
     made, now = rollout(waves=(0.1, 0.3, 1.0)), list(letters)
     for _ in range(10):
         if made.state is not RolloutState.RUNNING:
@@ -139,4 +142,4 @@ def test_a_fleet_on_which_all_goes_well_finishes(letters: str) -> None:
         for device in going("".join(now), waves=made.waves, wave=made.wave):
             now[int(device[1:])] = "s"
         made = advance(made, fleet("".join(now)), NOW) or made
-    assert made.state is RolloutState.FINISHED
+    assert made.state is (RolloutState.FINISHED if "s" in now else RolloutState.FAILED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from agent.wire.errors import Failure
@@ -25,6 +26,7 @@ from controller.core.types import (
     IncidentState,
     JobKind,
     JobState,
+    Learned,
     Model,
     Placement,
     PruneJob,
@@ -34,6 +36,7 @@ from controller.core.types import (
 )
 from controller.store import Store, StoreError
 from controller.store.events import KEPT_DEAD_LETTERS, MAX_PAYLOAD_BYTES
+from controller.store.tables import devices
 
 PROFILE = """
 device: cam-1
@@ -122,6 +125,20 @@ def test_a_device_comes_back_with_its_profile_calibration_and_report(store: Stor
         assert tx.get_device("cam-1") == calibrated
         assert tx.devices() == [calibrated]
         assert tx.get_device("nobody") is None
+
+
+def test_a_calibration_keeps_its_sources_and_one_from_before_there_were_any_loads(store: Store) -> None:
+    entry = Learned(by="incident cam-1-1", learned_unix_s=7.0, sha256="a", suspect=True, doubted_unix_s=9.0, most=31.5)
+    known = replace(DEVICE, calibration=Calibration(ambient_celsius=63.4, learned={"ambient_celsius": entry}))
+    with store.begin() as tx:
+        tx.put_device(known)
+        assert tx.get_device("cam-1") == known
+        old = {"slowness": 2.0, "slowness_samples": 3, "ram_base_bytes": None, "ram_extra_bytes": None,
+               "ambient_celsius": 63.4, "busy_watts": None}  # fmt: skip
+        tx._connection.execute(update(devices).values(calibration=old))
+        loaded = tx.get_device("cam-1")
+    assert loaded is not None
+    assert loaded.calibration == Calibration(slowness=2.0, slowness_samples=3, ambient_celsius=63.4)
 
 
 def test_a_device_whose_text_tells_another_profile_is_refused(store: Store) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from agent.wire.messages import Window
 from agent.wire.profile import parse_profile
 from controller.core.policy import Policy
-from controller.core.types import BreachKind, Device, DeviceState, Incident
+from controller.core.types import BreachKind, Calibration, Device, DeviceState, Incident, Learned
 from controller.store.store import Store
 
 PROFILE = "device: a\n"
@@ -72,6 +73,26 @@ def test_a_log_keeps_its_old_stamps_and_the_devices_own_clock_is_its_own(store: 
         received = {each.window.seq: each.received_unix_s for each in tx.recent_windows("a", 10)}
         assert received == {1: NOW - 2 * SPAN_S, 2: NOW - 60.0 - 3 * SPAN_S}
         assert {each.window.wall_unix_s for each in tx.recent_windows("a", 10)} == {5.0}
+
+
+def test_what_was_learned_keeps_its_age_however_old_it_is(store: Store) -> None:
+    put(store, [])
+    entry = Learned(by="incident i", learned_unix_s=NOW - 90 * 86_400, doubted_unix_s=NOW - 60.0, most=30.5)
+    fresh = Learned(by="trial", learned_unix_s=NOW)
+    with store.begin() as tx:
+        device = tx.get_device("a")
+        assert device is not None
+        calibration = Calibration(slowness=2.0, learned={"ambient_celsius": entry, "slowness": fresh})
+        tx.put_device(replace(device, calibration=calibration))
+        tx.restamp(NOW - SPAN_S, -10_800.0)
+        moved = tx.get_device("a")
+    assert moved is not None
+    learned = moved.calibration.learned
+    assert learned["slowness"] == replace(fresh, learned_unix_s=NOW - 10_800)
+    assert learned["ambient_celsius"] == replace(
+        entry, learned_unix_s=NOW - 90 * 86_400 - 10_800, doubted_unix_s=NOW - 60.0 - 10_800
+    )
+    assert moved.calibration.slowness == 2.0
 
 
 def test_the_newest_stamp_is_found_wherever_it_is(store: Store) -> None:

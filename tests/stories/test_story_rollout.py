@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agent.wire.messages import Result
-from controller.core.intents import IntentError
+from controller.core.intents import IntentError, RegisterDevice
 from controller.core.types import Constraint, DeviceState, RolloutState, Variant
 from tests.stories.world import World, profile
 
@@ -175,3 +175,17 @@ def test_hopeless_trials_end(world: World) -> None:
     world.until(lambda: finished(world, rollout))
     assert world.rollout(rollout).state is RolloutState.FAILED
     assert len(world.results("fading")) == world.policy.attempts
+
+
+def test_a_rollout_in_which_nobody_is_feasible_has_failed_and_goes_to_nobody_later(world: World) -> None:
+    world.add_model()
+    world.add_device(profile("a-tiny", "deadline: 0.5 ms"))
+    rollout = world.roll_out()
+    world.until(lambda: finished(world, rollout))
+    ended = world.rollout(rollout)
+    assert (ended.state, ended.reason) == (RolloutState.FAILED, "no device succeeded: 1 infeasible")
+    world.ask(RegisterDevice(profile("a-tiny", *ROOMY)))
+    world.run(30)
+    assert world.devices["a-tiny"].running is None
+    world.roll_out()
+    world.until(lambda: world.devices["a-tiny"].running is not None)

@@ -109,6 +109,12 @@ def test_a_bad_profile_is_refused_with_file_line_and_key(client: httpx.Client) -
     assert "cam-2.yaml:2: memroy" in answer.json()["error"]
 
 
+def test_recalibration_forgets_what_was_learned(client: httpx.Client) -> None:
+    forgotten = client.post(f"{API}/devices/cam-1/recalibrate").json()["calibration"]
+    assert (forgotten["slowness_source"], forgotten["ram_base_bytes"]) == ("declared", None)
+    assert client.post(f"{API}/devices/nobody/recalibrate").status_code == 404
+
+
 def test_accept_and_revoke(client: httpx.Client, port: StorePort) -> None:
     assert client.post(f"{API}/devices/newcomer/accept").json()["state"] == "accepted"
     assert client.post(f"{API}/devices/newcomer/revoke").json()["state"] == "revoked"

@@ -1,4 +1,4 @@
-"""Devices: register, accept, revoke, show, and their telemetry."""
+"""Devices: register, accept, revoke, recalibrate, show, and their telemetry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from controller.core.intents import AcceptDevice, RegisterDevice, RevokeDevice
+from controller.core.intents import AcceptDevice, RecalibrateDevice, RegisterDevice, RevokeDevice
 from controller.web.answers import Json, Port, found
 from controller.web.device_views import device_view, window_view
 from controller.web.facts import all_facts, facts_of
@@ -49,6 +49,12 @@ def accept_device(port: Port, device: str) -> Json:
 @router.post("/{device}/revoke")
 def revoke_device(port: Port, device: str) -> Json:
     return _show(port, port.submit(RevokeDevice(device)))
+
+
+@router.post("/{device}/recalibrate")
+def recalibrate_device(port: Port, device: str) -> Json:
+    """Forget what was learned about it."""
+    return _show(port, port.submit(RecalibrateDevice(device)))
 
 
 @router.get("/{device}/telemetry")
