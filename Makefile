@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench powercut swaps kills format clean torch-cpu torch-cuda torch-index
+.PHONY: help demo test check bench soak-demo powercut swaps kills format clean torch-cpu torch-cuda torch-index
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -68,6 +68,9 @@ check: $(READY)  ## ruff, mypy, import contracts, migrations
 
 bench: $(READY)  ## a benchmark, as BENCH=prune, or BENCH="prune mobile" for one network: hours; writes docs/bench/. What a stopped one finished is kept
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+soak-demo: $(INSTALLED)  ## the demo ten times, half of them beside a busy core, or RUNS="1 2" of them: an hour; a stopped one goes on
+	@$(BIN)/python -m tests.bench demo $(RUNS)
 
 powercut: $(READY)  ## 600 power cuts on a loop-mounted ext4, spread over every step of installs: minutes; needs root
 	@HEDGEROW_CUTS=600 $(BIN)/python -m pytest tests/agent/test_agent_powercut.py
