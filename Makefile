@@ -1,33 +1,59 @@
 # The whole set-up: `make demo` and `make test` each make .venv, install and run. Both work again.
 #
-# TORCH_INDEX: on Linux the default index's torch brings several GB of CUDA packages. PyTorch's install page names an
-# index with CPU builds; give it as `make demo TORCH_INDEX=<that address>`.
+# torch: by default the CPU build, by uv, which knows where that is; where that index is not reached, what pip finds, which
+# on Linux is the build with several GB of CUDA packages. `make demo TORCH=cuda` asks for that one;
+# `make demo TORCH_INDEX=<address>` for what an index of your own has.
 PYTHON ?= python3
-TORCH ?= torch==2.13.0
+TORCH ?= cpu
 TORCH_INDEX ?=
+TORCH_RELEASE := torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+UV := $(BIN)/uv pip install --quiet --python $(BIN)/python --torch-backend cpu
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench powercut swaps kills format clean
+.PHONY: help demo test check bench soak-demo powercut swaps kills format clean torch-cpu torch-cuda torch-index
 
 help:  ## what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
 
-$(READY): pyproject.toml Makefile
+# What the demo needs.
+$(INSTALLED): pyproject.toml Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed")'
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "installing torch (CPU) ..."
-	@$(PIP) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) "$(TORCH)"
-	@echo "installing hedgerow and its tools ..."
-	@$(PIP) --editable '.[dev]'
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+	  { echo "$(PYTHON) has no venv; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(MAKE) --no-print-directory torch-$(or $(if $(TORCH_INDEX),index),$(filter cpu cuda,$(TORCH)),$(error TORCH is cpu or cuda, not '$(TORCH)'))
+	@echo "installing hedgerow ..."
+	@$(PIP) --editable '.[controller]'
 	@echo "installing the demo's data set (read as data, so without its dependencies) ..."
 	@$(PIP) --no-deps 'seglearn==1.2.5'
 	@touch $@
 
-demo: $(READY)  ## a controller and a fleet of six real agents on this machine: the whole loop
+# And what tests, checks and benchmarks need beside it.
+$(READY): $(INSTALLED)
+	@echo "installing hedgerow's tools ..."
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+# It asks first, without a second try: an index that is not reached is known in a tenth of a second.
+torch-cpu:
+	@echo "installing torch (CPU) ..."
+	@if $(PIP) uv && UV_HTTP_RETRIES=0 $(UV) --dry-run $(TORCH_RELEASE) 2>/dev/null; then $(UV) $(TORCH_RELEASE); \
+	else echo "the index of CPU builds is not reached: installing torch as pip finds it"; $(PIP) $(TORCH_RELEASE); fi
+
+torch-cuda:
+	@echo "installing torch (CUDA) ..."
+	@$(PIP) $(TORCH_RELEASE)
+
+torch-index:
+	@echo "installing torch from $(TORCH_INDEX) ..."
+	@$(PIP) --index-url $(TORCH_INDEX) $(TORCH_RELEASE)
+
+demo: $(INSTALLED)  ## a controller and a fleet of six real agents on this machine: the whole loop
 	@$(BIN)/controller demo $(DEMO)
 
 test: $(READY)  ## all tests: rooms, stories, end to end
@@ -42,6 +68,9 @@ check: $(READY)  ## ruff, mypy, import contracts, migrations
 
 bench: $(READY)  ## a benchmark, as BENCH=prune, or BENCH="prune mobile" for one network: hours; writes docs/bench/. What a stopped one finished is kept
 	@$(BIN)/python -m tests.bench $(BENCH)
+
+soak-demo: $(INSTALLED)  ## the demo ten times, half of them beside a busy core, or RUNS="1 2" of them: an hour; a stopped one goes on
+	@$(BIN)/python -m tests.bench demo $(RUNS)
 
 powercut: $(READY)  ## 600 power cuts on a loop-mounted ext4, spread over every step of installs: minutes; needs root
 	@HEDGEROW_CUTS=600 $(BIN)/python -m pytest tests/agent/test_agent_powercut.py

@@ -49,9 +49,9 @@ class Reference:
         if path.is_file():
             progress(f"{self.name}: already trained")
             return path
+        cache_dir.mkdir(parents=True, exist_ok=True)
         model = training.fit(self.build, data.train, recipe, lambda line: progress(f"{self.name}: {line}"))
         progress(f"{self.name}: {_judged(model, data)}")
-        cache_dir.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(f".part{os.getpid()}")
         save_file(model.state_dict(), part, metadata={"made_from": key})
         part.replace(path)

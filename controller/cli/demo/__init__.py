@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
 from pathlib import Path
 
+from controller.cli.demo.outcome import outcome
 from controller.cli.demo.processes import Processes
-from controller.cli.demo.report import outcome, print_report, shortcomings
+from controller.cli.demo.report import print_report
 from controller.cli.demo.stage import Stage, set_stage
-from controller.cli.demo.story import Story
+from controller.cli.demo.story import CHAPTERS, Story
 from controller.cli.demo.teller import DemoFailed, Teller
+from controller.cli.demo.verdict import shortcomings
 from controller.cli.output import show_line
 
 CACHE = Path("~/.cache/hedgerow")
 
 
 def run_demo(*, as_json: bool, keep: bool, state: Path | None, cache: Path | None) -> int:
-    """Play the whole story; 0 where everything holds that it claims, 1 with the reasons where not."""
+    """Play the whole story; 0 where everything holds that it claims, 1 with the reasons where not.
+
+    Ended by SIGTERM or Ctrl-C, it ends every process that it started.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if state is not None:
         return _play(as_json, keep, state.expanduser().resolve(), cache)
     with tempfile.TemporaryDirectory(prefix="hedgerow-demo-") as scratch:
@@ -26,7 +33,7 @@ def run_demo(*, as_json: bool, keep: bool, state: Path | None, cache: Path | Non
 
 def _play(as_json: bool, keep: bool, root: Path, cache: Path | None) -> int:
     out = sys.stderr if as_json else sys.stdout
-    teller = Teller(out)
+    teller = Teller(out, CHAPTERS)
     stage = set_stage(root)
     processes = Processes(root / "logs")
     try:

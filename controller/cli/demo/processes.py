@@ -37,6 +37,13 @@ class Processes:
         """The names of those that have ended by themselves."""
         return [name for name, process in self._running.items() if process.poll() is not None]
 
+    def ended(self, name: str) -> int | None:
+        """The exit code of one that is to end by itself, which is then forgotten; None while it runs."""
+        code = self._running[name].poll()
+        if code is not None:
+            del self._running[name]
+        return code
+
     def tail(self, name: str, lines: int = 8) -> str:
         """The last lines of a log, for an error message."""
         with contextlib.suppress(OSError):

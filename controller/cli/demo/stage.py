@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -33,7 +33,6 @@ policy:
   retry_s: 5
   resend_s: 5
   cooldown_s: 30
-  repair_deadline_s: 180
 """
 
 
@@ -90,14 +89,18 @@ def set_stage(root: Path) -> Stage:
     return stage
 
 
-def paced(stage: Stage, dense: Row) -> Pace:
+def paced(stage: Stage, dense: Row, say: Callable[[str], None]) -> Pace:
     """By trials of the dense model on a device of `_TRIED_GFLOPS`; `dense` is as the controller measured it.
 
     Raises `agent.worker.ask.TrialError`.
     """
     path = stage.controller_state / "artifacts" / file_name(dense["sha256"], dense["runtime"])
     spec = WorkerSpec(path=str(path), sha256=dense["sha256"], runtime=dense["runtime"], emulated_gflops=_TRIED_GFLOPS)
-    tried_s = median((tried(spec).trial.latency_p95_ms or 0.0) * 1e-3 for _ in range(_TRIALS))
+    seconds = list[float]()
+    for number in range(1, _TRIALS + 1):
+        say(f"trial {number} of {_TRIALS}: the dense model at the pace of a device")
+        seconds.append((tried(spec).trial.latency_p95_ms or 0.0) * 1e-3)
+    tried_s = median(seconds)
     return Pace(
         gflops=_TRIED_GFLOPS * tried_s / DENSE_ON_DEVICE_S, speed=dense["latency_p95_ms"] * 1e-3 / DENSE_ON_DEVICE_S
     )

@@ -2,101 +2,72 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 from typing import TypeVar
 
-import msgspec
-
-from agent.wire.messages import Window
 from agent.wire.profile import Profile
 from agent.worker.ask import TrialError
+from controller.cli.demo import stage as scenery
+from controller.cli.demo.lookout import OBSERVED_WINDOWS, Lookout
 from controller.cli.demo.processes import Processes
-from controller.cli.demo.stage import (
-    DENSE_ON_DEVICE_S,
-    WINDOW_S,
-    Pace,
-    Stage,
-    demo_profiles,
-    paced,
-    physics_spec,
-    set_device,
-    warm,
-)
+from controller.cli.demo.scenes import Observed, Scenes
+from controller.cli.demo.stage import DENSE_ON_DEVICE_S, WINDOW_S, Pace, Stage
+from controller.cli.demo.summer import WARMED_DEVICE, too_warm
 from controller.cli.demo.teller import DemoFailed, Teller
-from controller.client import Client, ClientError, Row
+from controller.cli.demo.words import incident_line, jobs_line, plan_line, rollout_line, windows_line
+from controller.client import Client, Row
 
 T = TypeVar("T")
-WARMED_DEVICE = "warm-watch"
-_ROOM_LEFT = 0.6  # of the latency it has: what the warmer surroundings leave the device
-_OBSERVED_WINDOWS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """One device at the end of an act: how the API shows it and its newest windows, all of the variant it runs."""
-
-    profile: Profile
-    row: Row
-    windows: Sequence[Window]
-
-
-@dataclass(frozen=True, slots=True)
-class Scenes:
-    """What there is to report: the fleet at the end, the variants and which of them ever ran, the incident."""
-
-    after: Mapping[str, Observed]
-    variants: Mapping[str, Row]
-    ran: frozenset[str]
-    incident: Row
-    gflops: float
-    elapsed_s: float
+CHAPTERS = 5
+# How long a step may take on a host that has other things to do.
+_START_LIMIT_S, _TRAIN_LIMIT_S, _MEASURE_LIMIT_S = 90, 900, 600
+_ROLLOUT_LIMIT_S, _WATCH_LIMIT_S, _INCIDENT_LIMIT_S = 1800, 120, 1900
 
 
 class Story:
     def __init__(self, stage: Stage, processes: Processes, teller: Teller, cache: Path) -> None:
         self._stage, self._processes, self._teller, self._cache = stage, processes, teller, cache
-        self._profiles = demo_profiles()
+        self._profiles = scenery.demo_profiles()
         self._client = Client(stage.api)
-        self._ran = set[str]()
+        self._lookout = Lookout(self._client)
 
     def play(self) -> Scenes:
         tell = self._teller
-        tell.chapter("1. One trained model: seven exercises from a smartwatch's motion sensors")
+        tell.chapter("One trained model: seven exercises from a smartwatch's motion sensors")
         self._train()
-        tell.chapter("2. A controller, and the dense model as measured here")
+        tell.chapter("A controller, and the dense model as measured here")
         model, dense = self._start_controller()
         pace = self._pace(dense)
         tell.chapter(
-            f"3. Six devices register, each its own process, this host slowed down to {pace.gflops:.2f} GFLOP/s: "
-            f"{DENSE_ON_DEVICE_S * 1e3:.0f} ms for the dense model"
+            f"{len(self._profiles)} devices register, each its own process, this host slowed down to "
+            f"{pace.gflops:.2f} GFLOP/s: {DENSE_ON_DEVICE_S * 1e3:.0f} ms for the dense model"
         )
         self._start_devices(pace)
-        tell.chapter("4. One rollout: prune to each device's envelope, push, try on the device, serve")
+        tell.chapter(f"{WARMED_DEVICE} gets the model as it is; then its surroundings warm up")
+        incident = self._summer(model)
+        tell.chapter("One rollout to all: prune to each device's envelope, push, try on the device, serve")
         self._roll_out(model)
-        before = self._observe()
-        ambient_celsius = too_warm(before[WARMED_DEVICE])
-        tell.chapter(f"5. The surroundings of {WARMED_DEVICE} warm up to {ambient_celsius:.1f} C")
-        incident = self._warm(ambient_celsius)
-        after = self._observe()
+        after = {each.profile.device: each for each in self._observe(self._all)}
         variants = {row["sha256"]: row for row in self._client.variants(model)}
-        return Scenes(after, variants, frozenset(self._ran), incident, pace.gflops, tell.elapsed_s)
+        ran, prunes = frozenset(self._lookout.ran), self._lookout.prunes()
+        return Scenes(after, variants, ran, prunes, incident, pace.gflops, tell.elapsed_s)
 
     # --- the scenes --------------------------------------------------------------------------------------------------
 
     def _train(self) -> None:
         """In a process of its own, so that the demo itself never loads torch."""
-        command = [sys.executable, "-m", "controller.zoo", str(self._cache), str(self._model_folder)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as training:
-            assert training.stdout is not None
-            lines = [line.rstrip() for line in _told(training.stdout, self._teller)]
-        if training.returncode:
-            raise DemoFailed("the model could not be prepared:\n" + "\n".join(lines[-5:]))
+        self._processes.start("training", "controller.zoo", [str(self._cache), str(self._model_folder)])
+        code = self._teller.until(
+            lambda: self._processes.ended("training"),
+            lambda: self._processes.tail("training", 1) or "loading torch and the recordings",
+            _TRAIN_LIMIT_S,
+            "the model is trained",
+        )
+        if code:
+            raise DemoFailed(f"the model could not be prepared: {self._processes.tail('training', 1)}")
+        self._teller.say(self._processes.tail("training", 1))
 
     def _start_controller(self) -> tuple[str, Row]:
         stage = self._stage
@@ -106,54 +77,84 @@ class Story:
             ["serve", "--state", str(stage.controller_state), "--http", f"127.0.0.1:{stage.http_port}",
              "--broker", f"embedded:127.0.0.1:{stage.broker_port}"],
         )  # fmt: skip
-        self._until(self._healthy, lambda: "waiting for the controller", 30, "the controller starts")
+        self._until(self._lookout.healthy, lambda: "waiting for it", _START_LIMIT_S, "the controller starts")
         self._teller.say(f"dashboard and API: {stage.api}")
         ref: str = self._client.add_model(str(self._model_folder / "model.yaml"))["ref"]
-        dense = self._until(lambda: self._dense(ref), self._jobs, 180, "the dense model is measured")
+        dense = self._until(
+            lambda: self._lookout.dense(ref),
+            lambda: jobs_line(self._client.jobs()) or "waiting for the job to start",
+            _MEASURE_LIMIT_S,
+            "the dense model is measured",
+        )
         return ref, dense
 
     def _pace(self, dense: Row) -> Pace:
         try:
-            return paced(self._stage, dense)
+            return scenery.paced(self._stage, dense, self._teller.say)
         except TrialError as error:
             raise DemoFailed(f"the dense model on an emulated device: {error}") from None
 
     def _start_devices(self, pace: Pace) -> None:
-        replay = self._model_folder / "replay.npy"
+        replay, wanted = self._model_folder / "replay.npy", {profile.device for profile in self._all}
         for profile, text in self._profiles:
-            set_device(self._stage, profile, text, pace, replay)
-        self._processes.start("physics", "agent.simulate.sysfs", ["--spec", str(physics_spec(self._stage, self._all))])
-        for profile, _ in self._profiles:
-            home = self._stage.device(profile.device)
-            self._processes.start(profile.device, "agent.cli", ["run", "-c", str(home / "agent.yaml")])
-        self._until(self._all_announced, self._announced, 60, "every agent announces itself")
+            scenery.set_device(self._stage, profile, text, pace, replay)
+        spec = scenery.physics_spec(self._stage, self._all)
+        self._processes.start("physics", "agent.simulate.sysfs", ["--spec", str(spec)])
+        for device in sorted(wanted):
+            home = self._stage.device(device)
+            self._processes.start(device, "agent.cli", ["run", "-c", str(home / "agent.yaml")])
+        self._until(
+            lambda: True if self._lookout.online() >= wanted else None,
+            lambda: "not connected yet: " + ", ".join(sorted(wanted - self._lookout.online())),
+            _START_LIMIT_S,
+            "every agent announces itself",
+        )
         for row in self._client.devices():
             self._teller.say(f"{row['id']} announced itself and is {row['state']}; accepted")
             self._client.accept_device(row["id"])
 
-    def _roll_out(self, model: str) -> None:
-        for row in self._client.plan(model):
-            self._teller.say(f"plan: {row['device']}: {_plan(row)}")
-        rollout = self._client.start_rollout(model)["id"]
+    def _summer(self, model: str) -> Row:
+        """The incident, from a device that serves the dense model inside its budget."""
+        self._roll_out(model, f"id={WARMED_DEVICE}")
+        [before] = self._observe([profile for profile in self._all if profile.device == WARMED_DEVICE])
+        ambient_celsius = too_warm(before, min(each.deadline_s or DENSE_ON_DEVICE_S for each in self._all))
+        self._teller.say(f"the surroundings of {WARMED_DEVICE} warm up to {ambient_celsius:.1f} C")
+        since = time.time()
+        scenery.warm(self._stage, WARMED_DEVICE, ambient_celsius)
+        return self._until(
+            lambda: self._lookout.incident_ended(WARMED_DEVICE, since),
+            lambda: self._incident_line(since),
+            _INCIDENT_LIMIT_S,
+            "the incident comes to an end",
+        )
+
+    def _roll_out(self, model: str, selector: str = "") -> None:
+        for row in self._client.plan(model, selector):
+            self._teller.say(f"plan: {row['device']}: {plan_line(row)}")
+        rollout = self._client.start_rollout(model, selector)["id"]
         ended = self._until(
-            lambda: self._ended(rollout), lambda: self._progress(rollout), 420, f"rollout {rollout} finishes"
+            lambda: self._lookout.rollout_ended(rollout),
+            lambda: rollout_line(self._client.rollout(rollout), self._client.jobs()),
+            _ROLLOUT_LIMIT_S,
+            f"rollout {rollout} finishes",
         )
         self._teller.say(f"rollout {rollout} {ended['state']}: {ended['reason']}")
         if ended["state"] != "finished":
             raise DemoFailed(f"rollout {rollout} {ended['state']}: {ended['reason']}")
 
-    def _observe(self) -> dict[str, Observed]:
+    def _observe(self, profiles: Sequence[Profile]) -> list[Observed]:
         """Wait until every device that runs something has enough new windows of it."""
-        self._teller.say(f"watching {_OBSERVED_WINDOWS} windows of {WINDOW_S:g} s of every device")
         since = time.time()
-        enough = self._until(lambda: self._observed(since), lambda: "watching", 60, "windows arrive")
-        return {each.profile.device: each for each in enough}
+        return self._until(
+            lambda: self._lookout.observed(profiles, since),
+            lambda: windows_line(
+                [self._lookout.look_at(profile, since) for profile in profiles], OBSERVED_WINDOWS, WINDOW_S
+            ),
+            _WATCH_LIMIT_S,
+            "windows arrive",
+        )
 
-    def _warm(self, ambient_celsius: float) -> Row:
-        warm(self._stage, WARMED_DEVICE, ambient_celsius)
-        return self._until(self._incident_ended, self._incident_status, 240, "the incident comes to an end")
-
-    # --- what is looked at -------------------------------------------------------------------------------------------
+    # --- what is waited for ------------------------------------------------------------------------------------------
 
     @property
     def _model_folder(self) -> Path:
@@ -162,6 +163,10 @@ class Story:
     @property
     def _all(self) -> list[Profile]:
         return [profile for profile, _ in self._profiles]
+
+    def _incident_line(self, since_unix_s: float) -> str:
+        device, incident = self._client.device(WARMED_DEVICE), self._lookout.incident(WARMED_DEVICE, since_unix_s)
+        return incident_line(device, incident, self._client.jobs())
 
     def _until(self, look: Callable[[], T | None], status: Callable[[], str], limit_s: float, what: str) -> T:
         """As the teller does it, and not longer than every process lives."""
@@ -172,101 +177,3 @@ class Story:
             return look()
 
         return self._teller.until(living, status, limit_s, what)
-
-    def _healthy(self) -> Row | None:
-        try:
-            return self._client.health()
-        except ClientError:
-            return None
-
-    def _dense(self, ref: str) -> Row | None:
-        for job in self._client.jobs():
-            if job["state"] == "failed":
-                raise DemoFailed(f"the dense model: {job['detail']}")
-        return next((row for row in self._client.variants(ref) if row["dense"]), None)
-
-    def _jobs(self) -> str:
-        running = [
-            f"{_caps(job)}: {job['detail'] or 'starting'}" for job in self._client.jobs() if job["state"] == "running"
-        ]
-        return "; ".join(running)
-
-    def _all_announced(self) -> bool | None:
-        known = {row["id"] for row in self._client.devices() if row["online"]}
-        return True if known >= {profile.device for profile in self._all} else None
-
-    def _announced(self) -> str:
-        return f"{sum(row['online'] for row in self._client.devices())} of {len(self._all)} agents connected"
-
-    def _note_what_runs(self) -> None:
-        self._ran |= {row["sha256"] for row in self._client.devices()} - {None}
-
-    def _ended(self, rollout: str) -> Row | None:
-        self._note_what_runs()
-        row = self._client.rollout(rollout)
-        return None if row["state"] == "running" else row
-
-    def _progress(self, rollout: str) -> str:
-        row = self._client.rollout(rollout)
-        standings = ", ".join(f"{count} {standing}" for standing, count in sorted(row["devices_by_standing"].items()))
-        jobs = self._jobs()
-        return f"wave {row['wave'] + 1} of {len(row['waves'])}: {standings}" + (f" | pruning to {jobs}" if jobs else "")
-
-    def _observed(self, since_unix_s: float) -> list[Observed] | None:
-        seen = [self._look_at(profile, since_unix_s) for profile in self._all]
-        enough = all(len(each.windows) == _OBSERVED_WINDOWS for each in seen if each.row["feasible"])
-        return seen if enough else None
-
-    def _look_at(self, profile: Profile, since_unix_s: float) -> Observed:
-        row = self._client.device(profile.device)
-        rows = self._client.telemetry(profile.device, _OBSERVED_WINDOWS)
-        new = [each for each in rows if each["sha256"] == row["sha256"] and each["received_unix_s"] > since_unix_s]
-        windows = [msgspec.convert(each, Window) for each in new]
-        return Observed(profile, row, windows)
-
-    def _incident_ended(self) -> Row | None:
-        self._note_what_runs()
-        found = self._client.incidents(WARMED_DEVICE)
-        return found[0] if found and found[0]["closed_unix_s"] is not None else None
-
-    def _incident_status(self) -> str:
-        row = self._client.device(WARMED_DEVICE)
-        found = self._client.incidents(WARMED_DEVICE)
-        heat = f"{WARMED_DEVICE} at {row['temperature_celsius'] or 0:.0f} C of {row['temperature_limit_celsius']:.0f} C"
-        story = f" | incident {found[0]['state']}: {found[0]['diagnosis'] or found[0]['evidence']}" if found else ""
-        jobs = self._jobs()
-        return heat + story + (f" | pruning to {jobs}" if jobs else "")
-
-
-def too_warm(seen: Observed) -> float:
-    """The surroundings in which the device may only take a share of the latency it takes: it will breach its limit."""
-    thermal, power = seen.profile.thermal, seen.profile.power
-    assert thermal is not None
-    assert power is not None
-    latency_s = median(window.latency_p95_ms or 0.0 for window in seen.windows) * 1e-3 * _ROOM_LEFT
-    watts = power.idle_watts + seen.profile.rate_hz * latency_s * (power.busy_watts - power.idle_watts)
-    ceiling = thermal.limit_celsius - thermal.guard_celsius
-    return ceiling - thermal.resistance_celsius_per_watt * watts
-
-
-def _told(lines: Iterable[str], teller: Teller) -> Iterator[str]:
-    for line in lines:
-        teller.say(line.rstrip())
-        yield line
-
-
-def _caps(job: Row) -> str:
-    caps = [
-        f"{job['latency_cap_ms']:.2f} ms" if job["latency_cap_ms"] is not None else "",
-        f"{job['ram_cap_bytes'] / 2**20:.2f} MiB" if job["ram_cap_bytes"] is not None else "",
-        f"{job['storage_cap_bytes'] / 2**20:.2f} MiB stored" if job["storage_cap_bytes"] is not None else "",
-    ]
-    return ", ".join(filter(None, caps)) or "the dense model"
-
-
-def _plan(row: Row) -> str:
-    if not row["feasible"]:
-        return f"infeasible: {row['reason']}"
-    if row["prune_needed"]:
-        return f"prune needed, bound by {row['binding']}"
-    return f"variant {row['variant']}, bound by {row['binding']}"

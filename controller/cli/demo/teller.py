@@ -9,7 +9,8 @@ from typing import IO, TypeVar
 from controller.cli.output import plain
 
 T = TypeVar("T")
-_QUIET_S = 10.0
+_QUIET_S = 8.0  # with a slow answer or two still under ten
+_BREATH_S = 1.0
 _POLL_S = 0.5
 
 
@@ -18,34 +19,47 @@ class DemoFailed(Exception):
 
 
 class Teller:
-    """Prints to `out`, each line with the seconds since the start."""
+    """Prints to `out`, each line with the seconds since the start, under `chapters` numbered titles.
 
-    def __init__(self, out: IO[str]) -> None:
-        self._out = out
-        self._began = time.monotonic()
+    `clock` gives seconds and never jumps; `sleep` waits for some.
+    """
+
+    def __init__(
+        self,
+        out: IO[str],
+        chapters: int,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._out, self._chapters, self._clock, self._sleep = out, chapters, clock, sleep
+        self._began, self._chapter = clock(), 0
 
     @property
     def elapsed_s(self) -> float:
-        return time.monotonic() - self._began
+        return self._clock() - self._began
 
     def say(self, text: str) -> None:
         print(f"[{self.elapsed_s:4.0f} s] {plain(text)}", file=self._out, flush=True)
 
     def chapter(self, title: str) -> None:
-        print(f"\n{title}", file=self._out, flush=True)
+        self._chapter += 1
+        print(f"\n{self._chapter}/{self._chapters}. {title}", file=self._out, flush=True)
 
     def until(self, look: Callable[[], T | None], status: Callable[[], str], limit_s: float, what: str) -> T:
-        """Poll `look` until it answers, saying `status` whenever it changes. Raises `DemoFailed` after `limit_s`."""
-        deadline, told, told_at = time.monotonic() + limit_s, "", 0.0
+        """Poll `look` until it answers, saying `status` when it changes. Raises `DemoFailed` after `limit_s`."""
+        began, told, told_at = self._clock(), "", float("-inf")
+        since = began
         while True:
             answer = look()
             if answer is not None:
                 return answer
-            now = time.monotonic()
-            if now > deadline:
-                raise DemoFailed(f"{what}: not within {limit_s:.0f} s; last: {status()}")
-            line = status()
-            if (line != told and now - told_at > 1.0) or now - told_at > _QUIET_S:
+            now, line = self._clock(), status()
+            if now - began > limit_s:
+                raise DemoFailed(f"{what}: not within {limit_s:.0f} s; last: {line}")
+            if line != told and now - told_at > _BREATH_S:
                 self.say(line)
-                told, told_at = line, now
-            time.sleep(_POLL_S)
+                told, told_at, since = line, now, now
+            elif now - told_at > _QUIET_S:
+                self.say(f"{line} (for {now - since:.0f} s)")
+                told_at = now
+            self._sleep(_POLL_S)
