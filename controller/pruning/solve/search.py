@@ -52,7 +52,7 @@ def search(planner: Planner, caps: Caps) -> Found | TooTight:
         key = (plan.structure.dropped, *plan.structure.widths.values())
         if key in tried:
             continue
-        bench.progress(0.15 + 0.03 * number, f"measuring a candidate of {plan.weights_share:.0%} of the weights")
+        bench.progress(0.2 + 0.025 * number, f"measuring a candidate of {plan.weights_share:.0%} of the weights")
         costs = _costs(planner, plan.structure)
         tried[key] = plan.structure, costs
         which, use = binding(costs, caps)
