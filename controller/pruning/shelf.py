@@ -47,12 +47,16 @@ class Kin:
 
 
 class Point(msgspec.Struct, frozen=True):
-    """What a structure's artifact was measured to cost on this host, whichever units of these widths it keeps."""
+    """What a structure's artifact was measured to cost on this host, whichever units of these widths it keeps.
+
+    Where it was exported and not run, `only_bytes` are measured, and the rest is what was predicted.
+    """
 
     widths: dict[str, int]
     dropped: tuple[str, ...]
     precision: str
     costs: Costs
+    only_bytes: bool = False
 
     def is_of(self, structure: Structure) -> bool:
         return (self.widths, self.dropped) == (structure.widths, structure.dropped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,27 +36,26 @@ def told(reasons: Sequence[str]) -> str:
 class Countdown:
     """Says how much of a step is done and, at the pace so far, how long the rest takes: once a second, or less often.
 
-    `say` gets the share that is done of the step, and the text.
+    `say` gets the share that is done of the step, and the text. A share of 0 begins anew.
     """
 
     say: Callable[[float, str], None]
     text: str
     clock: Callable[[], float] = time.monotonic
     _began: tuple[float, float] | None = field(default=None, init=False)  # when, and what was done by then
-    _said_s: float = field(default=-_SAY_EVERY_S, init=False)
+    _said_s: float = field(default=-math.inf, init=False)
 
     def __call__(self, share: float) -> None:
         now_s = self.clock()
-        if self._began is None:
+        if self._began is None or share == 0.0:
             self._began = now_s, share
-        elif now_s - self._said_s < _SAY_EVERY_S:
-            return
-        self._said_s = now_s
-        self.say(share, f"{self.text}{self._left(now_s, share)}")
+        if now_s - self._said_s >= _SAY_EVERY_S:
+            self._said_s = now_s
+            self.say(share, self.text + _left(share, *self._began, now_s))
 
-    def _left(self, now_s: float, share: float) -> str:
-        assert self._began is not None
-        began_s, before = self._began
-        if share <= before:
-            return ""
-        return f": {share:.0%}, about {(now_s - began_s) * (1 - share) / (share - before):.0f} s left"
+
+def _left(share: float, began_s: float, before: float, now_s: float) -> str:
+    """Nothing as long as there is no pace."""
+    if share <= before:
+        return ""
+    return f": {share:.0%} done, about {(now_s - began_s) * (1 - share) / (share - before):.0f} s left"

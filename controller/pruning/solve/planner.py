@@ -26,7 +26,7 @@ _WORTH_FLOPS = 2e10  # of the inputs that each candidate loss is measured on: as
 _LEAST_INPUTS, _MOST_INPUTS = 128, 512
 _RANKS_SHARE = 0.5  # of these inputs for two rankings of one group, which are asked for the same cuts
 _BRIEF_FLOPS = 5e9  # of a brief recovery, per sample of its batches
-_MOST_STEPS, _STEPS_IN_ALL = 20, 1500  # of one brief recovery, of those of all cuts
+_MOST_STEPS, _STEPS_IN_ALL = 26, 1500  # of one brief recovery, of those of all cuts
 _CUTS = 4  # of a group, about
 
 
@@ -59,7 +59,7 @@ def appraise(bench: Bench, stage: Stage) -> Appraisal:
     if data is None:
         ranks = magnitude(stage.module, _left(bench, stage))
         return Appraisal(ranks, declared_worth(magnitude(bench.model.module, bench.groups)))
-    return Appraisal(stage_ranks(bench, stage, data), dense_worth(bench, data))
+    return Appraisal(stage_ranks(bench, stage, data), dense_worth(bench, data).leaning())
 
 
 def stage_ranks(bench: Bench, stage: Stage, data: Data) -> Importance:
@@ -70,8 +70,7 @@ def stage_ranks(bench: Bench, stage: Stage, data: Data) -> Importance:
     known = {root: each for root, each in bench.shelf.ranks(bench.seed, by, of).items() if units.get(root) == len(each)}
     if known.keys() == units.keys():
         return known
-    countdown = Countdown(lambda share, text: bench.progress(0.1 + 0.02 * share, text), "ranking units")
-    countdown(0.0)
+    bench.progress(0.1, "ranking units")
     rankings = [magnitude(stage.module, groups)]
     if data.train.labels is not None:
         rankings.append(taylor(stage.module, groups, data.train, bench.seed))
@@ -81,7 +80,7 @@ def stage_ranks(bench: Bench, stage: Stage, data: Data) -> Importance:
         rankings,
         {root: (width + 1) // 2 for root, width in stage.structure.widths.items()},
         losing(lambda wanted: stage.cut(bench, wanted), stage.module, inputs, answers(bench.model.module, inputs)),
-        countdown,
+        Countdown(lambda share, text: bench.progress(0.1 + 0.02 * share, text), "ranking units"),
         known,
         lambda ranks: bench.shelf.put_ranks(bench.seed, by, of, ranks),
     )
@@ -100,9 +99,8 @@ def dense_worth(bench: Bench, data: Data) -> MeasuredWorth:
         return known
     if known is None or not known.begins(roots, bench.blocks, steps):
         known = MeasuredWorth({}, {}, steps)
-    text = "measuring what each group is worth, once a model"
-    countdown = Countdown(lambda share, text: bench.progress(0.12 + 0.08 * share, text), text)
-    countdown(0.0)
+    task = "measuring what each group is worth, once a model"
+    bench.progress(0.12, task)
 
     def recovered(wanted: Structure) -> nn.Module:
         return recover_briefly(dense.cut(bench, wanted), data, bench.teacher, steps, bench.seed)
@@ -114,7 +112,7 @@ def dense_worth(bench: Bench, data: Data) -> MeasuredWorth:
         bench.blocks,
         bench.floors,
         losing(recovered, recovered(dense.structure), inputs, answers(dense.module, inputs)),
-        countdown,
+        Countdown(lambda share, text: bench.progress(0.12 + 0.08 * share, text), task),
         known,
         lambda worth: bench.shelf.put_worth(bench.seed, by, worth),
     )

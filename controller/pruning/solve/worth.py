@@ -29,6 +29,7 @@ Losing = Callable[[Structure], float]
 
 _SHARES = (0.75, 0.5, 0.25)
 _BATCH = 128
+_LEAN = 0.02  # what losses of one cut differ by from seed to seed
 _DIVERGED = 1e6  # the loss of a cut that does not answer with numbers: finite, as sums of it are compared
 
 
@@ -49,6 +50,19 @@ class MeasuredWorth:
     def begins(self, roots: Collection[str], blocks: Collection[str], steps: int) -> bool:
         """Whether it is a part of what is measured of these by cuts that recover for so many `steps`."""
         return self.steps == steps and set(self.curves) <= set(roots) and set(self.blocks) <= set(blocks)
+
+    def leaning(self) -> MeasuredWorth:
+        """The same with a little more for all that goes, more than in proportion. Where nothing was seen to be lost,
+        and that is often, a choice then spreads what it takes and takes no more than it has to.
+        """
+        leant = {
+            root: (
+                curve[0],
+                tuple(loss + _LEAN * (1 - width / curve[0][-1]) ** 2 for width, loss in zip(*curve, strict=True)),
+            )
+            for root, curve in self.curves.items()
+        }
+        return replace(self, curves=leant)
 
     def loss(self, root: str, width: int) -> float:
         """Of a group of this width, on straight lines between the measured ones."""
