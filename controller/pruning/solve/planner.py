@@ -43,10 +43,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Appraisal:
-    """What a stage's units and blocks are worth."""
+    """What a stage's units and blocks are worth. Structures are chosen by `guide`, or without one by `worth` itself."""
 
     importance: Importance
     worth: MeasuredWorth
+    guide: MeasuredWorth | None = None
 
 
 def appraise(bench: Bench, stage: Stage) -> Appraisal:
@@ -59,7 +60,8 @@ def appraise(bench: Bench, stage: Stage) -> Appraisal:
     if data is None:
         ranks = magnitude(stage.module, _left(bench, stage))
         return Appraisal(ranks, declared_worth(magnitude(bench.model.module, bench.groups)))
-    return Appraisal(stage_ranks(bench, stage, data), dense_worth(bench, data).leaning())
+    worth = dense_worth(bench, data)
+    return Appraisal(stage_ranks(bench, stage, data), worth, worth.leaning())
 
 
 def stage_ranks(bench: Bench, stage: Stage, data: Data) -> Importance:
@@ -136,14 +138,17 @@ class Planner:
         bench, structure, worth = self.bench, self.stage.structure, self.appraisal.worth
         costs = bench.costs(self.precision)
         space = Space(bench.grains(self.precision), bench.floors, inside(bench.groups, bench.blocks))
-        chosen = choose(Choice(structure.widths, structure.dropped), costs, worth, budgets, space)
+        guide = self.appraisal.guide or worth
+        chosen = choose(Choice(structure.widths, structure.dropped), costs, guide, budgets, space)
         gone = {root for block in chosen.dropped for root in space.inside[block]}
         kept = {
             root: units if root in gone else most_important(units, self.appraisal.importance[root], chosen.widths[root])
             for root, units in structure.kept.items()
         }
         share = chosen.price.weights_bytes / costs.price(full(bench.groups).widths).weights_bytes
-        return Plan(Structure(kept, chosen.dropped), chosen.price, chosen.fits, chosen.loss, share)
+        dropping = sum(worth.blocks[block] for block in chosen.dropped if block not in structure.dropped)
+        loss = dropping + sum(worth.loss(root, width) for root, width in chosen.widths.items() if root not in gone)
+        return Plan(Structure(kept, chosen.dropped), chosen.price, chosen.fits, loss, share)
 
 
 def _left(bench: Bench, stage: Stage) -> tuple[ChannelGroup, ...]:

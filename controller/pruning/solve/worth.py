@@ -29,7 +29,7 @@ Losing = Callable[[Structure], float]
 
 _SHARES = (0.75, 0.5, 0.25)
 _BATCH = 128
-_LEAN = 0.02  # what losses of one cut differ by from seed to seed
+_LEAN = 0.002  # less than any loss that is more than chance
 _DIVERGED = 1e6  # the loss of a cut that does not answer with numbers: finite, as sums of it are compared
 
 
