@@ -219,7 +219,7 @@ class Shelf:
         return own if own.is_file() else next((each for each in others if each.is_file()), own)
 
     def _ranks(self, seed: int, data: str, stage: str) -> Path:
-        return self.folder / f"ranks-{self.digest[:16]}-{data[:16]}-{seed}-{stage[:16]}.json"
+        return self._own(f"{data[:16]}-{seed}-{stage[:16]}.json", "ranks")
 
     def _read(self, weights: Path) -> Kin | None:
         try:
