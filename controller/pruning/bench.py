@@ -39,6 +39,7 @@ from controller.pruning.model.load import LoadedModel, load_model
 from controller.pruning.recover.distil import Teacher
 from controller.pruning.shelf import Kin, Point, Shelf, known_as
 from controller.pruning.spec import ModelSpec
+from controller.pruning.tell import Countdown
 
 _PROBE_SAMPLES = 8
 _NARROW = 8
@@ -139,7 +140,7 @@ class Bench:
         They are onnxruntime's. What another runtime is measured to take corrects them, as it does for this one.
         """
         if precision not in self._costs:
-            self.progress(0.09, f"pricing widths in {precision}, with kernels that are new to this host timed")
+            self.progress(0.09, f"pricing widths in {precision}")
             self._costs[precision] = describe_costs(self._grouping[0], precision, self.tables)
         return self._costs[precision]
 
@@ -157,7 +158,9 @@ class Bench:
         """From the kernel tables and every artifact that was measured, but for those of the structure `without`."""
         costs, points = self.costs(precision), self.points(precision)
         known = [each for each in points if without is None or not each.is_of(without)]
-        return Predictor([Known(costs.price(each.widths, each.dropped), each.costs) for each in known], precision)
+        prices = (costs.price(each.widths, each.dropped) for each in known)
+        pairs = zip(prices, known, strict=True)
+        return Predictor([Known(price, each.costs, each.only_bytes) for price, each in pairs], precision)
 
     def inputs(self, count: int) -> Floats:
         """`count` inputs: of the select and gate splits, and random ones where these are too few."""
@@ -182,28 +185,40 @@ class Bench:
     def _groups_as(self, roots: Collection[str], dropped: Collection[str]) -> bool:
         return set(roots) == {group.root for group in self.groups} and set(dropped) <= set(self.blocks)
 
-    def note_point(self, structure: Structure, precision: Precision, costs: Costs) -> None:
+    def note_point(self, structure: Structure, precision: Precision, costs: Costs, only_bytes: bool = False) -> None:
         """Keep what a structure was measured to cost, for the predictions of this job and of later ones."""
-        self.shelf.add_point(Point(structure.widths, structure.dropped, precision, costs))
+        self.shelf.add_point(Point(structure.widths, structure.dropped, precision, costs, only_bytes))
 
     def export(self, module: nn.Module, precision: Precision) -> bytes:
         """Raises `ExportError`."""
-        artifact = export_onnx(module, self.sample)
+        return self.converted(export_onnx(module, self.sample), precision)
+
+    def converted(self, plain: bytes, precision: Precision) -> bytes:
+        """The fp32 artifact `plain` in `precision`, for the runtime here. Raises `ExportError`."""
         if self.runtime == "ncnn":
-            return to_ncnn(artifact)
+            return to_ncnn(plain)
         if precision == "fp32":
-            return artifact
+            return plain
         assert self.model.data is not None
-        return quantise(artifact, self.model.data.train.inputs)
+        return quantise(plain, self.model.data.train.inputs)
 
     def build(self, module: nn.Module, precision: Precision, samples: int, repeats: int) -> Built:
         """Export `module` and measure the bytes, beside the precision's marks. Raises `ExportError`, `TrialError`."""
-        artifact = self.export(module, precision)
+        return self.measured(self.export(module, precision), precision, samples, repeats)
+
+    def measured(self, artifact: bytes, precision: Precision, samples: int, repeats: int) -> Built:
+        """The same of an artifact that is there. Raises `TrialError`."""
         sha256, pace = hashlib.sha256(artifact).hexdigest(), self.shelf.pace(precision)
+
+        def counted(number: int, most: int) -> None:
+            of = f"{len(artifact) / 1024:.0f} KiB in {precision}"
+            self.progress(0.0, f"timing an artifact of {of}, {number} of at most {most} times")
+
         with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
             path = Path(folder) / sha256
             put_file(artifact, path)
-            return Built(artifact, sha256, measure(path, sha256, self.seed, samples, repeats, pace, self.runtime))
+            measured = measure(path, sha256, self.seed, samples, repeats, pace, self.runtime, counted)
+            return Built(artifact, sha256, measured)
 
     def judge(self, built: Built, dense: bool) -> Judged:
         """Ask the gate; no margin is asked of the `dense` model.
@@ -243,7 +258,8 @@ def open_bench(
     torch.manual_seed(seed)
     sample = torch.randn((1, *model.sample_shape)) if model.example is None else torch.from_numpy(model.example)
     shelf = Shelf(artifact_dir, model.digest, runtime, known_as(artifact_dir, model.digest, model.formerly))
-    return Bench(model, shelf, Tables(tables_folder()), seed, progress, sample)
+    timing = Countdown(lambda _share, text: progress(0.0, text), "timing kernels that are new to this host")
+    return Bench(model, shelf, Tables(tables_folder(), timing), seed, progress, sample)
 
 
 def tables_folder() -> Path:

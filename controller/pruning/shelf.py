@@ -19,6 +19,7 @@ from controller.durable import put_file
 from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.cost.predict import Costs
 from controller.pruning.graph.structure import Structure
+from controller.pruning.solve.importance import Importance
 from controller.pruning.solve.worth import MeasuredWorth
 
 
@@ -46,12 +47,16 @@ class Kin:
 
 
 class Point(msgspec.Struct, frozen=True):
-    """What a structure's artifact was measured to cost on this host, whichever units of these widths it keeps."""
+    """What a structure's artifact was measured to cost on this host, whichever units of these widths it keeps.
+
+    Where it was exported and not run, `only_bytes` are measured, and the rest is what was predicted.
+    """
 
     widths: dict[str, int]
     dropped: tuple[str, ...]
     precision: str
     costs: Costs
+    only_bytes: bool = False
 
     def is_of(self, structure: Structure) -> bool:
         return (self.widths, self.dropped) == (structure.widths, structure.dropped)
@@ -171,7 +176,7 @@ class Shelf:
         put_file(msgspec.json.encode(marks), self._own(f"{self.runtime}-{precision}.json", "marks"))
 
     def worth(self, seed: int, data: str) -> MeasuredWorth | None:
-        """What narrowing the dense model loses, as measured with this seed and the data of this digest."""
+        """What narrowing the dense model loses, as far as that was measured with this seed and these data's digest."""
         try:
             file = self._found(f"{data[:16]}-{seed}.json", "worth")
             return msgspec.json.decode(file.read_bytes(), type=MeasuredWorth)
@@ -180,6 +185,16 @@ class Shelf:
 
     def put_worth(self, seed: int, data: str, worth: MeasuredWorth) -> None:
         put_file(msgspec.json.encode(worth), self._own(f"{data[:16]}-{seed}.json", "worth"))
+
+    def ranks(self, seed: int, data: str, stage: str) -> dict[str, list[float]]:
+        """How the units of the stage of this digest rank, of the groups that were ranked, with this seed and data."""
+        try:
+            return msgspec.json.decode(self._ranks(seed, data, stage).read_bytes(), type=dict[str, list[float]])
+        except (FileNotFoundError, msgspec.MsgspecError):
+            return {}
+
+    def put_ranks(self, seed: int, data: str, stage: str, ranks: Importance) -> None:
+        put_file(msgspec.json.encode(ranks), self._ranks(seed, data, stage))
 
     def refusal(self, requested: str, data: str | None) -> str | None:
         """Why what was made for this request was kept out by the data of this digest, where it was."""
@@ -202,6 +217,9 @@ class Shelf:
         own = self._own(rest, kind)
         others = [self.folder / f"{kind}-{each[:16]}-{rest}" for each in self.formerly]
         return own if own.is_file() else next((each for each in others if each.is_file()), own)
+
+    def _ranks(self, seed: int, data: str, stage: str) -> Path:
+        return self._own(f"{data[:16]}-{seed}-{stage[:16]}.json", "ranks")
 
     def _read(self, weights: Path) -> Kin | None:
         try:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
+import msgspec
+import torch
 from torch import nn
 
 from controller.core.types import Variant
@@ -36,6 +39,16 @@ class Stage:
     structure: Structure
     parent: str | None = None
     trained: Trained = Trained()
+
+    @property
+    def digest(self) -> str:
+        """sha256 over what is left and its weights; counters that a run moves are not of them."""
+        digest = hashlib.sha256(msgspec.json.encode(self.structure))
+        for name, tensor in self.module.state_dict().items():
+            if tensor.is_floating_point():
+                digest.update(name.encode())
+                digest.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy())
+        return digest.hexdigest()
 
     def cut(self, bench: Bench, wanted: Structure) -> nn.Module:
         """A copy with only what is wanted. Raises `StructureError`."""

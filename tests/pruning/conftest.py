@@ -74,8 +74,8 @@ import controller.pruning.bench
 from controller.pruning.artifact.measure import measure
 from controller.pruning.child import main
 
-def measure_briefly(path, sha256, golden_seed, samples, repeats, pace, runtime):
-    return measure(path, sha256, golden_seed, 10, 1, pace, runtime)
+def measure_briefly(path, sha256, golden_seed, samples, repeats, *beside):
+    return measure(path, sha256, golden_seed, 10, 1, *beside)
 
 controller.pruning.bench.measure = measure_briefly
 main()

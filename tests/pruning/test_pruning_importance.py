@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +18,7 @@ from controller.pruning.graph.structure import Structure, full
 from controller.pruning.model.data import Split
 from controller.pruning.model.outputs import answers
 from controller.pruning.solve.importance import magnitude, most_important, taylor
-from controller.pruning.solve.worth import best_importance, declared_worth, losing, measure_worth
+from controller.pruning.solve.worth import MeasuredWorth, best_importance, declared_worth, losing, measure_worth
 
 
 def mlp() -> nn.Module:
@@ -111,3 +114,64 @@ def test_without_data_a_group_loses_its_share_of_importance() -> None:
     worth = declared_worth({"x": [1.0, 3.0, 4.0]})
     assert [worth.loss("x", width) for width in (3, 2, 1)] == [0.0, 1 / 8, 4 / 8]
     assert worth.blocks == {}
+
+
+class Killed(Exception):
+    pass
+
+
+def by_width(asked: list[Structure], last: int) -> Callable[[Structure], float]:
+    """Loses in proportion to what is gone, and is killed when it is asked once more than `last` times."""
+
+    def loses(structure: Structure) -> float:
+        if len(asked) == last:
+            raise Killed
+        asked.append(structure)
+        return sum(1 - width / 16 for width in structure.widths.values()) + len(structure.dropped)
+
+    return loses
+
+
+@pytest.mark.parametrize("killed_after", range(11))
+def test_a_measurement_that_was_killed_goes_on_and_ends_as_one_that_was_not(killed_after: int) -> None:
+    now, blocks = Structure({"x": tuple(range(16)), "y": tuple(range(16))}), ("a", "b")
+    ranks, floors = {root: list(range(16)) for root in "xy"}, {"x": 2, "y": 2}
+    whole, asked = list[Structure](), list[Structure]()
+    wanted = measure_worth(now, ranks, blocks, floors, by_width(whole, 99), lambda _: None)
+    kept = [MeasuredWorth({}, {})]
+    with contextlib.suppress(Killed):
+        measure_worth(now, ranks, blocks, floors, by_width(asked, killed_after), lambda _: None, kept[0], kept.append)
+    before = len(asked)
+    again = measure_worth(now, ranks, blocks, floors, by_width(asked, 99), lambda _: None, kept[-1], kept.append)
+    assert again == wanted
+    assert len(asked) - before <= len(whole) - before + 3  # of one group at most
+
+
+def test_what_a_group_does_not_miss_narrow_is_not_asked_of_it_wider() -> None:
+    asked = list[int]()
+
+    def loses(structure: Structure) -> float:
+        asked.append(structure.widths["x"])
+        return float(structure.widths["x"] < 5)
+
+    ranks = {"x": list(range(16))}
+    worth = measure_worth(Structure({"x": tuple(range(16))}), ranks, (), {"x": 2}, loses, lambda _: None)
+    assert asked == [2, 4, 8]
+    assert [worth.loss("x", width) for width in (2, 4, 8, 12, 16)] == [1, 1, 0, 0, 0]
+
+
+def test_ranks_that_are_known_are_not_found_out_again() -> None:
+    now, known = Structure({"x": (0, 1, 2, 3), "y": (0, 1, 2, 3)}), {"x": [9.0, 9.0, 9.0, 9.0]}
+    rankings, kept = [{"x": [1.0] * 4, "y": [float(by)] * 4} for by in (1, 2)], list[object]()
+    found = best_importance(
+        now, rankings, {"x": 2, "y": 2}, lambda each: float(each.widths["x"] < 4), lambda _: None, known, kept.append
+    )
+    assert found == {"x": [9.0] * 4, "y": [1.0] * 4}
+    assert kept == [found]
+
+
+@given(st.integers(1, 15))
+def test_of_what_seems_to_lose_nothing_the_less_is_taken_the_better(width: int) -> None:
+    worth = MeasuredWorth({"x": ((1, 8, 16), (0.0, 0.0, 0.0))}, {}).leaning()
+    assert worth.loss("x", 16) == 0
+    assert worth.loss("x", width) > worth.loss("x", width + 1)

@@ -51,6 +51,7 @@ class Yard:
     precision: Precision = "fp32"
     structure: Structure = field(default_factory=lambda: of_width(DENSE))
     built: list[int] = field(default_factory=list)
+    exported: list[int] = field(default_factory=list)  # and not run
 
     @property
     def shelf(self) -> Shelf:
@@ -59,8 +60,8 @@ class Yard:
     def progress(self, share: float, text: str) -> None:
         assert 0 <= share <= 1
 
-    def note_point(self, structure: Structure, precision: Precision, costs: Costs) -> None:
-        self.shelf.add_point(Point(structure.widths, structure.dropped, precision, costs))
+    def note_point(self, structure: Structure, precision: Precision, costs: Costs, only_bytes: bool = False) -> None:
+        self.shelf.add_point(Point(structure.widths, structure.dropped, precision, costs, only_bytes))
 
     def points(self, precision: Precision) -> list[Point]:
         return self.shelf.points(precision)
@@ -80,6 +81,11 @@ class Yard:
     def cut(self, _bench: object, wanted: Structure) -> Structure:
         return wanted
 
+    def export(self, wanted: Structure, _precision: Precision) -> bytes:
+        (width,) = wanted.widths.values()
+        self.exported.append(width)
+        return bytes(int(self.truth(width).storage_bytes))
+
     def build(self, wanted: Structure, precision: Precision, samples: int, repeats: int) -> Built:
         (width,) = wanted.widths.values()
         self.built.append(width)
@@ -90,10 +96,12 @@ class Yard:
         )  # fmt: skip
         return Built(b"", f"{width:064}", measured)
 
+    def predictor(self, precision: Precision) -> Predictor:
+        points = self.points(precision)
+        return Predictor([Known(price(each.widths["a"]), each.costs, each.only_bytes) for each in points], precision)
+
     def plan(self, caps: Caps) -> Plan:
-        points = self.points(self.precision)
-        known = [Known(price(point.widths["a"]), point.costs) for point in points]
-        budgets = Predictor(known, self.precision).budgets(caps)
+        budgets = self.predictor(self.precision).budgets(caps)
         fitting = [width for width in range(NARROWEST, DENSE + 1) if budgets.use(price(width))[1] <= 1]
         width = max(fitting, default=NARROWEST)
         return Plan(of_width(width), price(width), bool(fitting), DENSE - width, width / DENSE)
@@ -113,8 +121,30 @@ def test_costs_that_are_as_predicted_are_found_with_one_measurement(tmp_path: Pa
     found = known.search(Caps(storage_bytes=30_000))
     assert isinstance(found, Found)
     assert (found.structure, found.binding) == (of_width(25), Constraint.STORAGE)
-    assert known.built == [25]
+    assert known.exported == [25]
     assert found.use == pytest.approx(29 / 30)
+
+
+def test_where_only_bytes_are_asked_for_nothing_is_run(tmp_path: Path) -> None:
+    known = yard(tmp_path)
+    assert isinstance(known.search(Caps(storage_bytes=30_000)), Found)
+    assert known.built == []
+
+
+def test_what_was_not_run_is_no_measurement_of_its_time(tmp_path: Path) -> None:
+    """Bytes of 25 units are known; that the time of 25 is far above its prediction is not."""
+
+    def truth(width: int) -> Costs:
+        return replace(straight(width), latency_s=6e-4 if 4 < width < 64 else 1e-5 * width)
+
+    slow, fresh = yard(tmp_path, truth), yard(tmp_path / "fresh", truth)
+    slow.search(Caps(storage_bytes=30_000))
+    told, plain = (each.predictor("fp32").costs(price(40)) for each in (slow, fresh))
+    assert (told.latency_s, told.ram_bytes) == (plain.latency_s, plain.ram_bytes)
+    found = slow.search(Caps(latency_s=2.6e-4, storage_bytes=30_000))
+    assert 25 in slow.built
+    assert isinstance(found, Found)
+    assert found.structure == of_width(NARROWEST)
 
 
 def test_it_goes_on_where_the_first_candidate_leaves_much_of_the_cap_unused(tmp_path: Path) -> None:
@@ -168,10 +198,10 @@ def test_what_the_shelf_knows_is_not_measured_again(tmp_path: Path) -> None:
 def test_what_is_known_of_another_precision_does_not_count(tmp_path: Path) -> None:
     known = yard(tmp_path)
     assert isinstance(known.search(Caps(storage_bytes=30_000)), Found)
-    other = replace(yard(tmp_path), precision="int8", built=[])
+    other = replace(yard(tmp_path), precision="int8", built=[], exported=[])
     other.know(NARROWEST, DENSE)
     other.search(Caps(storage_bytes=30_000))
-    assert other.built
+    assert other.exported
 
 
 def test_the_stage_itself_is_the_end_where_it_fits(tmp_path: Path) -> None:
@@ -230,7 +260,9 @@ def test_what_is_found_measured_inside_every_cap_and_giving_up_means_that_the_sm
     result = tried.search(caps)
     assert len(tried.built) == len(set(tried.built))
     if isinstance(result, Found):
-        assert result.costs == truth(result.structure.widths["a"])
+        costs = truth(result.structure.widths["a"])
+        assert result.costs.storage_bytes == costs.storage_bytes
+        assert result.costs == costs or (ram is None and time is None)
         assert all(share <= 1 for share in result.costs.shares(caps).values())
         assert (result.binding, result.use) == binding(result.costs, caps)
     else:

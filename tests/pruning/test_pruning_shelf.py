@@ -160,3 +160,26 @@ def test_what_release_0_1_left_under_its_own_digest_is_the_models_still(dense: J
     assert shelf.refusal("smallest seed=1", "a" * 64) == "too few samples"
     shelf.put_refusal("smallest seed=1", "a" * 64, "not right enough")
     assert shelf.refusal("smallest seed=1", "a" * 64) == "not right enough"
+
+
+def test_ranks_are_those_of_one_stage_with_one_seed_and_data(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, "d" * 64)
+    shelf.put_ranks(1, "e" * 64, "a" * 64, {"x": [1.0, 2.0]})
+    assert shelf.ranks(1, "e" * 64, "a" * 64) == {"x": [1.0, 2.0]}
+    for other in ((2, "e" * 64, "a" * 64), (1, "f" * 64, "a" * 64), (1, "e" * 64, "b" * 64)):
+        assert shelf.ranks(*other) == {}
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(b'{"x": [1.0')
+    assert shelf.ranks(1, "e" * 64, "a" * 64) == {}
+
+
+def test_worth_and_points_of_an_earlier_release_are_read(tmp_path: Path) -> None:
+    shelf = Shelf(tmp_path, "d" * 64)
+    (tmp_path / f"worth-{'d' * 16}-{'e' * 16}-1.json").write_text('{"curves":{"a":[[1,2],[0.5,0.0]]},"blocks":{"b":1}}')
+    worth = shelf.worth(1, "e" * 64)
+    assert worth is not None
+    assert worth.covers(["a"], ["b"])
+    assert not worth.begins(["a", "c"], ["b"], 26)
+    line = '{"widths":{"a":2},"dropped":[],"precision":"fp32","costs":{"ram_bytes":1,"storage_bytes":2,"latency_s":3}}'
+    (tmp_path / f"costs-{'d' * 16}.jsonl").write_text(line)
+    assert [point.only_bytes for point in shelf.points("fp32")] == [False]

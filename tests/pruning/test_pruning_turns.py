@@ -20,7 +20,7 @@ from agent.worker.ask import TrialError
 from agent.worker.timing import LEAST_SAMPLES
 from controller.pruning.artifact import turns
 from controller.pruning.artifact.export import export_onnx
-from controller.pruning.artifact.measure import measure
+from controller.pruning.artifact.measure import close, measure
 from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.artifact.turns import by_turns
 
@@ -113,3 +113,30 @@ def test_of_a_slow_model_fewer_inferences_are_timed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(timing, "time", SimpleNamespace(monotonic=lambda: now[0], **clocks))
     assert len(turns._timed([Slow(), Slow()], 0, 200)) == LEAST_SAMPLES  # type: ignore[list-item]
     assert now[0] < 300
+
+
+def test_processes_that_agree_by_chance_are_not_enough_and_a_few_that_do_are() -> None:
+    assert not close([1.0])
+    assert not close([1.0, 1.0])
+    assert close([1.0, 1.01, 0.99])
+    assert not close([1.0, 1.06, 0.94])
+
+
+@given(st.lists(st.floats(1e-6, 1.0), min_size=1, max_size=8), st.floats(0.1, 10))
+def test_whether_times_are_close_does_not_hang_on_their_unit(p50s: list[float], unit: float) -> None:
+    spread = np.std(p50s, ddof=1) / np.mean(p50s) if len(p50s) > 1 else 0.0
+    if abs(1.96 * spread / len(p50s) ** 0.5 - 0.02) > 1e-6:
+        assert close([each * unit for each in p50s]) == close(p50s)
+
+
+def test_times_are_taken_until_they_are_close_and_each_is_told_of(
+    small: Path, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = list[tuple[int, int]]()
+    tells = iter([1.0, 1.001, 0.999, 5.0, 5.0])
+    monkeypatch.setattr(Pace, "told", lambda _pace, _times: next(tells))
+    pace = Pace((Mark(large, 0.5),), 1.5)
+    measured = measure(small, "a" * 64, 0, 2, 5, pace, "onnxruntime", lambda *each: told.append(each))
+    assert told == [(1, 5), (2, 5), (3, 5)]
+    assert (measured.latency_p50_s, measured.latency_p95_s) == (1.0, 1.5)
+    assert measured.ram_bytes > 0

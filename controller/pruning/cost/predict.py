@@ -56,10 +56,11 @@ def binding(costs: Costs, caps: Caps) -> tuple[Constraint, float]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """A structure's price with what its artifact was measured to cost."""
+    """A structure's price with what its artifact was measured to cost, or `only_bytes` of that."""
 
     price: Price
     costs: Costs
+    only_bytes: bool = False
 
 
 class Predictor:
@@ -70,9 +71,10 @@ class Predictor:
 
     def __init__(self, points: Sequence[Known], precision: str = "fp32") -> None:
         self._per_weight, self._per_live, start = _RAM[precision]
-        ram = [(self._ram_term(each.price), each.costs.ram_bytes) for each in points]
+        run = [each for each in points if not each.only_bytes]
+        ram = [(self._ram_term(each.price), each.costs.ram_bytes) for each in run]
         size = [(each.price.weights_bytes, each.costs.storage_bytes) for each in points]
-        time = [(each.price.latency_s, each.costs.latency_s) for each in points]
+        time = [(each.price.latency_s, each.costs.latency_s) for each in run]
         self._ram = through(ram, _RAM_GROWING[precision], Line(((0.0, start),), 1.0), _RAM_BULGE)
         weights, stored = max(size, default=(1.0, 1.0))  # beyond: a byte of the artifact for a byte of weights
         self._size = through(size, weights / stored, Line(((0.0, _SIZE_START[precision]),), 1.0))

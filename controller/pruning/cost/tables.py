@@ -8,7 +8,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -37,9 +37,13 @@ class TableError(RuntimeError):
 
 
 class Tables:
-    """Seconds by kernel. `folder` keeps them between processes; without one they live as long as this object."""
+    """Seconds by kernel. `folder` keeps them between processes; without one they live as long as this object.
 
-    def __init__(self, folder: Path | None = None) -> None:
+    `told` hears the share that is done where kernels have to be timed.
+    """
+
+    def __init__(self, folder: Path | None = None, told: Callable[[float], None] = lambda _share: None) -> None:
+        self._told = told
         self._path = None if folder is None else folder / f"{host_name()}.jsonl"
         self._seconds = {} if self._path is None else _read(self._path)
         self.measured = 0  # kernels timed by this object
@@ -50,11 +54,19 @@ class Tables:
         if missing:
             self.measured += len(missing)
             # Rounds apart in time: a busy host is slow for a while, and that while must not decide.
-            rounds = [[each for chunk in _chunks(missing) for each in time_kernels(chunk)] for _ in range(_ROUNDS)]
+            rounds = [self._timed(missing, number) for number in range(_ROUNDS)]
             self._keep(
                 {_key(kernel): min(times) for kernel, times in zip(missing, zip(*rounds, strict=True), strict=True)}
             )
         return [self._seconds[_key(kernel)] for kernel in kernels]
+
+    def _timed(self, kernels: Sequence[Kernel], number: int) -> list[float]:
+        """The round of this number."""
+        times = list[float]()
+        for chunk in _chunks(kernels):
+            self._told((number + len(times) / len(kernels)) / _ROUNDS)
+            times += time_kernels(chunk)
+        return times
 
     def start_seconds(self) -> float:
         """What a run takes beside its kernels in a worker: the call, and waking up after the pause before it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -24,6 +25,7 @@ _TEACHER_SHARE = 0.7
 _RATE, _DECAY = 2e-3, 1e-2
 _AVERAGED_STEPS = 200  # the memory of the weights' average, once there have been many more
 _CHECKS = 4  # at least so often is the select split asked during a budget
+_TELL_EVERY_S = 5.0
 # Training goes on until half the budget has brought nothing: at a high rate a score may rest for long before it rises.
 _PATIENCE_SHARE, _PATIENCE_CHECKS = 0.5, 3
 
@@ -74,7 +76,7 @@ def recover(
     (best, best_score), risen_at, checks = course.judged(), 0.0, 0
     while (used := course.used) < 1 and not (checks >= _PATIENCE_CHECKS and used - risen_at >= _PATIENCE_SHARE):
         progress(used, course.told())
-        course.train()
+        course.train(lambda: progress(course.used, course.told()))
         averaged, score = course.judged()
         risen_at, checks = (course.used, 0) if score > best_score else (risen_at, checks + 1)
         if score >= best_score:
@@ -120,12 +122,16 @@ class _Course:
         of = "" if self.clock.budget.epochs is None else f" of {self.clock.budget.epochs:g}"
         return f"recovering, epoch {int(self.epochs) + 1}{of}" + ("" if left_s is None else f", {left_s:.0f} s left")
 
-    def train(self) -> None:
-        """To the next check: an epoch, or a part of the budget where it is only a few epochs long."""
-        self.train_on(self._steps, min(self.used + 1 / _CHECKS, 1.0))
+    def train(self, tell: Callable[[], None]) -> None:
+        """To the next check: an epoch, or a part of the budget where it is only a few epochs long.
 
-    def train_on(self, steps: int, until: float = 1.0) -> None:
+        Where that takes long, `tell` is called on the way.
+        """
+        self.train_on(self._steps, min(self.used + 1 / _CHECKS, 1.0), tell)
+
+    def train_on(self, steps: int, until: float = 1.0, tell: Callable[[], None] = lambda: None) -> None:
         """`steps` batches, or fewer where the share `until` of the budget is used before."""
+        told_s = time.monotonic()
         self._model.train()
         for _ in range(steps):
             if self.used >= until:
@@ -133,6 +139,9 @@ class _Course:
             self._step(self._next())
             self._done += 1
             self._follow()
+            if time.monotonic() - told_s >= _TELL_EVERY_S:
+                tell()
+                told_s = time.monotonic()
         self._model.eval()
 
     @torch.no_grad()

@@ -12,7 +12,7 @@ from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.price import Price
-from controller.pruning.graph.structure import Structure, full, inside, renumbered
+from controller.pruning.graph.structure import ChannelGroup, Structure, full, inside, renumbered
 from controller.pruning.model.data import Data, Floats
 from controller.pruning.model.outputs import answers
 from controller.pruning.recover.distil import recover_briefly
@@ -20,11 +20,13 @@ from controller.pruning.solve.choose import Choice, Space, choose
 from controller.pruning.solve.importance import Importance, magnitude, most_important, taylor
 from controller.pruning.solve.worth import MeasuredWorth, best_importance, declared_worth, losing, measure_worth
 from controller.pruning.stage import Stage, dense_stage
+from controller.pruning.tell import Countdown
 
-_WORTH_FLOPS = 4e10  # of the inputs that each candidate loss is measured on: as many as this buys, within bounds
-_LEAST_INPUTS, _MOST_INPUTS = 128, 1024
+_WORTH_FLOPS = 2e10  # of the inputs that each candidate loss is measured on: as many as this buys, within bounds
+_LEAST_INPUTS, _MOST_INPUTS = 128, 512
+_RANKS_SHARE = 0.5  # of these inputs for two rankings of one group, which are asked for the same cuts
 _BRIEF_FLOPS = 5e9  # of a brief recovery, per sample of its batches
-_MOST_STEPS, _STEPS_IN_ALL = 60, 1500  # of one brief recovery, of those of all cuts
+_MOST_STEPS, _STEPS_IN_ALL = 26, 1500  # of one brief recovery, of those of all cuts
 _CUTS = 4  # of a group, about
 
 
@@ -41,10 +43,11 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Appraisal:
-    """What a stage's units and blocks are worth."""
+    """What a stage's units and blocks are worth. Structures are chosen by `guide`, or without one by `worth` itself."""
 
     importance: Importance
     worth: MeasuredWorth
+    guide: MeasuredWorth | None = None
 
 
 def appraise(bench: Bench, stage: Stage) -> Appraisal:
@@ -53,51 +56,68 @@ def appraise(bench: Bench, stage: Stage) -> Appraisal:
     Measured from the stage, what was narrowed before and has recovered would seem to have cost nothing, and be narrowed
     again and again. Without data magnitude is all there is.
     """
-    data, groups = bench.model.data, renumbered(bench.groups, stage.structure)
-    groups = tuple(group for group in groups if group.touches)
-    rankings = [magnitude(stage.module, groups)]
+    data = bench.model.data
     if data is None:
-        return Appraisal(rankings[0], declared_worth(magnitude(bench.model.module, bench.groups)))
+        ranks = magnitude(stage.module, _left(bench, stage))
+        return Appraisal(ranks, declared_worth(magnitude(bench.model.module, bench.groups)))
+    worth = dense_worth(bench, data)
+    return Appraisal(stage_ranks(bench, stage, data), worth, worth.leaning())
+
+
+def stage_ranks(bench: Bench, stage: Stage, data: Data) -> Importance:
+    """From the shelf, or found out and put there, a group at a time."""
+    by, of, groups = bench.data_sha256, stage.digest, _left(bench, stage)
+    assert by is not None
+    units = {group.root: group.channels for group in groups}
+    known = {root: each for root, each in bench.shelf.ranks(bench.seed, by, of).items() if units.get(root) == len(each)}
+    if known.keys() == units.keys():
+        return known
+    bench.progress(0.1, "ranking units")
+    rankings = [magnitude(stage.module, groups)]
     if data.train.labels is not None:
         rankings.append(taylor(stage.module, groups, data.train, bench.seed))
-    inputs = _some(bench, data.train.inputs)
-    halves = {root: (width + 1) // 2 for root, width in stage.structure.widths.items()}
-    best = best_importance(
+    inputs = _some(bench, data.train.inputs, _RANKS_SHARE)
+    return best_importance(
         stage.structure,
         rankings,
-        halves,
+        {root: (width + 1) // 2 for root, width in stage.structure.widths.items()},
         losing(lambda wanted: stage.cut(bench, wanted), stage.module, inputs, answers(bench.model.module, inputs)),
-        lambda share: bench.progress(0.1 + 0.02 * share, "ranking units"),
+        Countdown(lambda share, text: bench.progress(0.1 + 0.02 * share, text), "ranking units"),
+        known,
+        lambda ranks: bench.shelf.put_ranks(bench.seed, by, of, ranks),
     )
-    return Appraisal(best, dense_worth(bench, data, inputs))
 
 
-def dense_worth(bench: Bench, data: Data, inputs: Floats) -> MeasuredWorth:
+def dense_worth(bench: Bench, data: Data) -> MeasuredWorth:
     """From the shelf, or measured and put there: each cut of the dense model is recovered briefly before it is judged.
 
     What a cut loses at once says more of how layers are scaled than of what they can do: the last layer's channels look
     dearest and recover best. NetAdapt (Yang et al., ECCV 2018) fine-tunes each of its proposals for the same reason.
     """
-    by = bench.data_sha256
+    by, dense, steps = bench.data_sha256, dense_stage(bench), _brief_steps(bench)
     assert by is not None
-    known, wanted = bench.shelf.worth(bench.seed, by), ({group.root for group in bench.groups}, set(bench.blocks))
-    if known is not None and (set(known.curves), set(known.blocks)) == wanted:
+    known, roots = bench.shelf.worth(bench.seed, by), dense.structure.kept
+    if known is not None and known.covers(roots, bench.blocks):
         return known
-    dense, steps = dense_stage(bench), _brief_steps(bench)
+    if known is None or not known.begins(roots, bench.blocks, steps):
+        known = MeasuredWorth({}, {}, steps)
+    task = "measuring what each group is worth, once a model"
+    bench.progress(0.12, task)
 
     def recovered(wanted: Structure) -> nn.Module:
         return recover_briefly(dense.cut(bench, wanted), data, bench.teacher, steps, bench.seed)
 
-    worth = measure_worth(
+    inputs = _some(bench, data.train.inputs)
+    return measure_worth(
         dense.structure,
         magnitude(dense.module, bench.groups),
         bench.blocks,
         bench.floors,
         losing(recovered, recovered(dense.structure), inputs, answers(dense.module, inputs)),
-        lambda share: bench.progress(0.12 + 0.02 * share, "measuring what each group is worth, once a model"),
+        Countdown(lambda share, text: bench.progress(0.12 + 0.08 * share, text), task),
+        known,
+        lambda worth: bench.shelf.put_worth(bench.seed, by, worth),
     )
-    bench.shelf.put_worth(bench.seed, by, worth)
-    return worth
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +138,31 @@ class Planner:
         bench, structure, worth = self.bench, self.stage.structure, self.appraisal.worth
         costs = bench.costs(self.precision)
         space = Space(bench.grains(self.precision), bench.floors, inside(bench.groups, bench.blocks))
-        chosen = choose(Choice(structure.widths, structure.dropped), costs, worth, budgets, space)
+        guide = self.appraisal.guide or worth
+        chosen = choose(Choice(structure.widths, structure.dropped), costs, guide, budgets, space)
         gone = {root for block in chosen.dropped for root in space.inside[block]}
         kept = {
             root: units if root in gone else most_important(units, self.appraisal.importance[root], chosen.widths[root])
             for root, units in structure.kept.items()
         }
         share = chosen.price.weights_bytes / costs.price(full(bench.groups).widths).weights_bytes
-        return Plan(Structure(kept, chosen.dropped), chosen.price, chosen.fits, chosen.loss, share)
+        dropping = sum(worth.blocks[block] for block in chosen.dropped if block not in structure.dropped)
+        loss = dropping + sum(worth.loss(root, width) for root, width in chosen.widths.items() if root not in gone)
+        return Plan(Structure(kept, chosen.dropped), chosen.price, chosen.fits, loss, share)
 
 
-def _some(bench: Bench, inputs: Floats) -> Floats:
-    """As many inputs as their work allows, the same ones every time."""
-    count = int(np.clip(_WORTH_FLOPS / bench.flops, _LEAST_INPUTS, _MOST_INPUTS))
-    chosen = np.random.default_rng(bench.seed).permutation(len(inputs))[:count]
-    return inputs[np.sort(chosen)]
+def _left(bench: Bench, stage: Stage) -> tuple[ChannelGroup, ...]:
+    """The groups as the stage numbers them, without those that a dropped block took along."""
+    return tuple(group for group in renumbered(bench.groups, stage.structure) if group.touches)
+
+
+def _some(bench: Bench, inputs: Floats, share: float = 1.0) -> Floats:
+    """As many inputs as their work allows, or a `share` of these: the same ones every time, and well mixed.
+
+    In their own order neighbours are alike, and a batch of them has statistics that no other has.
+    """
+    count = int(np.clip(share * _WORTH_FLOPS / bench.flops, _LEAST_INPUTS, share * _MOST_INPUTS))
+    return inputs[np.random.default_rng(bench.seed).permutation(len(inputs))[:count]]
 
 
 def _brief_steps(bench: Bench) -> int:

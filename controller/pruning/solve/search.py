@@ -13,7 +13,7 @@ from controller.pruning.artifact.measure import QUICK
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.predict import Costs, binding
 from controller.pruning.graph.structure import Structure
-from controller.pruning.solve.planner import Planner
+from controller.pruning.solve.planner import Plan, Planner
 
 _GOOD_USE = 0.93
 _TARGETS = (0.985, 0.98, 0.975, 0.96, 0.94, 0.9, 0.85, 0.0)  # the last is for the smallest there is
@@ -52,8 +52,8 @@ def search(planner: Planner, caps: Caps) -> Found | TooTight:
         key = (plan.structure.dropped, *plan.structure.widths.values())
         if key in tried:
             continue
-        bench.progress(0.15 + 0.03 * number, f"measuring a candidate of {plan.weights_share:.0%} of the weights")
-        costs = _costs(planner, plan.structure)
+        bench.progress(0.2 + 0.025 * number, f"measuring a candidate of {plan.weights_share:.0%} of the weights")
+        costs = _costs(planner, plan, caps)
         tried[key] = plan.structure, costs
         which, use = binding(costs, caps)
         if use <= 1 and (best is None or use > best.use):
@@ -68,17 +68,29 @@ def search(planner: Planner, caps: Caps) -> Found | TooTight:
     return TooTight(smallest, costs, binding(costs, caps)[0])
 
 
-def _costs(planner: Planner, structure: Structure) -> Costs:
+def _costs(planner: Planner, plan: Plan, caps: Caps) -> Costs:
     """As measured last, now or by an earlier job: so that the same request finds the same structure again.
 
     What ships is measured after its candidate; where it was above a cap, the candidate must not be found once more.
     """
-    bench = planner.bench
+    bench, only_bytes = planner.bench, caps == Caps(storage_bytes=caps.storage_bytes, runtime=caps.runtime)
     for point in reversed(bench.points(planner.precision)):
-        if point.is_of(structure):
+        if point.is_of(plan.structure) and (only_bytes or not point.only_bytes):
             return point.costs
-    built = bench.build(planner.stage.cut(bench, structure), planner.precision, *QUICK)
-    bench.note_point(structure, planner.precision, built.measured.costs)
+    costs = _weighed(planner, plan) if only_bytes else _measured(planner, plan.structure)
+    bench.note_point(plan.structure, planner.precision, costs, only_bytes)
+    return costs
+
+
+def _weighed(planner: Planner, plan: Plan) -> Costs:
+    """Its bytes, which need no run; the rest is predicted."""
+    artifact = planner.bench.export(planner.stage.cut(planner.bench, plan.structure), planner.precision)
+    predicted = planner.bench.predictor(planner.precision).costs(plan.price)
+    return replace(predicted, storage_bytes=len(artifact))
+
+
+def _measured(planner: Planner, structure: Structure) -> Costs:
+    built = planner.bench.build(planner.stage.cut(planner.bench, structure), planner.precision, *QUICK)
     return built.measured.costs
 
 

@@ -9,8 +9,9 @@ BatchNorm statistics of the very batch, because those of the dense model make a 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -28,20 +29,48 @@ Losing = Callable[[Structure], float]
 
 _SHARES = (0.75, 0.5, 0.25)
 _BATCH = 128
+_LEAN = 0.002  # less than any loss that is more than chance
 _DIVERGED = 1e6  # the loss of a cut that does not answer with numbers: finite, as sums of it are compared
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredWorth:
-    """`curves`: root to widths (rising) and the losses measured there (falling to 0); `blocks`: loss of dropping."""
+    """`curves`: root to widths (rising) and the losses measured there (falling to 0); `blocks`: loss of dropping.
+
+    `steps` is how long each cut was recovered. One that is not complete goes on only by the same.
+    """
 
     curves: Mapping[str, tuple[tuple[int, ...], tuple[float, ...]]]
     blocks: Mapping[str, float]
+    steps: int = 0
+
+    def covers(self, roots: Collection[str], blocks: Collection[str]) -> bool:
+        return (set(self.curves), set(self.blocks)) == (set(roots), set(blocks))
+
+    def begins(self, roots: Collection[str], blocks: Collection[str], steps: int) -> bool:
+        """Whether it is a part of what is measured of these by cuts that recover for so many `steps`."""
+        return self.steps == steps and set(self.curves) <= set(roots) and set(self.blocks) <= set(blocks)
+
+    def leaning(self) -> MeasuredWorth:
+        """The same with a little more for all that goes, more than in proportion. Where nothing was seen to be lost,
+        and that is often, a choice then spreads what it takes and takes no more than it has to.
+        """
+        leant = {
+            root: (
+                curve[0],
+                tuple(loss + _LEAN * (1 - width / curve[0][-1]) ** 2 for width, loss in zip(*curve, strict=True)),
+            )
+            for root, curve in self.curves.items()
+        }
+        return replace(self, curves=leant)
 
     def loss(self, root: str, width: int) -> float:
         """Of a group of this width, on straight lines between the measured ones."""
         widths, losses = self.curves[root]
         return float(np.interp(width, widths, losses))
+
+
+_NOTHING = MeasuredWorth({}, {})
 
 
 def measure_worth(
@@ -51,20 +80,29 @@ def measure_worth(
     floors: Mapping[str, int],
     losing: Losing,
     progress: Callable[[float], None],
+    known: MeasuredWorth = _NOTHING,
+    keep: Callable[[MeasuredWorth], None] = lambda _: None,
 ) -> MeasuredWorth:
-    """The worth of everything that a model of structure `now` may still lose."""
-    steps = len(importance) + len(blocks)
-    curves: dict[str, tuple[tuple[int, ...], tuple[float, ...]]] = {}
+    """The worth of everything that a model of structure `now` may still lose.
+
+    `keep` is given what is known after each group and each block, and `known` is such a one: it is not measured again.
+    """
+    steps, worth = len(importance) + len(blocks), known
     for number, (root, ranking) in enumerate(importance.items()):
-        progress(number / steps)
-        widths = _widths(len(now.kept[root]), floors[root])
-        losses = _losses(now, root, ranking, widths, losing)
-        curves[root] = _curve((len(now.kept[root]), *widths), (0.0, *losses))
-    dropping: dict[str, float] = {}
+        if root not in known.curves:
+            widths = _widths(len(now.kept[root]), floors[root])
+            told = _told(progress, number, steps, len(widths))
+            losses = _from_the_narrowest(now, root, ranking, widths, losing, told)
+            curve = _curve((len(now.kept[root]), *widths), (0.0, *losses))
+            worth = replace(worth, curves={**worth.curves, root: curve})
+            keep(worth)
     for number, block in enumerate(blocks, len(importance)):
-        progress(number / steps)
-        dropping[block] = losing(Structure(now.kept, tuple(sorted((*now.dropped, block)))))
-    return MeasuredWorth(curves, dropping)
+        if block not in known.blocks:
+            progress(number / steps)
+            dropping = losing(Structure(now.kept, tuple(sorted((*now.dropped, block)))))
+            worth = replace(worth, blocks={**worth.blocks, block: dropping})
+            keep(worth)
+    return worth
 
 
 def best_importance(
@@ -73,16 +111,23 @@ def best_importance(
     floors: Mapping[str, int],
     losing: Losing,
     progress: Callable[[float], None],
+    known: Importance = MappingProxyType({}),
+    keep: Callable[[Importance], None] = lambda _: None,
 ) -> Importance:
-    """For each group the one of the `rankings` by which it loses less: none is best in every network."""
+    """For each group the one of the `rankings` by which it loses less: none is best in every network.
+
+    `keep` is given what is known after each group, and `known` is such a one.
+    """
     if len(rankings) == 1:
         return rankings[0]
-    best: dict[str, Sequence[float]] = {}
+    best = dict(known)
     for number, root in enumerate(rankings[0]):
-        progress(number / len(rankings[0]))
-        widths = _widths(len(now.kept[root]), floors[root])
-        tried = [(sum(_losses(now, root, each[root], widths, losing)), each[root]) for each in rankings]
-        _, best[root] = min(tried, key=lambda each: each[0])
+        if root not in best:
+            progress(number / len(rankings[0]))
+            widths = _widths(len(now.kept[root]), floors[root])
+            tried = [(sum(_losses(now, root, each[root], widths, losing)), each[root]) for each in rankings]
+            _, best[root] = min(tried, key=lambda each: each[0])
+            keep(best)
     return best
 
 
@@ -109,12 +154,36 @@ def losing(cut: Callable[[Structure], nn.Module], present: nn.Module, inputs: Fl
     return lost
 
 
+def _told(progress: Callable[[float], None], number: int, steps: int, parts: int) -> Callable[[int], None]:
+    """Tells how many of its parts the step of this number has done, in shares of all steps."""
+    return lambda done: progress((number + done / max(parts, 1)) / steps)
+
+
+def _from_the_narrowest(
+    now: Structure,
+    root: str,
+    ranking: Sequence[float],
+    widths: Sequence[int],
+    losing: Losing,
+    told: Callable[[int], None],
+) -> tuple[float, ...]:
+    """The losses at the falling `widths`. What a group does not miss when narrow is not asked of it when wide."""
+    losses = list[float]()
+    for number, width in enumerate(reversed(widths)):
+        told(number)
+        unmissed = bool(losses) and losses[-1] == 0
+        losses.append(0.0 if unmissed else losing(_narrowed(now, root, ranking, width)))
+    return tuple(reversed(losses))
+
+
 def _losses(
     now: Structure, root: str, ranking: Sequence[float], widths: Sequence[int], losing: Losing
 ) -> tuple[float, ...]:
-    units = now.kept[root]
-    kept = ({**now.kept, root: most_important(units, ranking, width)} for width in widths)
-    return tuple(losing(Structure(each, now.dropped)) for each in kept)
+    return tuple(losing(_narrowed(now, root, ranking, width)) for width in widths)
+
+
+def _narrowed(now: Structure, root: str, ranking: Sequence[float], width: int) -> Structure:
+    return Structure({**now.kept, root: most_important(now.kept[root], ranking, width)}, now.dropped)
 
 
 def _widths(width: int, floor: int) -> tuple[int, ...]:
