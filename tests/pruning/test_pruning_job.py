@@ -20,6 +20,7 @@ from controller.core.types import Caps, Constraint, JobKind, JobState
 from controller.pruning.artifact.measure import measure
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.shelf import Shelf
+from controller.pruning.spec import load_spec, terms
 from tests.pruning.conftest import Follow, Run, artifacts, marks_of
 
 
@@ -151,7 +152,8 @@ def test_the_smallest_structure_is_recovered_and_judged_once_for_whatever_caps_a
     assert first.result.variants == again.result.variants
     if spec == "low.yaml":
         (smallest,) = first.result.variants
-        assert (first.result.variant, smallest.requested) == (smallest, "smallest seed=7")
+        asked = f"smallest seed=7 {terms(load_spec(glyphs / spec))}"
+        assert (first.result.variant, smallest.requested) == (smallest, asked)
         assert (tmp_path / f"{smallest.sha256}.onnx").stat().st_size == smallest.size_bytes
     else:
         told = [each.result.detail.rpartition("; ")[2] for each in (first, again)]

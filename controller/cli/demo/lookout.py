@@ -47,17 +47,16 @@ class Lookout:
         row = self._client.rollout(rollout)
         return None if row["state"] == "running" else row
 
-    def observed(self, profiles: Sequence[Profile], since_unix_s: float) -> list[Observed] | None:
-        """All of them, once each that is to run something has enough windows of it."""
+    def observed(self, profiles: Sequence[Profile]) -> list[Observed] | None:
+        """All of them, once the newest windows of each that is to run something are all of what it runs."""
         self._note_what_runs()
-        seen = [self.look_at(profile, since_unix_s) for profile in profiles]
+        seen = [self.look_at(profile) for profile in profiles]
         return seen if all(len(each.windows) == OBSERVED_WINDOWS for each in seen if each.row["feasible"]) else None
 
-    def look_at(self, profile: Profile, since_unix_s: float) -> Observed:
+    def look_at(self, profile: Profile) -> Observed:
         row = self._client.device(profile.device)
         rows = self._client.telemetry(profile.device, OBSERVED_WINDOWS)
-        new = [each for each in rows if each["sha256"] == row["sha256"] and each["received_unix_s"] > since_unix_s]
-        windows = [msgspec.convert(each, Window) for each in new]
+        windows = [msgspec.convert(each, Window) for each in rows if each["sha256"] == row["sha256"]]
         return Observed(profile, row, windows)
 
     def incident(self, device: str, since_unix_s: float) -> Row | None:

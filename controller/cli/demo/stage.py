@@ -8,6 +8,7 @@ Sensors are files written by the physics process from each agent's own measured 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 from collections.abc import Callable, Iterable
@@ -24,9 +25,10 @@ from controller.core.artifacts import file_name
 DENSE_ON_DEVICE_S = 0.040
 WINDOW_S = 2.0
 _TRIED_GFLOPS = 1.0
-_TRIALS = 5
+_TRIALS = 3
 AMBIENT_CELSIUS = 25.0
-_POLICY = """\
+_POLICY = f"""\
+threads: {min(os.cpu_count() or 1, 2)}
 # Patience scaled to windows of 2 seconds.
 policy:
   soak_s: 5

@@ -45,10 +45,12 @@ class Story:
             f"{pace.gflops:.2f} GFLOP/s: {DENSE_ON_DEVICE_S * 1e3:.0f} ms for the dense model"
         )
         self._start_devices(pace)
-        tell.chapter(f"{WARMED_DEVICE} gets the model as it is; then its surroundings warm up")
-        incident = self._summer(model)
-        tell.chapter("One rollout to all: prune to each device's envelope, push, try on the device, serve")
-        self._roll_out(model)
+        tell.chapter("One rollout to all: what fits goes out at once; what fits nowhere is pruned, tried, served")
+        rollout = self._begin_rollout(model)
+        [before] = self._observe([profile for profile in self._all if profile.device == WARMED_DEVICE])
+        tell.chapter(f"Meanwhile the surroundings of {WARMED_DEVICE} warm up")
+        incident = self._summer(before)
+        self._finish_rollout(rollout)
         after = {each.profile.device: each for each in self._observe(self._all)}
         variants = {row["sha256"]: row for row in self._client.variants(model)}
         ran, prunes = frozenset(self._lookout.ran), self._lookout.prunes()
@@ -113,10 +115,8 @@ class Story:
             self._teller.say(f"{row['id']} announced itself and is {row['state']}; accepted")
             self._client.accept_device(row["id"])
 
-    def _summer(self, model: str) -> Row:
-        """The incident, from a device that serves the dense model inside its budget."""
-        self._roll_out(model, f"id={WARMED_DEVICE}")
-        [before] = self._observe([profile for profile in self._all if profile.device == WARMED_DEVICE])
+    def _summer(self, before: Observed) -> Row:
+        """The incident, while the fleet's first prune is under way: until then nothing else fits the warmed device."""
         ambient_celsius = too_warm(before, min(each.deadline_s or DENSE_ON_DEVICE_S for each in self._all))
         self._teller.say(f"the surroundings of {WARMED_DEVICE} warm up to {ambient_celsius:.1f} C")
         since = time.time()
@@ -128,10 +128,13 @@ class Story:
             "the incident comes to an end",
         )
 
-    def _roll_out(self, model: str, selector: str = "") -> None:
-        for row in self._client.plan(model, selector):
+    def _begin_rollout(self, model: str) -> str:
+        for row in self._client.plan(model):
             self._teller.say(f"plan: {row['device']}: {plan_line(row)}")
-        rollout = self._client.start_rollout(model, selector)["id"]
+        rollout: str = self._client.start_rollout(model)["id"]
+        return rollout
+
+    def _finish_rollout(self, rollout: str) -> None:
         ended = self._until(
             lambda: self._lookout.rollout_ended(rollout),
             lambda: rollout_line(self._client.rollout(rollout), self._client.jobs()),
@@ -143,13 +146,10 @@ class Story:
             raise DemoFailed(f"rollout {rollout} {ended['state']}: {ended['reason']}")
 
     def _observe(self, profiles: Sequence[Profile]) -> list[Observed]:
-        """Wait until every device that runs something has enough new windows of it."""
-        since = time.time()
+        """Wait until the newest windows of every device that is to run something are all of what it runs."""
         return self._until(
-            lambda: self._lookout.observed(profiles, since),
-            lambda: windows_line(
-                [self._lookout.look_at(profile, since) for profile in profiles], OBSERVED_WINDOWS, WINDOW_S
-            ),
+            lambda: self._lookout.observed(profiles),
+            lambda: windows_line([self._lookout.look_at(profile) for profile in profiles], OBSERVED_WINDOWS, WINDOW_S),
             _WATCH_LIMIT_S,
             "windows arrive",
         )

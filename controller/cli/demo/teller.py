@@ -10,7 +10,7 @@ from controller.cli.output import plain
 
 T = TypeVar("T")
 _QUIET_S = 8.0  # with a slow answer or two still under ten
-_BREATH_S = 1.0
+_BREATH_S = 3.0
 _POLL_S = 0.5
 
 

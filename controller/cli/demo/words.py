@@ -47,8 +47,8 @@ def incident_line(device: Row, incident: Row | None, jobs: Iterable[Row]) -> str
         return f"{heat}; breach: {incident['evidence']}; left: diagnosis, another variant, inside the budget again"
     if device["sha256"] != incident["from_sha256"]:
         return f"{heat}; {incident['state']}: another variant serves; left: inside the budget again"
-    acting = f"{incident['state']}: {incident['diagnosis']}; left: another variant, inside the budget again"
-    return acting + _pruning(jobs)
+    cause = incident["diagnosis"].partition(":")[0]
+    return f"diagnosis: {cause}; left: another variant, inside the budget again" + _pruning(jobs)
 
 
 def _pruning(jobs: Iterable[Row]) -> str:
