@@ -18,9 +18,9 @@ from agent.mqtt import MqttLink
 from controller.broker import broker_from
 from controller.clock import Clock, boot_id, steady_s
 from controller.config import Settings, settings
-from controller.core.decide import placement_of
 from controller.core.fit import fit
 from controller.core.intents import Intent, IntentError
+from controller.core.place import placement_of
 from controller.core.selector import parse_selector
 from controller.core.types import Placement
 from controller.daemon import Daemon
