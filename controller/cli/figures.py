@@ -39,7 +39,7 @@ def instead(plan: Row) -> str | None:
     costs = [
         format_quantity(other["predicted_latency_p95_ms"] * 1e-3, Unit.SECONDS),
         format_quantity(other["size_bytes"], Unit.BYTES),
-        *_joules(other["energy_per_inference_joules"]),
+        *_joules(other["energy_above_idle_joules"]),
         *_battery(other["battery_life_s"]),
     ]
     below = "" if not other["points_below"] else f", at most {other['points_below'] * 100:.1f} points less right"
@@ -51,7 +51,7 @@ def _battery(life_s: float | None) -> list[str]:
 
 
 def _joules(energy: float | None) -> list[str]:
-    return [] if energy is None else [f"{format_quantity(energy, Unit.JOULES)} an inference"]
+    return [] if energy is None else [f"{format_quantity(energy, Unit.JOULES)} above idling"]
 
 
 def _interval(low: float | None, high: float | None) -> str:

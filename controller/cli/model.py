@@ -52,7 +52,7 @@ _PLAN = (
     Column("SIZE", "size_bytes", 2),
     Column("SIZE CAP", "storage_cap_bytes", 1),
     Column("ACCURACY", "accuracy", 6),
-    Column("ENERGY", "energy_per_inference_joules", 3),
+    Column("ENERGY", "energy_above_idle_joules", 3),
     Column("BATTERY", "battery_life_s", 6),
     Column("DENSE", "battery_life_dense_s", 2),
     Column("WHY", "why", BELOW),

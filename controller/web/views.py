@@ -111,7 +111,7 @@ def _predicted(device: Device, variant: Variant | None) -> Json:
         "predicted_ram_bytes": calibrate.predicted_ram_bytes(learned, variant) if variant else None,
         "size_bytes": variant.size_bytes if variant else None,
         "accuracy": variant.accuracy if variant else None,
-        "energy_per_inference_joules": energy_joules(profile, learned, variant) if variant else None,
+        "energy_above_idle_joules": energy_joules(profile, learned, variant) if variant else None,
     }
 
 
