@@ -68,6 +68,8 @@ def format_quantity(value: float, unit: Unit) -> str:
         return _best(value, (("d", 86400), ("h", 3600), ("min", 60), ("s", 1), ("ms", 1e-3), ("us", 1e-6)))
     if unit is Unit.WATTS:
         return _best(value, (("W", 1), ("mW", 1e-3), ("uW", 1e-6)))
+    if unit is Unit.JOULES:
+        return _best(value, (("J", 1), ("mJ", 1e-3), ("uJ", 1e-6)))
     if unit is Unit.SHARE:
         return f"{value * 100:.3g} %"
     names = {

@@ -53,8 +53,8 @@ _PLAN = (
     Column("SIZE CAP", "storage_cap_bytes", 1),
     Column("ACCURACY", "accuracy", 6),
     Column("ENERGY", "energy_above_idle_joules", 3),
-    Column("BATTERY", "battery_life_s", 6),
-    Column("DENSE", "battery_life_dense_s", 2),
+    Column("LASTS", "battery_life_s", 6),
+    Column("DENSE LASTS", "battery_life_dense_s", 2),
     Column("WHY", "why", BELOW),
     Column("INSTEAD", "instead", BELOW),
 )

@@ -74,7 +74,7 @@ class StorePort:
                 case AddModel(path):
                     return _add_model(tx, path)
                 case SetModel():
-                    return set_model(tx, intent, time.time())
+                    return _set_model(tx, intent)
                 case AskJob():
                     return _ask(tx, intent)
                 case StartRollout():
@@ -125,6 +125,13 @@ def _add_model(tx: Tx, path: str) -> str:
     tx.put_model(model)
     tx.put_job(PruneJob(id=model.ref, model=model.ref, kind=JobKind.DENSE, state=JobState.DONE))
     return model.ref
+
+
+def _set_model(tx: Tx, intent: SetModel) -> str:
+    try:
+        return set_model(tx, intent, time.time())
+    except WireError as error:
+        raise IntentError(400, str(error)) from None
 
 
 def _ask(tx: Tx, intent: AskJob) -> str:

@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from agent.wire.messages import Window
+from agent.wire.profile import parse_profile
 from controller.core.intents import AcceptDevice, RegisterDevice, StartRollout
+from controller.core.types import Device, DeviceState
 from controller.store import StoreError
 from controller.web.testing import StorePort
 
@@ -140,6 +142,61 @@ def test_a_plan_says_what_would_run_and_why_not(client: httpx.Client) -> None:
     assert [row["device"] for row in get(client, "/plan", model="fall@1", selector="site=north")] == ["cam-1"]
     answer = client.get(f"{API}/plan", params={"model": "fall", "selector": "north"})
     assert (answer.status_code, "KEY=VALUE" in answer.json()["error"]) == (400, True)
+
+
+BATTERY = """
+device: patch-1
+labels: {site: ward}
+deadline: 100 ms
+rate: 10 Hz
+power: {idle: 0.1 W, busy: 1.1 W}
+battery: {capacity: 1 Wh, lifetime: 2 h}
+"""
+
+
+def test_a_plan_tells_what_each_preference_costs_and_how_long_the_battery_lasts(
+    client: httpx.Client, port: StorePort
+) -> None:
+    """The dense model is shown to be more right than the other; within the margin the other costs less."""
+    patch = parse_profile(BATTERY)
+    with port.store.begin() as tx:
+        known, dense = tx.get_variant("fall@1", SHA), tx.get_variant("fall@1", "cd" * 32)
+        model = tx.get_model("fall@1")
+        assert known is not None
+        assert dense is not None
+        assert model is not None
+        tx.put_model(replace(model, accuracy_margin=0.1))
+        tx.put_variant(replace(known, latency_p50_s=0.001, drop=0.02, drop_low=0.01, drop_high=0.03))
+        tx.put_variant(replace(dense, accuracy=0.93, accuracy_low=0.92, accuracy_high=0.94))
+        tx.put_device(
+            Device(id="patch-1", state=DeviceState.ACCEPTED, profile=patch, profile_text=BATTERY, labels=patch.labels)
+        )
+        tx.put_placement(replace(tx.placements("cam-1")[0], device="patch-1", sha256=dense.sha256))
+    (row,) = get(client, "/plan", model="fall", selector="site=ward")
+    assert (row["prefer"], row["sha256"]) == ("accuracy", "cd" * 32)
+    right, frugal = row["choices"]
+    assert [(each["prefer"], each["sha256"]) for each in (right, frugal)] == [
+        ("accuracy", "cd" * 32), ("frugal", SHA)
+    ]  # fmt: skip
+    assert (right["points_below"], frugal["points_below"]) == (0.0, 0.03)
+    assert frugal["energy_above_idle_joules"] == pytest.approx(0.001)
+    assert frugal["battery_life_s"] == pytest.approx(3600 * 0.9 / (0.1 + 10 * 0.001))
+    assert row["battery_life_s"] == row["battery_life_dense_s"] == pytest.approx(3600 * 0.9 / (0.1 + 10 * 0.003))
+    shown = get(client, "/devices/patch-1")
+    assert (shown["battery_life_s"], shown["battery_life_source"]) == (row["battery_life_s"], "declared")
+    assert get(client, "/devices/cam-1")["battery_life_s"] is None
+
+
+def test_a_models_policy_can_be_changed_and_nonsense_is_refused(client: httpx.Client) -> None:
+    changed = client.patch(f"{API}/models/fall", json={"prefer": "frugal", "accuracy_margin": 0.01, "ladder": 3})
+    assert changed.status_code == 200, changed.text
+    told = {key: changed.json()[key] for key in ("prefer", "accuracy_margin", "ladder", "accuracy_floor")}
+    assert told == {"prefer": "frugal", "accuracy_margin": 0.01, "ladder": 3, "accuracy_floor": 0.85}
+    assert any(job["kind"] == "ladder" for job in get(client, "/jobs"))
+    for wrong in ({"prefer": "fast"}, {"ladder": 99}, {"accuracy_floor": 2}, {"recover_epochs": 1, "recover_cpu_s": 1}):
+        refused = client.patch(f"{API}/models/fall", json=wrong)
+        assert (refused.status_code, "allowed" in refused.json()["error"] or "one of" in refused.text) == (400, True)
+    assert get(client, "/models/fall")["prefer"] == "frugal"
 
 
 def test_a_rollout_from_start_to_abort(client: httpx.Client, port: StorePort) -> None:
