@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import reduce
+from itertools import islice
 
 from controller.core.actions import Action, DropJob, StartJob
 from controller.core.catalog import NEAR
@@ -59,10 +60,11 @@ def decide_jobs(
     patient = sorted((job for job in ready if _patient(job, fleet(job))), key=lambda job: _PATIENCE[job.kind])
     running = [job for job in jobs if job.state is JobState.RUNNING]
     at_work = sum(not _patient(job, fleet(job)) for job in running)
-    starting = _together(urgent, jobs, fleet)[: max(policy.parallel_jobs - at_work, 0)]
+    starting = list(islice(_together(urgent, jobs, fleet), max(policy.parallel_jobs - at_work, 0)))
     if not urgent and len(running) < policy.parallel_jobs and at_work == len(running):
         starting = patient[:1]
-    unwanted = [job for job in jobs if job.state is JobState.QUEUED and job not in wanted]
+    wished = {job.id for job in wanted}
+    unwanted = [job for job in jobs if job.state is JobState.QUEUED and job.id not in wished]
     return [*(DropJob(job.id) for job in unwanted), *map(StartJob, starting)]
 
 
@@ -76,12 +78,14 @@ def _looseness(caps: Caps) -> tuple[float, ...]:
     return tuple(math.inf if cap is None else cap for cap in every)
 
 
-def _together(ready: Sequence[PruneJob], jobs: Sequence[PruneJob], fleet: Callable[[PruneJob], bool]) -> list[PruneJob]:
+def _together(
+    ready: Sequence[PruneJob], jobs: Sequence[PruneJob], fleet: Callable[[PruneJob], bool]
+) -> Iterator[PruneJob]:
     """The jobs to start for `ready`, in its order: prunes for devices whose caps lie near each other become one.
 
     One that is near a running job waits for what that makes.
     """
-    starting, served = list[PruneJob](), set[str]()
+    served = set[str]()
     for job in ready:
         if job.id in served or any(_serves(other, job) for other in jobs if other.state is JobState.RUNNING):
             continue
@@ -89,8 +93,7 @@ def _together(ready: Sequence[PruneJob], jobs: Sequence[PruneJob], fleet: Callab
         served |= {each.id for each in group}
         meet = reduce(Caps.meet, (each.caps for each in group))
         same = next((each for each in group if each.caps == meet), None)
-        starting.append(same or identified(replace(job, caps=meet, prediction=None, attempts=0)))
-    return starting
+        yield same or identified(replace(job, caps=meet, prediction=None, attempts=0))
 
 
 def _near(job: PruneJob, others: Sequence[PruneJob], jobs: Sequence[PruneJob]) -> list[PruneJob]:
@@ -106,7 +109,7 @@ def _near(job: PruneJob, others: Sequence[PruneJob], jobs: Sequence[PruneJob]) -
     for other in others:
         if other.kind is JobKind.PRUNE and other.model == job.model and not other.asked and other is not job:
             both = meet.meet(other.caps)
-            if may_be_asked(both) and all(each.caps.near(both, NEAR) for each in (*group, other)):
+            if all(each.caps.near(both, NEAR) for each in (*group, other)) and may_be_asked(both):
                 group, meet = [*group, other], both
     return group
 

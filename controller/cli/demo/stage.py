@@ -8,7 +8,6 @@ Sensors are files written by the physics process from each agent's own measured 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 from collections.abc import Callable, Iterable
@@ -27,11 +26,10 @@ WINDOW_S = 2.0
 _TRIED_GFLOPS = 1.0
 _TRIALS = 3
 AMBIENT_CELSIUS = 25.0
-_POLICY = f"""\
-threads: {min(os.cpu_count() or 1, 2)}
+_POLICY = """\
 # Patience scaled to windows of 2 seconds.
 policy:
-  soak_s: 5
+  soak_s: 3
   retry_s: 5
   resend_s: 5
   cooldown_s: 30
