@@ -165,11 +165,15 @@ def test_waiting_for_a_rollout_exits_by_how_it_ends(
     run: Run, fleet: StorePort, state: RolloutState, exit_code: int
 ) -> None:
     def end() -> None:
-        while not fleet.asked:
+        while not end_at_once():
             time.sleep(0.02)
+
+    def end_at_once() -> bool:
         with fleet.store.begin() as tx:
-            (rollout,) = tx.rollouts()
-            tx.put_rollout(replace(rollout, state=state))
+            started = tx.rollouts()
+            for rollout in started:
+                tx.put_rollout(replace(rollout, state=state))
+        return bool(started)
 
     ending = threading.Thread(target=end)
     ending.start()
