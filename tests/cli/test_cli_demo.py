@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from agent.wire.messages import Window
 from agent.wire.profile import Profile, parse_profile
 from controller.cli.demo.measured import energy
 from controller.cli.demo.outcome import outcome
+from controller.cli.demo.processes import Processes
 from controller.cli.demo.report import against_dense, print_report
 from controller.cli.demo.scenes import Observed, Scenes
-from controller.cli.demo.stage import DENSE_ON_DEVICE_S, demo_profiles
+from controller.cli.demo.stage import DENSE_ON_DEVICE_S, Stage, demo_profiles
+from controller.cli.demo.story import Story
 from controller.cli.demo.summer import WARMED_DEVICE, too_warm
 from controller.cli.demo.teller import DemoFailed, Teller
 from controller.cli.demo.verdict import expected, shortcomings
@@ -283,3 +286,25 @@ def test_windows_to_come_are_named_with_their_devices() -> None:
     refused = observed(PROFILES["sealed-beacon"])
     assert windows_line([some, tag, refused], 5, 2.0) == "windows to come: 3 of quick-band; about 6 s left"
     assert windows_line([band, tag, refused], 5, 2.0) == "every window is there"
+
+
+class Fleet:
+    """A story's lookout over a fleet whose windows come one look after another."""
+
+    def __init__(self, looks: list[list[Observed]]) -> None:
+        self.looks = looks
+
+    def observed(self, profiles: object) -> list[Observed]:
+        return self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+
+    def observed_anew(self, seen: object) -> bool:
+        return True
+
+
+def test_a_breach_at_the_end_is_left_to_the_controller_and_looked_at_again(tmp_path: Path) -> None:
+    band = PROFILES["quick-band"]
+    slow, repaired = observed(band, {"latency_p95_ms": 18.1}), observed(band)
+    story = Story(Stage(tmp_path, 0, 0), Processes(tmp_path), Teller(io.StringIO(), 5, sleep=lambda _s: None), tmp_path)
+    story._lookout = Fleet([[slow], [slow], [repaired]])  # type: ignore[assignment]
+    assert "quick-band is not within its measured budget" in shortcomings(scenes(slow))
+    assert story._settled() == [repaired]

@@ -53,6 +53,13 @@ class Lookout:
         seen = [self.look_at(profile) for profile in profiles]
         return seen if all(len(each.windows) == OBSERVED_WINDOWS for each in seen if each.row["feasible"]) else None
 
+    def observed_anew(self, seen: Sequence[Observed]) -> bool:
+        """Each device that runs something has told of another window since it was `seen`."""
+        self._note_what_runs()
+        return all(
+            self.look_at(each.profile).windows[-1:] != each.windows[-1:] for each in seen if each.row["feasible"]
+        )
+
     def look_at(self, profile: Profile) -> Observed:
         row = self._client.device(profile.device)
         rows = self._client.telemetry(profile.device, OBSERVED_WINDOWS)

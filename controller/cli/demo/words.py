@@ -26,7 +26,7 @@ def rollout_line(rollout: Row, jobs: Iterable[Row]) -> str:
     standings = ", ".join(f"{count} {name}" for name, count in sorted(rollout["devices_by_standing"].items()))
     left = ", ".join(each["device"] for each in rollout["devices"] if each["standing"] in ("waiting", "running"))
     wave = f"wave {rollout['wave'] + 1} of {len(rollout['waves'])}: {standings}"
-    return wave + (f"; left: {left}" if left else "; soaking") + _pruning(jobs)
+    return wave + (f"; left: {left}" if left else "; soaking") + jobs_after(jobs)
 
 
 def windows_line(seen: Iterable[Observed], wanted: int, window_s: float) -> str:
@@ -48,10 +48,11 @@ def incident_line(device: Row, incident: Row | None, jobs: Iterable[Row]) -> str
     if device["sha256"] != incident["from_sha256"]:
         return f"{heat}; {incident['state']}: another variant serves; left: inside the budget again"
     cause = incident["diagnosis"].partition(":")[0]
-    return f"diagnosis: {cause}; left: another variant, inside the budget again" + _pruning(jobs)
+    return f"diagnosis: {cause}; left: another variant, inside the budget again" + jobs_after(jobs)
 
 
-def _pruning(jobs: Iterable[Row]) -> str:
+def jobs_after(jobs: Iterable[Row]) -> str:
+    """What is appended to a line while jobs run."""
     line = jobs_line(jobs)
     return f" | pruning to {line}" if line else ""
 
