@@ -15,6 +15,7 @@ from controller.core.bounds import binding_constraint, caps_for, use_of, within,
 from controller.core.caps import below_floor
 from controller.core.catalog import Catalog
 from controller.core.choose import choose
+from controller.core.compare import best_of
 from controller.core.envelope import Impossible, collapse
 from controller.core.pays import pays, predict
 from controller.core.relax import lower_floor, relaxations
@@ -104,7 +105,7 @@ def fit(
     caps = without_slack(caps_for(profile, calibration, envelope), dense)
     if best is not None:
         full = any(each.dense or use_of(profile, calibration, envelope, each) >= WELL_USED for each in fitting)
-        return Fitted(best, binding, envelope, None if full else _better(best, caps, catalog))
+        return Fitted(best, binding, envelope, None if full else _better(best_of(fitting), caps, catalog))
     job = catalog.answer(caps)
     if job is None or job.state in (JobState.QUEUED, JobState.RUNNING):
         return NeedsPrune(caps, binding, envelope)
@@ -132,7 +133,10 @@ def _fitting(
 
 
 def _better(best: Variant, caps: Caps, catalog: Catalog) -> Prune | None:
-    """The prune that could make a better variant than the `best` that fits; None where it was made or refused."""
+    """The prune that could make a more right variant than the `best` that fits; None where it was made or refused.
+
+    What goes out may be tied with the best and cost less: a prune that only makes up for that would not go out either.
+    """
     job = catalog.answer(caps)
     if catalog.is_made(caps) or (job is not None and job.state not in (JobState.QUEUED, JobState.RUNNING)):
         return None

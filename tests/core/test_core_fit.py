@@ -235,6 +235,18 @@ def test_of_variants_that_intervals_do_not_tell_apart_the_cheapest_is_chosen(hig
     assert found.variant.sha256 == name
 
 
+def test_what_a_prune_would_win_is_told_against_the_most_right_that_fits_and_not_the_cheaper_that_goes_out() -> None:
+    judged = {"gate_samples": 10_000}
+    right = variant("right", 0.5, accuracy=0.931, accuracy_low=0.925, accuracy_high=0.937, **judged)
+    cheap = variant("cheap", 0.4, accuracy=0.929, accuracy_low=0.923, accuracy_high=0.935, **judged)
+    found = fit(TIGHT, BARE, catalog(variants=(replace(DENSE, **judged), right, cheap)))
+    assert isinstance(found, Fitted)
+    assert found.variant == cheap
+    assert found.prune is not None
+    assert found.prune.prediction is not None
+    assert found.prune.prediction.against == "right"
+
+
 def test_an_interval_that_rounding_ends_below_its_own_figure_leaves_the_variant_in() -> None:
     perfect = variant("perfect", 0.5, accuracy=1.0, accuracy_high=1.0 - 2**-53)
     found = fit(profile(deadline_s=0.006), BARE, catalog(variants=(DENSE, perfect)))
