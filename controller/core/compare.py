@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from controller.core.evidence import Evidence, paired
+from controller.core.evidence import paired
+from controller.core.paired import Paired
 from controller.core.types import Variant
 
 ERROR = 0.05
@@ -54,8 +55,8 @@ def at_most_worse(one: Variant, other: Variant, error: float = ERROR) -> float |
     """
     if one.sha256 == other.sha256:
         return 0.0
-    if one.evidence is not None and other.evidence is not None and one.evidence.comparable(other.evidence):
-        return _highest_drop(other.evidence, one.evidence, error)
+    if (compared := _compared(other, one)) is not None:
+        return _highest_drop(compared, error)
     drops, accuracies = _drops(one, other), _accuracies(one, other)
     if drops is not None:
         return drops[0][1] - drops[1][0]
@@ -64,8 +65,8 @@ def at_most_worse(one: Variant, other: Variant, error: float = ERROR) -> float |
 
 def shown_worse(one: Variant, other: Variant, error: float) -> bool:
     """The gate shows that `one` is less right than `other`. It is so by chance at most with a share of `error`."""
-    if one.evidence is not None and other.evidence is not None and one.evidence.comparable(other.evidence):
-        return _worse(other.evidence, one.evidence, error)
+    if (compared := _compared(other, one)) is not None:
+        return _worse(compared, error)
     drops, accuracies = _drops(one, other), _accuracies(one, other)
     if drops is not None:
         return drops[0][0] > drops[1][1]
@@ -77,16 +78,17 @@ def _at_most_below(one: Variant, best: Variant, margin: float, error: float) -> 
     return most is not None and most <= margin
 
 
-@lru_cache(maxsize=4096)
-def _worse(before: Evidence, after: Evidence, error: float) -> bool:
-    compared = paired(before, after)
-    return compared is not None and compared.worse(error)
+def _compared(before: Variant, after: Variant) -> Paired | None:
+    """Sample by sample; None where one has no evidence, or theirs is of other samples."""
+    if before.evidence is None or after.evidence is None:
+        return None
+    return _paired(before.evidence, after.evidence)
 
 
-@lru_cache(maxsize=4096)
-def _highest_drop(before: Evidence, after: Evidence, error: float) -> float:
-    compared = paired(before, after)
-    return 1.0 if compared is None else compared.highest(error)
+# The same few variants are compared for every device of a fleet.
+_paired = lru_cache(maxsize=4096)(paired)
+_worse = lru_cache(maxsize=4096)(Paired.worse)
+_highest_drop = lru_cache(maxsize=4096)(Paired.highest)
 
 
 Interval = tuple[float, float]

@@ -28,13 +28,13 @@ def place(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     old, kept = view.placement, _kept(view, policy)
     found = fit(view.device.profile, view.device.calibration, view.catalog, policy.attempts, kept)
     here = old is not None and old.rollout in (None, view.rollout.id)
-    stays = old is not None and here and kept is not None and _given(view, old)
-    if stays and old is not None:
-        found = _unless_asked_again(found, old)
+    staying = old if old is not None and here and kept is not None and _given(view, old) else None
+    if staying is not None:
+        found = _unless_asked_again(found, staying)
     new = placement_of(view.device.id, view.catalog.model.ref, found, now_unix_s)
-    if stays and old is not None:
+    if staying is not None:
         fits = isinstance(found, Fitted)
-        new = replace(old, waiting_for=new.waiting_for if fits else None, reason=new.reason if fits else "")
+        new = replace(staying, waiting_for=new.waiting_for if fits else None, reason=new.reason if fits else "")
     new = replace(new, rollout=view.rollout.id, offered=here and old is not None and old.offered)
     new = _withdrawn(view, new)
     changed = old is None or replace(old, decided_unix_s=0.0) != replace(new, decided_unix_s=0.0)
