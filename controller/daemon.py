@@ -254,6 +254,7 @@ class Daemon:
                 state=result.state,
                 sha256=None if variant is None else variant.sha256,
                 binding=result.binding,
+                least=result.least or job.least,
                 detail=result.detail,
                 report=result.report,
                 retry=result.retry,

@@ -55,6 +55,20 @@ def use(caps: Caps, variant: Variant) -> float:
     return max((each.share for each in uses(caps, variant)), default=0.0)
 
 
+def below(caps: Caps, least: Caps | None) -> Use | None:
+    """The cap that lies furthest below the `least` of a model and runtime; None where none does for sure."""
+    if least is None or least.runtime != caps.runtime:
+        return None
+    least = held(least)
+    pairs = (
+        (Constraint.RAM_MODEL, least.ram_bytes, caps.ram_bytes),
+        (Constraint.STORAGE, least.storage_bytes, caps.storage_bytes),
+        (Constraint.DEADLINE, least.latency_s, caps.latency_s),
+    )
+    short = [Use(which, cost, cap) for which, cost, cap in pairs if cost is not None and cap is not None and cap < cost]
+    return max(short, key=lambda each: each.share, default=None)
+
+
 def exceeds_all(caps: Caps, variant: Variant) -> bool:
     """Whether a variant under the caps can be cut from this one: it is above every one of them."""
     return all(each.share > 1 for each in uses(caps, variant))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from controller.core.caps import shippable
+from controller.core.caps import below, shippable
 from controller.core.choose import choose
 from controller.core.types import Caps, JobKind, JobState, Model, PruneJob, Variant
 
@@ -51,11 +51,14 @@ class Catalog:
         return self.chosen[names]
 
     def answer(self, caps: Caps) -> PruneJob | None:
-        """The job that says how a prune to `caps` ends: that one, or one that was refused under looser caps."""
+        """The job that says how a prune to `caps` ends: that one, or one that was refused under looser caps or measured
+        that nothing is so small."""
         own = self.jobs.get(caps.key)
         if own is not None and own.state is not JobState.QUEUED:
             return own
-        return next((each for each in self._prunes(JobState.INFEASIBLE) if each.caps.covers(caps)), own)
+        refused = self._prunes(JobState.INFEASIBLE)
+        told = (each for each in refused if each.caps.covers(caps) or below(caps, each.least) is not None)
+        return next(told, own)
 
     def is_made(self, caps: Caps) -> bool:
         """A variant was made under caps that are hardly tighter: another prune would make much the same."""

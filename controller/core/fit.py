@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
 from controller.core.bounds import binding_constraint, caps_for, use_of, within, without_slack
-from controller.core.caps import below_floor
+from controller.core.caps import Use, below, below_floor
 from controller.core.catalog import Catalog
 from controller.core.choose import choose
 from controller.core.compare import best_of
@@ -107,12 +107,14 @@ def fit(
         full = any(each.dense or use_of(profile, calibration, envelope, each) >= WELL_USED for each in fitting)
         return Fitted(best, binding, envelope, None if full else _better(best_of(fitting), caps, catalog))
     job = catalog.answer(caps)
+    if job is not None and (short := below(caps, job.least)) is not None:
+        return _refuse(profile, calibration, envelope, catalog, short.binding, _too_small(catalog.model, short))
     if job is None or job.state in (JobState.QUEUED, JobState.RUNNING):
         return NeedsPrune(caps, binding, envelope)
     if job.state is JobState.FAILED:
         again = caps.key if job.retry and (attempts is None or job.attempts < attempts) else None
         return Infeasible(binding, envelope, f"pruning failed: {job.detail}", (), waiting_for=again)
-    return _refuse(profile, calibration, envelope, catalog, job, binding)
+    return _refuse(profile, calibration, envelope, catalog, job.binding or binding, _reason(catalog.model, job))
 
 
 def choices(profile: Profile, calibration: Calibration, catalog: Catalog) -> dict[Prefer, Variant]:
@@ -185,15 +187,15 @@ def _refuse(
     calibration: Calibration,
     envelope: Envelope,
     catalog: Catalog,
-    job: PruneJob,
     binding: Constraint,
+    reason: str,
 ) -> Infeasible:
-    """The job has answered, and nothing that it found fits."""
+    """A job has answered, and nothing that it found fits."""
     closest = _closest(profile, calibration, envelope, catalog)
     return Infeasible(
-        _on_the_device(job.binding, envelope) or binding,
+        _on_the_device(binding, envelope) or binding,
         envelope,
-        _reason(catalog.model, job),
+        reason,
         relaxations(profile, calibration, closest.ram_base_bytes, closest),
         closest,
     )
@@ -215,6 +217,14 @@ def _reason(model: Model, job: PruneJob) -> str:
         return "a variant made for these caps was measured above them"
     floor = "" if model.accuracy_floor is None else f" at or above {_share(model.accuracy_floor)} accuracy"
     return f"no variant of {model.ref}{floor} fits: {job.detail}"
+
+
+def _too_small(model: Model, short: Use) -> str:
+    """In the reference host's terms, as the jobs' own reasons are."""
+    names = {Constraint.RAM_MODEL: "model RAM", Constraint.STORAGE: "storage", Constraint.DEADLINE: "p95 latency"}
+    unit = Unit.SECONDS if short.binding is Constraint.DEADLINE else Unit.BYTES
+    taken, cap = format_quantity(short.cost, unit), format_quantity(short.cap, unit)
+    return f"no structure of {model.ref} is so small: {names[short.binding]} {taken} at the least, of {cap}"
 
 
 def _share(value: float) -> str:

@@ -290,7 +290,8 @@ class PruneJob:
 
     INFEASIBLE: no variant at the accuracy floor or above fits; `sha256` is the closest one. `asked`: an operator wants
     it, whether or not a device waits for it. `audit`: it was predicted not to pay and is made all the same, to hold
-    predictions against. `retry`: a failure may pass by itself.
+    predictions against. `least`: no structure of the model was measured below any of these, in any precision.
+    `retry`: a failure may pass by itself.
     """
 
     id: str
@@ -305,6 +306,7 @@ class PruneJob:
     state: JobState = JobState.QUEUED
     sha256: str | None = None
     binding: Constraint | None = None
+    least: Caps | None = None
     detail: str = ""
     report: SparsityReport | None = None
     retry: bool = True

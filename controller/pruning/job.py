@@ -74,8 +74,9 @@ class JobResult:
     """DONE with the variant; INFEASIBLE with the cap that binds and the closest variant known; FAILED with why.
 
     Of a DONE job the artifact is in place. A ladder has its rungs in `variants`, told of before or not, and a prune
-    what else it made; all with their artifact in place however the job ended. `retry`: a failure that may pass by
-    itself. `model_digest` names weights, spec and factory source that it was made from.
+    what else it made; all with their artifact in place however the job ended. `least`: as a `PruneJob` has it.
+    `retry`: a failure that may pass by itself. `model_digest` names weights, spec and factory source that it was made
+    from.
     """
 
     state: JobState
@@ -84,6 +85,7 @@ class JobResult:
     report: SparsityReport | None = None
     retry: bool = False
     binding: Constraint | None = None
+    least: Caps | None = None
     detail: str = ""
     model_digest: str = ""
 

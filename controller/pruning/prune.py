@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 import torch
@@ -17,7 +18,6 @@ from controller.pruning.bench import Bench, Built
 from controller.pruning.cost.predict import Costs, binding
 from controller.pruning.cost.tables import TableError
 from controller.pruning.dense import dense_kin
-from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.marks import READY
 from controller.pruning.recover.distil import distance
@@ -34,11 +34,11 @@ _ATTEMPTS = 4
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """Inside the caps or not, it does not ship. `smallest` is the structure that the caps were too tight for."""
+    """Inside the caps or not, it does not ship. `too_tight`: the caps were, for any structure in this precision."""
 
     detail: str
     binding: Constraint
-    smallest: Structure | None = None
+    too_tight: TooTight | None = None
 
 
 def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult:
@@ -106,7 +106,7 @@ def _make(planner: Planner, caps: Caps) -> JobResult | _Refused:
     for attempt in range(_ATTEMPTS):
         found = search(planner, held(caps))
         if isinstance(found, TooTight):
-            return _Refused(_too_tight(planner, found, caps), found.binding, found.smallest)
+            return _Refused(_too_tight(planner, found, caps), found.binding, found)
         begin = 0.4 + 0.13 * attempt
         origin = _recovered(bench, stage, found, caps, budget, begin)
         bench.progress(begin + 0.1, "exporting and measuring what ships")
@@ -179,9 +179,9 @@ def _infeasible(
 ) -> JobResult:
     """With the smallest variant there is, where that was too large: it tells what the caps would have to give."""
     details, smallest = [refusal.detail for refusal in refusals], list[Variant]()
-    too_tight = next((refusal.smallest for refusal in refusals if refusal.smallest is not None), None)
-    if too_tight is not None:
-        made = smallest_variant(bench, stage, too_tight)
+    too_tight = [refusal.too_tight for refusal in refusals if refusal.too_tight is not None]
+    if too_tight:
+        made = smallest_variant(bench, stage, too_tight[0].smallest)
         details += [made] if isinstance(made, str) else []
         smallest += [made] if isinstance(made, Variant) else []
     return JobResult(
@@ -189,9 +189,18 @@ def _infeasible(
         variant=closest(caps, [*_shippable(bench, start_from), *smallest]),
         variants=tuple(smallest),
         binding=next((each.binding for each in refusals if each.binding is not Constraint.NONE), Constraint.NONE),
+        least=_least(refusals),
         detail=told(details),
         model_digest=bench.model.digest,
     )
+
+
+def _least(refusals: list[_Refused]) -> Caps | None:
+    """The least that any precision takes; None where one was refused for another reason, and was not measured so far
+    down."""
+    found = [each.too_tight.least for each in refusals if each.too_tight is not None]
+    all_told = all(each.too_tight is not None or each.binding is Constraint.NONE for each in refusals)
+    return reduce(Caps.meet, found) if found and all_told else None
 
 
 def _shippable(bench: Bench, start_from: tuple[str, ...]) -> list[Variant]:

@@ -143,6 +143,7 @@ jobs = Table(
     Column("state", Text, nullable=False),
     Column("sha256", Text),
     Column("binding", Text),
+    Column("least", JSON(none_as_null=True)),
     Column("detail", Words, nullable=False),
     Column("report", JSON(none_as_null=True)),
     Column("retry", Boolean, nullable=False),

@@ -146,6 +146,30 @@ def test_below_every_variant_the_refusal_names_the_closest_and_what_would_do() -
     assert found.relaxations == ("a deadline of 5.43 ms",)
 
 
+LEAST = Caps(ram_bytes=MIB, storage_bytes=40_000, latency_s=0.0012)
+
+
+def test_where_a_prune_measured_the_smallest_structure_nothing_below_it_is_asked_for() -> None:
+    job = answered(HOPELESS, JobState.INFEASIBLE, least=LEAST)
+    small = profile(storage_bytes=30_000)
+    found = fit(small, BARE, catalog(job))
+    assert isinstance(found, Infeasible)
+    assert (found.binding, found.waiting_for) == (Constraint.STORAGE, None)
+    assert found.reason == "no structure of net@1 is so small: storage 39 KiB at the least, of 29 KiB"
+    assert found.relaxations[0].endswith("more storage")
+
+
+def test_what_measures_within_its_noise_of_the_smallest_structure_is_asked_for() -> None:
+    job = answered(HOPELESS, JobState.INFEASIBLE, least=LEAST)
+    near = profile(deadline_s=0.00119 * 1.08)
+    assert isinstance(fit(near, BARE, catalog(job)), NeedsPrune)
+
+
+def test_the_least_of_another_runtime_says_nothing() -> None:
+    job = answered(HOPELESS, JobState.INFEASIBLE, least=replace(LEAST, runtime="ncnn"))
+    assert isinstance(fit(profile(storage_bytes=30_000), BARE, catalog(job)), NeedsPrune)
+
+
 def test_a_variant_below_the_floor_is_not_chosen_where_it_alone_fits() -> None:
     made = profile(deadline_s=0.0035)
     assert within(made, BARE, envelope_of(made), QUARTER)

@@ -134,6 +134,9 @@ def test_caps_below_the_smallest_structure_are_refused_with_numbers(
     for precision in ("fp32", "int8"):
         assert f"the smallest structure of glyphs@1 in {precision} exceeds the caps: storage" in result.detail
     assert "1.95 KiB" in result.detail
+    assert result.least is not None
+    assert (result.least.storage_bytes or 0) > 2000
+    assert result.least.latency_s is None, "only bytes were asked for, and only they were measured"
     assert "the smallest structure, recovered: accuracy" in result.detail
     assert "below the floor of 60 %" in result.detail
     assert result.variants == ()
@@ -166,6 +169,7 @@ def test_below_the_accuracy_floor_nothing_is_shipped(glyphs: Path, tmp_path: Pat
     result = briefly(_request(glyphs / "strict.yaml", tmp_path, Caps(storage_bytes=40_000))).result
     assert (result.state, result.binding) == (JobState.INFEASIBLE, Constraint.STORAGE), result.detail
     assert "is below the floor of 99.99 %" in result.detail
+    assert result.least is None
     assert result.variant is None  # not even the dense model is at the floor
     (kin,) = Shelf(tmp_path, result.model_digest).kin()
     assert kin.variant.dense

@@ -6,6 +6,7 @@ few artifacts have to be built.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from controller.core.types import Caps, Constraint
@@ -33,11 +34,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class TooTight:
-    """Not even the smallest structure lies inside the caps."""
+    """Not even the smallest structure lies inside the caps. `least`: below any of it, none measures."""
 
     smallest: Structure
     costs: Costs
     binding: Constraint
+    least: Caps
 
 
 def search(planner: Planner, caps: Caps) -> Found | TooTight:
@@ -65,7 +67,7 @@ def search(planner: Planner, caps: Caps) -> Found | TooTight:
     if best is not None:
         return best
     smallest, costs = min(tried.values(), key=lambda each: binding(each[1], caps)[1])
-    return TooTight(smallest, costs, binding(costs, caps)[0])
+    return TooTight(smallest, costs, binding(costs, caps)[0], _least([each for _, each in tried.values()], caps))
 
 
 def _costs(planner: Planner, plan: Plan, caps: Caps) -> Costs:
@@ -73,13 +75,26 @@ def _costs(planner: Planner, plan: Plan, caps: Caps) -> Costs:
 
     What ships is measured after its candidate; where it was above a cap, the candidate must not be found once more.
     """
-    bench, only_bytes = planner.bench, caps == Caps(storage_bytes=caps.storage_bytes, runtime=caps.runtime)
+    bench, only_bytes = planner.bench, _only_bytes(caps)
     for point in reversed(bench.points(planner.precision)):
         if point.is_of(plan.structure) and (only_bytes or not point.only_bytes):
             return point.costs
     costs = _weighed(planner, plan) if only_bytes else _measured(planner, plan.structure)
     bench.note_point(plan.structure, planner.precision, costs, only_bytes)
     return costs
+
+
+def _only_bytes(caps: Caps) -> bool:
+    return caps == Caps(storage_bytes=caps.storage_bytes, runtime=caps.runtime)
+
+
+def _least(costs: Sequence[Costs], caps: Caps) -> Caps:
+    """The least of each cost, the smallest structure's among them; of what was only weighed the bytes."""
+    weighed = Caps(storage_bytes=int(min(each.storage_bytes for each in costs)), runtime=caps.runtime)
+    if _only_bytes(caps):
+        return weighed
+    ram, latency = min(each.ram_bytes for each in costs), min(each.latency_s for each in costs)
+    return replace(weighed, ram_bytes=int(ram), latency_s=latency)
 
 
 def _weighed(planner: Planner, plan: Plan) -> Costs:
