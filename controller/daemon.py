@@ -33,6 +33,7 @@ from controller.perform import Performer, Publish, RunJob, Send
 from controller.push import Block, Push
 from controller.record import Recorded, record
 from controller.store.artifacts import Artifacts
+from controller.store.errors import ArtifactError
 from controller.store.store import Store
 from controller.store.tx import Tx
 
@@ -108,7 +109,7 @@ class Daemon:
     def turn(self, facts: Iterable[Fact]) -> None:
         """One turn. A database that cannot be written now costs nothing: unacknowledged, everything comes again.
 
-        Save what a job made and how it ended, which nobody repeats: it is kept until it is written.
+        Nobody repeats what a job made and how it ended: this is kept here until it is written.
         """
         happened = [*self._unwritten, *facts]
         self._stopping = self._stopping or Stop() in happened
@@ -320,8 +321,19 @@ class Daemon:
 
     def _broadcast(self) -> None:
         for block in self._push.take(self._clock.steady_s()):
-            token = self._link.publish(str(BlobTopic(block.sha256, block.index)), self._block(block))
-            self._push.sent(token)
+            try:
+                data = self._block(block)
+            except ArtifactError as error:
+                self._lose(block.sha256, error)
+                return
+            self._push.sent(self._link.publish(str(BlobTopic(block.sha256, block.index)), data))
+
+    def _lose(self, sha256: str, error: ArtifactError) -> None:
+        """Devices that wait for it are looked at again, and get another."""
+        with self._store.begin() as tx:
+            self._performer.lose(tx, sha256, error)
+        self._push.drop(sha256)
+        self._swept_s = -math.inf
 
     def _block(self, block: Block) -> bytes:
         if block.sha256 not in self._blobs:

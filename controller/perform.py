@@ -31,6 +31,7 @@ from controller.core.types import (
     Variant,
 )
 from controller.store.artifacts import Artifacts
+from controller.store.errors import ArtifactError
 from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.perform")
@@ -112,9 +113,13 @@ class Performer:
         return []
 
     def _queue(self, tx: Tx, job: PruneJob) -> list[Send]:
-        if tx.get_job(job.id) is None:
+        """What is queued already is told its new prediction."""
+        known = tx.get_job(job.id)
+        if known is None:
             log.info("event=queued job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
             tx.put_job(job)
+        elif known.state is JobState.QUEUED:
+            tx.put_job(replace(known, prediction=job.prediction))
         return []
 
     def _start(self, tx: Tx, job: PruneJob) -> list[Send]:
@@ -137,7 +142,11 @@ class Performer:
         if (epoch, seq) > next_mark(self._epoch, before, None):
             log.warning("event=above_mark device=%s epoch=%d seq=%d reason=%r", action.device.id, epoch, seq,
                         "the device remembers newer assignments than this database: was it restored?")  # fmt: skip
-        assignment = self._assignment(action.device, action.placement, variant, (epoch, seq), now_unix_s)
+        try:
+            assignment = self._assignment(action.device, action.placement, variant, (epoch, seq), now_unix_s)
+        except ArtifactError as error:
+            self.lose(tx, variant.sha256, error)
+            return []
         tx.put_desired(
             Desired(
                 device=action.device.id,
@@ -155,6 +164,16 @@ class Performer:
         log.info("event=assigned device=%s seq=%d variant=%s rollout=%s incident=%s", action.device.id, seq,
                  variant.sha256[:12], action.rollout, action.incident)  # fmt: skip
         return self._send(tx, action.device.id, now_unix_s)
+
+    def lose(self, tx: Tx, sha256: str, error: ArtifactError) -> None:
+        """The bytes are gone from this host: forget the variant, so that devices get another, and make it again."""
+        log.error("event=lost_artifact sha256=%s reason=%r", sha256[:12], f"{error}; it is made again")
+        self._artifacts.set_aside(sha256)
+        self._digests.pop(sha256, None)
+        tx.drop_variant(sha256)
+        for job in tx.jobs(JobState.DONE):
+            if job.sha256 == sha256:
+                tx.put_job(replace(job, state=JobState.QUEUED, attempts=0))
 
     def _send(self, tx: Tx, device: str, now_unix_s: float) -> list[Send]:
         desired = tx.latest_desired(device)

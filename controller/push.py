@@ -45,6 +45,11 @@ class Push:
             self._sent_at[block] = now_s
         return ready
 
+    def drop(self, sha256: str) -> None:
+        """Nothing of this artifact is to be had."""
+        for block in [each for each in self._waiting if each.sha256 == sha256]:
+            del self._waiting[block]
+
     def sent(self, token: int | None) -> None:
         """A block was handed to the link under `token`; None: the link is down, its receivers will ask again."""
         if token is not None:

@@ -16,7 +16,8 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class QueuePrune:
-    """Write down that a variant under these caps is wanted; as an `audit` it waits until nothing else is to do."""
+    """Write down that a variant under these caps is wanted, or what it is predicted to win by now. An `audit` waits
+    until nothing else is to do."""
 
     model: str
     caps: Caps

@@ -55,6 +55,14 @@ def use(caps: Caps, variant: Variant) -> float:
     return max((each.share for each in uses(caps, variant)), default=0.0)
 
 
+def costs_as_caps(variant: Variant) -> Caps:
+    """The tightest caps that the variant is inside of."""
+    return Caps(
+        ram_bytes=variant.ram_bytes, storage_bytes=variant.size_bytes, latency_s=variant.latency_p95_s,
+        runtime=variant.runtime,
+    )  # fmt: skip
+
+
 def below(caps: Caps, least: Caps | None) -> Use | None:
     """The cap that lies furthest below the `least` of a model and runtime; None where none does for sure."""
     if least is None or least.runtime != caps.runtime:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
-from controller.core.caps import below, shippable
+from controller.core.caps import Use, below, costs_as_caps, shippable
 from controller.core.choose import choose
 from controller.core.types import Caps, JobKind, JobState, Model, PruneJob, Variant
 
@@ -57,8 +58,15 @@ class Catalog:
         if own is not None and own.state is not JobState.QUEUED:
             return own
         refused = self._prunes(JobState.INFEASIBLE)
-        told = (each for each in refused if each.caps.covers(caps) or below(caps, each.least) is not None)
-        return next(told, own)
+        told = next((each for each in refused if each.caps.covers(caps)), None)
+        if told is None and self.too_small(caps) is not None:
+            told = next((each for each in refused if each.least is not None), None)
+        return told or own
+
+    def too_small(self, caps: Caps) -> Use | None:
+        """The cap that lies below all that was ever measured of the model, where a job looked for the smallest."""
+        least = [job.least for job in self.jobs.values() if job.least is not None and job.caps.runtime == caps.runtime]
+        return below(caps, reduce(Caps.meet, [*least, *map(costs_as_caps, self.variants)])) if least else None
 
     def is_made(self, caps: Caps) -> bool:
         """A variant was made under caps that are hardly tighter: another prune would make much the same."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
 from controller.core.bounds import binding_constraint, caps_for, use_of, within, without_slack
-from controller.core.caps import Use, below, below_floor
+from controller.core.caps import Use, below_floor
 from controller.core.catalog import Catalog
 from controller.core.choose import choose
 from controller.core.compare import best_of
@@ -107,7 +107,7 @@ def fit(
         full = any(each.dense or use_of(profile, calibration, envelope, each) >= WELL_USED for each in fitting)
         return Fitted(best, binding, envelope, None if full else _better(best_of(fitting), caps, catalog))
     job = catalog.answer(caps)
-    if job is not None and (short := below(caps, job.least)) is not None:
+    if job is not None and (short := catalog.too_small(caps)) is not None:
         return _refuse(profile, calibration, envelope, catalog, short.binding, _too_small(catalog.model, short))
     if job is None or job.state in (JobState.QUEUED, JobState.RUNNING):
         return NeedsPrune(caps, binding, envelope)

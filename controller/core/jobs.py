@@ -11,9 +11,11 @@ from itertools import islice
 
 from controller.core.actions import Action, DropJob, StartJob
 from controller.core.catalog import NEAR
+from controller.core.gain import gains
 from controller.core.policy import Policy
-from controller.core.types import Caps, JobKind, JobState, PruneJob
+from controller.core.types import Caps, JobKind, JobState, Prediction, PruneJob
 
+_BETTER = 3  # the rank of what would only serve better
 _PATIENCE = {JobKind.UNSTRUCTURED: 0, JobKind.LADDER: 1, JobKind.PRUNE: 2}
 """Nothing in the fleet waits for these, a prune only as an audit; a ladder takes as long as all its rungs."""
 
@@ -42,20 +44,26 @@ def decide_jobs(
     """Start what somebody waits for, while there is room; a failed one again after a pause. Drop what nobody wants.
 
     First every model's dense variant, then what devices wait for that have nothing to run, then operators' prunes, then
-    what would only serve better. Of one kind the tightest first: what is under its caps is under all looser ones too,
-    so that the most devices have something soonest. A patient job only starts where nothing else is to do, and once it
-    runs it takes no prune's place: an incident that needs a variant must not wait for a ladder's end.
+    what would only serve better. Of the last that first which is modelled to win the most over all that it serves; of
+    the others the tightest: what is under its caps is under all looser ones too, so that the most devices have
+    something soonest. A patient job only starts where nothing else is to do, and once it runs it takes no prune's
+    place: an incident that needs a variant must not wait for a ladder's end.
     """
 
     def fleet(job: PruneJob) -> bool:
         return job.kind is JobKind.DENSE or (job.model, job.key) in waited_for
 
-    def turn(job: PruneJob) -> tuple[int, tuple[float, ...], float, str]:
+    def rank(job: PruneJob) -> int:
         first = job.kind is not JobKind.DENSE, (job.model, job.key) not in needed, not job.asked
-        return next((at for at, no in enumerate(first) if not no), 3), _looseness(job.caps), job.created_unix_s, job.id
+        return next((at for at, no in enumerate(first) if not no), _BETTER)
+
+    def turn(job: PruneJob) -> tuple[int, float, tuple[float, ...], float, str]:
+        return rank(job), -won.get(job.id, 0.0), _looseness(job.caps), job.created_unix_s, job.id
 
     wanted = [job for job in jobs if fleet(job) or job.asked or job.audit]
-    ready = sorted((job for job in wanted if _may_start(job, policy, now_unix_s)), key=turn)
+    ready = [job for job in wanted if _may_start(job, policy, now_unix_s)]
+    won = gains([job for job in ready if rank(job) == _BETTER])
+    ready.sort(key=turn)
     urgent = [job for job in ready if not _patient(job, fleet(job))]
     patient = sorted((job for job in ready if _patient(job, fleet(job))), key=lambda job: _PATIENCE[job.kind])
     running = [job for job in jobs if job.state is JobState.RUNNING]
@@ -93,7 +101,13 @@ def _together(
         served |= {each.id for each in group}
         meet = reduce(Caps.meet, (each.caps for each in group))
         same = next((each for each in group if each.caps == meet), None)
-        yield same or identified(replace(job, caps=meet, prediction=None, attempts=0))
+        yield same or identified(replace(job, caps=meet, prediction=_least_win(group), attempts=0))
+
+
+def _least_win(group: Sequence[PruneJob]) -> Prediction | None:
+    """Under the meet of their caps a variant wins no more than under those of any of them."""
+    told = [each.prediction for each in group if each.prediction is not None]
+    return min(told, key=lambda each: each.win) if len(told) == len(group) else None
 
 
 def _near(job: PruneJob, others: Sequence[PruneJob], jobs: Sequence[PruneJob]) -> list[PruneJob]:

@@ -14,7 +14,7 @@ from controller.core.incidents import repairing
 from controller.core.jobs import audited
 from controller.core.policy import Policy
 from controller.core.standing import desired_here, failed
-from controller.core.types import Placement, RolloutState
+from controller.core.types import JobState, Placement, Prediction, PruneJob, RolloutState
 from controller.core.view import DeviceView
 
 # An incumbent that was measured inside its budget is not replaced because an upper bound with margins says otherwise.
@@ -104,8 +104,15 @@ def _wanted(view: DeviceView, found: Fit, policy: Policy) -> list[Action]:
         case Fitted(prune=Prune(caps, prediction, pays)) if caps.key not in jobs:
             audit = not pays and audited(ref, caps, policy)
             return [QueuePrune(ref, caps, prediction, audit)] if pays or audit else []
+        case Fitted(prune=Prune(caps, Prediction() as prediction, True)) if _wins_less(prediction, jobs[caps.key]):
+            return [QueuePrune(ref, caps, prediction)]
         case _:
             return []
+
+
+def _wins_less(prediction: Prediction, job: PruneJob) -> bool:
+    """What the queued job would win shrank, as something better fits by now."""
+    return job.state is JobState.QUEUED and (job.prediction is None or prediction.win < job.prediction.win)
 
 
 def _unless_asked_again(found: Fit, old: Placement) -> Fit:

@@ -78,7 +78,10 @@ class Caps:
 
     def covers(self, other: Caps) -> bool:
         """What is under `other` is under these too: none of these is tighter, and the runtime is the same."""
-        return self.runtime == other.runtime and self.meet(other) == other
+        pairs = zip(self._figures, other._figures, strict=True)
+        return self.runtime == other.runtime and all(
+            mine is None or (its is not None and its <= mine) for mine, its in pairs
+        )
 
     def near(self, tighter: Caps, share: float) -> bool:
         """`tighter` is under these caps, and each of its caps is at least `share` of the one here."""

@@ -115,7 +115,7 @@ class Shelf:
     def kin(self, sha256s: tuple[str, ...] | None = None) -> list[Kin]:
         """Those of the named variants, or of all, that are here, of this model and for this runtime, by name."""
         paths = sorted(self.folder.glob("*.safetensors")) if sha256s is None else map(self._weights, sha256s)
-        found = (self._read(path) for path in paths if path.is_file())
+        found = (self._read(path) for path in paths if path.is_file() and self.artifact(path.stem).is_file())
         return [kin for kin in found if kin is not None]
 
     def made_for(self, requested: str, precision: str) -> Kin | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from pathlib import Path
@@ -34,6 +35,11 @@ class Artifacts:
         sha256 = hashlib.sha256(data).hexdigest()
         put_file(data, self.path(sha256))
         return sha256
+
+    def set_aside(self, sha256: str) -> None:
+        """Where the file is there but damaged, it is kept under a name that nobody takes for an artifact's."""
+        with contextlib.suppress(FileNotFoundError):
+            self.path(sha256).rename(self.path(sha256).with_suffix(".damaged"))
 
     def read(self, sha256: str) -> bytes:
         """The bytes, verified. Raises `ArtifactError` where they are missing or are not those of the digest."""

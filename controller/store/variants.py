@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from controller.core.types import Variant
 from controller.store.rows import Rows, to_row
@@ -12,6 +12,10 @@ from controller.store.tables import variants
 class VariantRows(Rows):
     def put_variant(self, variant: Variant) -> None:
         self._put(variants, to_row(variant))
+
+    def drop_variant(self, sha256: str) -> None:
+        """Of every model that has this artifact."""
+        self._connection.execute(delete(variants).where(variants.c.sha256 == sha256))
 
     def get_variant(self, model: str, sha256: str) -> Variant | None:
         """Two models (versions with the same weights) may have the same artifact, each with a record of its own."""

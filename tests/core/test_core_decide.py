@@ -38,6 +38,7 @@ from controller.core.waves import Standing
 from tests.core.builders import (
     DENSE,
     HALF,
+    LADDER,
     MIB,
     MODEL,
     NOW,
@@ -237,6 +238,21 @@ def test_what_fits_goes_out_at_once_while_a_better_one_is_made() -> None:
     assert assigned.sha256 == "half"
 
 
+def test_a_wish_that_waits_is_told_when_it_would_win_less() -> None:
+    judged = tuple(replace(each, gate_samples=500) for each in LADDER)
+    new = view(profile=profile(deadline_s=0.0079), placement=None, desired=None, reported=None)
+    new = replace(new, catalog=catalog(variants=judged))
+    queued, placed = told(new)
+    assert isinstance(queued, QueuePrune)
+    assert isinstance(placed, Place)
+    assert queued.prediction is not None
+    for win, again in ((queued.prediction.win + 0.01, [queued]), (queued.prediction.win, [])):
+        before = replace(queued.prediction, win=win)
+        job = PruneJob(id="j", model=MODEL.ref, caps=queued.caps, prediction=before)
+        waiting = replace(new, catalog=catalog(job, variants=judged), placement=placed.placement)
+        assert [each for each in told(waiting) if isinstance(each, QueuePrune)] == again
+
+
 def test_a_refusal_is_placed_once_and_nothing_is_assigned() -> None:
     hopeless = view(profile=profile(ram_total_bytes=30 * MIB), placement=None, desired=None, reported=None)
     placed = only(told(hopeless))
@@ -425,9 +441,9 @@ def performed(made: DeviceView, action: Action) -> DeviceView:
             return replace(made, device=replace(made.device, calibration=calibration), placement=known)
         case Place(placed):
             return replace(made, placement=placed)
-        case QueuePrune(model, caps):
+        case QueuePrune(model, caps, prediction):
             assert made.catalog is not None
-            queued = PruneJob(id=caps.key, model=model, caps=caps)
+            queued = PruneJob(id=caps.key, model=model, caps=caps, prediction=prediction)
             return replace(made, catalog=replace(made.catalog, jobs={**made.catalog.jobs, caps.key: queued}))
         case Assign(_, placed, sha256, rollout_id, incident_id, attempts):
             seq = made.desired.seq + 1 if made.desired else 1

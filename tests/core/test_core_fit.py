@@ -159,6 +159,14 @@ def test_where_a_prune_measured_the_smallest_structure_nothing_below_it_is_asked
     assert found.relaxations[0].endswith("more storage")
 
 
+def test_a_variant_that_measured_smaller_takes_the_word_of_the_smallest_structure_back() -> None:
+    job = answered(HOPELESS, JobState.INFEASIBLE, least=replace(LEAST, latency_s=0.003))
+    tight = profile(deadline_s=0.0026)  # quarter may not ship, but it was measured
+    assert isinstance(fit(tight, BARE, catalog(job)), Infeasible)
+    small = variant("tiny", 0.2)
+    assert isinstance(fit(tight, BARE, catalog(job, variants=(*LADDER, small))), NeedsPrune)
+
+
 def test_what_measures_within_its_noise_of_the_smallest_structure_is_asked_for() -> None:
     job = answered(HOPELESS, JobState.INFEASIBLE, least=LEAST)
     near = profile(deadline_s=0.00119 * 1.08)

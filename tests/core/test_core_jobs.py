@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from controller.core.actions import DropJob, StartJob
 from controller.core.jobs import audited, decide_jobs, identified
 from controller.core.policy import Policy
-from controller.core.types import Caps, JobKind, JobState, PruneJob
+from controller.core.types import Caps, JobKind, JobState, Prediction, PruneJob
 from tests.core.builders import MODEL, NOW, always
 
 POLICY = Policy(attempts=3, retry_s=60, parallel_jobs=1)
@@ -51,6 +51,27 @@ def test_a_device_with_nothing_to_run_comes_before_operators_and_they_before_wha
     needed = frozenset({(bare.model, bare.key)})
     found = decide_jobs([better, mine, bare], waited_for, needed, replace(POLICY, parallel_jobs=3), NOW)
     assert [each.job.id for each in found if isinstance(each, StartJob)] == ["bare", "mine", "better"]
+
+
+def predicted(win: float) -> Prediction:
+    return Prediction(against="tiny", win=win, high=win + 0.01, error=0.005)
+
+
+def test_of_what_would_only_serve_better_the_largest_win_over_all_goes_first() -> None:
+    wins = {9.0: 0.05, 5.0: 0.04, 1.0: 0.01}
+    wishes = [job(str(at), caps=Caps(latency_s=at), prediction=predicted(win)) for at, win in wins.items()]
+    waited_for = frozenset((each.model, each.key) for each in wishes)
+    (found,) = decide_jobs(wishes, waited_for, frozenset(), POLICY, NOW)
+    assert isinstance(found, StartJob)
+    assert found.job.caps == Caps(latency_s=5.0)
+
+
+def test_of_prunes_that_become_one_the_least_win_is_expected() -> None:
+    wishes = [replace(each, prediction=predicted(at / 100)) for at, each in enumerate(NEAR, 1)]
+    (meet,) = begun(*wishes)
+    assert (meet.caps, meet.prediction) == (MEET, predicted(0.01))
+    (unknown,) = begun(replace(wishes[0], prediction=None), *wishes[1:])
+    assert unknown.prediction is None
 
 
 CLOSE = (

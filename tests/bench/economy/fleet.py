@@ -1,7 +1,8 @@
 """A thousand registered devices over the in-memory link, one real controller, and prunes in real processes.
 
 `python -m tests.bench.economy.fleet FOLDER SPEC BUDGET_S` plays one rollout until nothing is left to be made, or until
-jobs have taken so many seconds, and writes `fleet.json`. It runs on release 0.1 as well, whose rule stands beside.
+jobs have taken so many seconds, and writes `fleet.json`. Begun again it goes on from there. It runs on release 0.1 as
+well, whose rule stands beside.
 
 The devices' time is virtual. A job takes what it takes, and moves their time on by as much.
 """
@@ -12,16 +13,19 @@ import json
 import queue
 import sys
 import time
+from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
-from controller.core.intents import AddModel, StartRollout
+from controller.core.intents import AddModel, RegisterDevice, StartRollout
 from controller.core.policy import Policy
 from controller.core.types import Caps, JobKind, JobState, PruneJob, RolloutState, Variant
-from controller.facts import Fact, JobEnded, JobMade
-from controller.pruning.job import JobRequest, JobRunner
+from controller.facts import Asked, Fact, JobEnded, JobMade
+from controller.pruning.job import JobRequest, JobResult, JobRunner
 from tests.stories.world import World
 
 DEVICES, SEED = 1000, 2
@@ -31,13 +35,29 @@ _WINDOW_S = 3600.0
 _POLICY = Policy(soak_s=5, retry_s=60, resend_s=60)
 
 
-class RealJobs:
-    """Starts each job in its own process. Until it ends only its own time passes, which is then the devices' too."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """A job that ended, with all that it told."""
 
-    def __init__(self, world: World, artifacts: Path) -> None:
-        self._world, self._artifacts, self._runner = world, artifacts, JobRunner()
-        self._facts, self._at_work, self.seconds = queue.Queue[Fact](), dict[str, float](), 0.0
-        self.started = list[tuple[str, str]]()
+    key: str
+    seconds: float
+    made: tuple[Variant, ...]
+    result: JobResult
+
+
+class RealJobs:
+    """Starts each job in its own process. Until it ends only its own time passes, which is then the devices' too.
+
+    What ran is kept in `record`: where the play begins anew it is told again, in the time that it took.
+    """
+
+    def __init__(self, world: World, artifacts: Path, record: Path) -> None:
+        self._world, self._artifacts, self._record, self._runner = world, artifacts, record, JobRunner()
+        lines = record.read_bytes().splitlines() if record.is_file() else []
+        self._kept = {each.key: each for each in (msgspec.json.decode(line, type=Ran) for line in lines)}
+        self._facts, self._made_by = queue.Queue[Fact](), dict[str, list[Variant]]()
+        self.at_work = dict[str, tuple[str, float]]()
+        self.seconds, self.anew_s, self.started = 0.0, 0.0, list[tuple[str, str]]()
 
     def start(self, job: PruneJob, model: Any, start_from: tuple[str, ...]) -> None:
         """`model` is the spec's path to release 0.1."""
@@ -46,27 +66,42 @@ class RealJobs:
                              rungs=job.rungs or 0, start_from=start_from, threads=2)  # fmt: skip
         print(f"[{self.seconds:5.0f} s] {job.kind} {job.key}", flush=True)
         self.started.append((str(job.kind), job.key))
-        self._at_work[job.id] = time.monotonic()
-        self._runner.start(job.id, request, lambda *_: None, self._ended, self._made)
+        self.at_work[job.id], self._made_by[job.id] = (job.key, time.monotonic()), []
+        kept = self._kept.get(job.key)
+        if kept is None:
+            self._runner.start(job.id, request, lambda *_: None, self._ended, self._made)
+            return
+        for variant in kept.made:
+            self._made(job.id, variant)
+        self._ended(job.id, kept.result)
 
     def stop(self) -> None:
         self._runner.close()
 
     def due(self) -> list[Fact]:
         """Waits for what runs: by the clock of the devices a job's end is at once, and then its seconds have passed."""
-        if not self._at_work:
+        if not self.at_work:
             return []
         fact = self._facts.get()
         if isinstance(fact, JobEnded):
-            took = time.monotonic() - self._at_work.pop(fact.job)
-            self.seconds += took
-            self._world.now_s += took
+            key, began = self.at_work.pop(fact.job)
+            ran = self._kept.get(key) or self._keep(key, time.monotonic() - began, fact)
+            self.seconds += ran.seconds
+            self._world.now_s += ran.seconds
         return [fact]
+
+    def _keep(self, key: str, seconds: float, ended: JobEnded) -> Ran:
+        ran = Ran(key=key, seconds=seconds, made=tuple(self._made_by[ended.job]), result=ended.result)
+        self.anew_s += seconds
+        with self._record.open("ab") as record:
+            record.write(msgspec.json.encode(ran) + b"\n")
+        return ran
 
     def _ended(self, job: str, result: Any) -> None:
         self._facts.put(JobEnded(job, result))
 
     def _made(self, job: str, variant: Variant) -> None:
+        self._made_by[job].append(variant)
         self._facts.put(JobMade(job, variant))
 
 
@@ -97,30 +132,34 @@ def profile_of(number: int, caps: Caps) -> str:
 
 def play(folder: Path, spec: Path, budget_s: float) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("hedgerow.db*"):
+        left.unlink()
     world = World(folder, _POLICY)
-    jobs = RealJobs(world, folder / "artifacts")
+    jobs = RealJobs(world, folder / "artifacts", folder / "jobs.jsonl")
     world.daemon._jobs = world.jobs = jobs  # type: ignore[assignment]
     ref = world.ask(AddModel(str(spec)))
     world.until(lambda: any(each.dense for each in world.variants()), 3600)
     (dense,) = world.variants()
     devices = drawn(dense, DEVICES)
-    for number, caps in enumerate(devices):
-        world.add_device(profile_of(number, caps))._window_s = _WINDOW_S  # they are to tell next to nothing
+    profiles = [profile_of(number, caps) for number, caps in enumerate(devices)]
+    world.daemon.turn([Asked(RegisterDevice(each), Future()) for each in profiles])
+    for each in profiles:
+        world.add_device(each, register=False)._window_s = _WINDOW_S  # they are to tell next to nothing
     world.run(10, _STEP_S)
-    began, seconds, history = world.now_s, jobs.seconds, list[dict[str, float]]()
+    began, history = world.now_s, list[dict[str, float]]()
     rollout = world.ask(StartRollout(ref, "", waves=(1.0,), allow_unverified=True))
-    while jobs.seconds - seconds < budget_s:
+    ended = False
+    while not ended and jobs.anew_s < budget_s:
         costs(world)
         world.run(_STEP_S, _STEP_S)
         history.append({"seconds": world.now_s - began, **served(world)})
         print(history[-1], flush=True)
-        if finished(world, rollout) and not jobs._at_work:
+        if finished(world, rollout) and not jobs.at_work:
             world.run(60, _STEP_S)
             history.append({"seconds": world.now_s - began, **served(world)})
-            if not jobs._at_work and not waiting(world):
-                break
+            ended = not jobs.at_work and not waiting(world)
     jobs.stop()
-    return told(world, jobs, devices, history, rollout)
+    return told(world, jobs, devices, history, rollout) | {"ended": ended}
 
 
 def costs(world: World) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from controller.pruning.model.data import Data, Split
 from controller.zoo import residual
 
-SEED = 20261128
-
 
 def chosen_on() -> Data:
     """What the controller is given: its gate is the first half."""

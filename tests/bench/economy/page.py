@@ -17,8 +17,8 @@ def page(results: Row, known: Mapping[str, Row]) -> str:
         "",
         f"Written by `{results['repeat']}` on {results['date']}: {host['cores']} cores, {host['machine']}, Python "
         f"{host['python']}. A thousand devices with random caps on RAM, storage and latency, the residual network, one",
-        f"rollout through a real controller; prunes in real processes, for {results['budget_s']:.0f} s of jobs at the "
-        "most. The devices are simulated, and their time is moved on by what each job takes. Chosen on one half of the "
+        "rollout through a real controller; prunes in real processes, of two threads each. "
+        "The devices are simulated, and their time is moved on by what each job takes. Chosen on one half of the "
         f"gate, judged on the other; sampled with the seed {results['seed']}.",
         "",
         "| target | aimed for | measured | reached |",
