@@ -63,7 +63,7 @@ class RealJobs:
         """`model` is the spec's path to release 0.1."""
         spec = str(getattr(model, "spec_path", model))
         request = JobRequest(kind=job.kind, spec_path=spec, artifact_dir=str(self._artifacts), caps=job.caps,
-                             rungs=job.rungs or 0, start_from=start_from, threads=2)  # fmt: skip
+                             rungs=job.rungs or 0, start_from=start_from, threads=1)  # fmt: skip
         print(f"[{self.seconds:5.0f} s] {job.kind} {job.key}", flush=True)
         self.started.append((str(job.kind), job.key))
         self.at_work[job.id], self._made_by[job.id] = (job.key, time.monotonic()), []

@@ -17,7 +17,7 @@ def page(results: Row, known: Mapping[str, Row]) -> str:
         "",
         f"Written by `{results['repeat']}` on {results['date']}: {host['cores']} cores, {host['machine']}, Python "
         f"{host['python']}. A thousand devices with random caps on RAM, storage and latency, the residual network, one",
-        "rollout through a real controller; prunes in real processes, of two threads each. "
+        "rollout through a real controller; prunes in real processes, of one thread each as by default. "
         "The devices are simulated, and their time is moved on by what each job takes. Chosen on one half of the "
         f"gate, judged on the other; sampled with the seed {results['seed']}.",
         "",

@@ -170,7 +170,7 @@ def _pruned(work: Path, caps: Caps, epochs: float) -> JobResult:
         shutil.copytree(work / "now" / "artifacts", shelf)
     results, runner = list[JobResult](), JobRunner()
     request = JobRequest(kind=JobKind.PRUNE, spec_path=str(spec_with(work, epochs)), artifact_dir=str(shelf), caps=caps,
-                         threads=2)  # fmt: skip
+                         threads=1)  # fmt: skip
     runner.start("bespoke", request, lambda *_: None, lambda _job, result: results.append(result))
     while not results:
         time.sleep(0.5)
