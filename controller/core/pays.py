@@ -10,6 +10,7 @@ The model of it has three parts.
 - *What earlier predictions missed by*, in standard errors of a difference on the gate: with mean m and deviation s of n
   such residuals the upper 90 % limit lies m + t(0.9, n) s sqrt(1 + 1/n) above what is expected (the predictive limit of
   a normal sample). `PRIOR` counts as five residuals: it is what the same model misses by on the ladders of the zoo.
+  A prune that fell far short counts as two errors short: it says that prunes fail, not how much another may win.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from controller.core.types import Caps, JobState, Prediction, PruneJob, Variant
 
 PRIOR_COUNT, PRIOR_MEAN, PRIOR_DEVIATION = 5, 0.34, 0.92
 _Z90, _Z95 = 1.281552, 1.959964
+_SHORTEST = -2.0
 
 
 def predict(best: Variant, caps: Caps, variants: Sequence[Variant], jobs: Sequence[PruneJob]) -> Prediction | None:
@@ -53,7 +55,7 @@ def residuals(jobs: Sequence[PruneJob], variants: Sequence[Variant]) -> list[flo
         made, told = accuracy.get(job.sha256 or ""), job.prediction
         before = None if told is None else accuracy.get(told.against)
         if job.state is JobState.DONE and told is not None and made is not None and before is not None:
-            found.append((made - before - told.win) / told.error)
+            found.append(max((made - before - told.win) / told.error, _SHORTEST))
     return found
 
 

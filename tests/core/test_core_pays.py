@@ -153,3 +153,13 @@ def test_looser_caps_are_never_predicted_to_win_less(one: float, other: float) -
     if less is not None:
         assert more is not None
         assert less.win <= more.win + 1e-12
+
+
+def test_a_prune_that_failed_does_not_make_others_look_better() -> None:
+    fitting = [job(f"{at}", 0.14, "half") for at in range(6)]
+    before = predict(FALLING[2], under(0.21), FALLING, fitting)
+    after = predict(FALLING[2], under(0.21), FALLING, [*fitting, job("failed", 0.24, "half")])
+    assert before is not None
+    assert after is not None
+    assert residuals([job("failed", 0.24, "half")], FALLING) == [-2.0]
+    assert after.high < before.high + 0.001
