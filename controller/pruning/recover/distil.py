@@ -20,7 +20,7 @@ from controller.pruning.recover.budget import Clock
 from controller.pruning.recover.recalibrate import batches, recalibrate
 
 _BATCH = 64
-_TEMPERATURE = 3.0
+TEMPERATURE = 3.0
 _TEACHER_SHARE = 0.7
 _RATE, _DECAY = 2e-3, 1e-2
 _AVERAGED_STEPS = 200  # the memory of the weights' average, once there have been many more
@@ -193,21 +193,26 @@ def _chosen(split: Split, chosen: torch.Tensor) -> tuple[torch.Tensor, torch.Ten
     return laid_out(torch.from_numpy(split.inputs)[chosen]), labels
 
 
+def are_classes(output: torch.Tensor) -> bool:
+    """Whether `output` `[n, ...]` is taken for the scores of classes."""
+    return output.ndim == 2 and output.shape[1] >= 2
+
+
 def distance(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """How far `output` `[n, ...]` is from the dense model's: KL at temperature 3, or mean square where no classes."""
-    if output.ndim != 2 or output.shape[1] < 2:
+    if not are_classes(output):
         return F.mse_loss(output, target)
     soft = F.kl_div(
-        F.log_softmax(output / _TEMPERATURE, dim=1),
-        F.log_softmax(target / _TEMPERATURE, dim=1),
+        F.log_softmax(output / TEMPERATURE, dim=1),
+        F.log_softmax(target / TEMPERATURE, dim=1),
         reduction="batchmean",
         log_target=True,
     )
-    return soft * _TEMPERATURE**2
+    return soft * TEMPERATURE**2
 
 
 def _loss(output: torch.Tensor, target: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:
     taught = distance(output, target)
-    if labels is None or output.ndim != 2 or output.shape[1] < 2:
+    if labels is None or not are_classes(output):
         return taught
     return _TEACHER_SHARE * taught + (1 - _TEACHER_SHARE) * F.cross_entropy(output, labels)
