@@ -16,16 +16,8 @@ import msgspec
 
 from agent.wire.errors import WireError
 from controller.core.types import JobKind, JobState
-from controller.pruning.job import (
-    Announce,
-    JobRequest,
-    JobResult,
-    Progress,
-    ProgressLine,
-    ResultLine,
-    VariantLine,
-    lacked_memory,
-)
+from controller.pruning.errors import lacked_memory
+from controller.pruning.job import Announce, JobRequest, JobResult, Progress, ProgressLine, ResultLine, VariantLine
 
 if TYPE_CHECKING:
     from controller.pruning.bench import Bench

@@ -11,13 +11,13 @@ import torch
 from controller.core.caps import closest, exceeds_all, held, shippable, use
 from controller.core.compare import best_of
 from controller.core.types import Caps, Constraint, JobState, Recovery, Variant
-from controller.pruning.artifact.export import ExportError, run_artifact
+from controller.pruning.artifact.export import run_artifact
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench, Built
 from controller.pruning.cost.predict import Costs, binding
-from controller.pruning.cost.tables import TableError
 from controller.pruning.dense import dense_kin
+from controller.pruning.errors import ExportError, TableError
 from controller.pruning.job import JobResult
 from controller.pruning.marks import READY
 from controller.pruning.recover.distil import distance
