@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from controller.pruning.errors import DataError, LoadError
-from controller.pruning.graph.attention import prepare
 from controller.pruning.identity import digest_of, formerly
+from controller.pruning.model.attention import prepare
 from controller.pruning.model.data import Data, Floats, check_data
 from controller.pruning.spec import FunctionRef, ModelSpec
 
