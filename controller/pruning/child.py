@@ -106,7 +106,7 @@ def _do(bench: Bench, request: JobRequest, announce: Announce) -> JobResult:
 
             return make_ladder(bench, request.rungs, announce)
         case JobKind.UNSTRUCTURED:
-            from controller.pruning.unstructured import report_unstructured
+            from controller.pruning.jobs.unstructured import report_unstructured
 
             return report_unstructured(bench, request.share)
 
