@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from controller.core.costs import Use, costs_of
 from controller.core.types import Caps, Constraint, Variant
 
 RAM_SPREAD, LATENCY_SPREAD = 0.02, 0.04
@@ -21,27 +21,9 @@ def held(caps: Caps) -> Caps:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
-    """What a variant was measured to take of one cap, in bytes or seconds. `binding` names the cap as jobs do."""
-
-    binding: Constraint
-    cost: float
-    cap: float
-
-    @property
-    def share(self) -> float:
-        return self.cost / self.cap if self.cap > 0 else math.inf
-
-
 def uses(caps: Caps, variant: Variant) -> tuple[Use, ...]:
     """One for each cap that is set; latency is the p95 on the reference host."""
-    pairs = (
-        (Constraint.RAM_MODEL, variant.ram_bytes, caps.ram_bytes),
-        (Constraint.STORAGE, variant.size_bytes, caps.storage_bytes),
-        (Constraint.DEADLINE, variant.latency_p95_s, caps.latency_s),
-    )
-    return tuple(Use(binding, cost, cap) for binding, cost, cap in pairs if cap is not None)
+    return costs_of(variant).uses(caps)
 
 
 def figures(caps: Caps, variants: Sequence[Variant]) -> list[tuple[float, list[float]]]:

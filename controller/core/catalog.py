@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
-from controller.core.caps import Use, below, costs_as_caps, shippable
+from controller.core.caps import below, costs_as_caps, shippable
 from controller.core.choose import choose
+from controller.core.costs import Use
 from controller.core.types import Caps, JobKind, JobState, Model, PruneJob, Variant
 
 NEAR = 1 / 1.1

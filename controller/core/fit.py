@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
 from controller.core.bounds import binding_constraint, caps_for, use_of, within, without_slack
-from controller.core.caps import Use, below_floor
+from controller.core.caps import below_floor
 from controller.core.catalog import Catalog
 from controller.core.choose import choose
 from controller.core.compare import best_of
+from controller.core.costs import Use
 from controller.core.envelope import Impossible, collapse
 from controller.core.pays import pays, predict
 from controller.core.relax import lower_floor, relaxations

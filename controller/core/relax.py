@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
 from controller.core import calibrate
-from controller.core.caps import Use, use, uses
+from controller.core.caps import use, uses
+from controller.core.costs import Use
 from controller.core.envelope import busy_watts, latency_caps, lifetime_watts, ram_caps
 from controller.core.rounding import at_least, at_most, celsius_at_most, percent_at_most
 from controller.core.types import Calibration, Cap, Caps, Constraint, Variant

@@ -17,6 +17,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from agent.wire.profile import RUNTIMES
+from controller.core.costs import Costs
 from controller.durable import put_file
 from controller.pruning.artifact.export import export_onnx, run_artifact
 from controller.pruning.artifact.int8 import quantise
@@ -25,7 +26,7 @@ from controller.pruning.artifact.ncnn import to_ncnn
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.grain import grains
 from controller.pruning.cost.model import CostModel, describe_costs
-from controller.pruning.cost.predict import Costs, Known, Predictor
+from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.cost.runs import Runs, run_widths
 from controller.pruning.cost.tables import Tables
 from controller.pruning.graph.blocks import find_blocks

@@ -16,16 +16,8 @@ import msgspec
 
 from agent.wire.errors import WireError
 from controller.core.types import JobKind, JobState
-from controller.pruning.job import (
-    Announce,
-    JobRequest,
-    JobResult,
-    Progress,
-    ProgressLine,
-    ResultLine,
-    VariantLine,
-    lacked_memory,
-)
+from controller.pruning.errors import lacked_memory
+from controller.pruning.job import Announce, JobRequest, JobResult, Progress, ProgressLine, ResultLine, VariantLine
 
 if TYPE_CHECKING:
     from controller.pruning.bench import Bench
@@ -114,7 +106,7 @@ def _do(bench: Bench, request: JobRequest, announce: Announce) -> JobResult:
 
             return make_ladder(bench, request.rungs, announce)
         case JobKind.UNSTRUCTURED:
-            from controller.pruning.unstructured import report_unstructured
+            from controller.pruning.jobs.unstructured import report_unstructured
 
             return report_unstructured(bench, request.share)
 

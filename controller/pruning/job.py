@@ -7,7 +7,6 @@ it. The process ends with its parent: it watches the pipe that the request came 
 from __future__ import annotations
 
 import contextlib
-import re
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,6 @@ __all__ = [
     "Progress",
     "SparseSide",
     "SparsityReport",
-    "lacked_memory",
 ]
 
 Progress = Callable[[float, str], None]
@@ -106,15 +104,6 @@ class ResultLine(msgspec.Struct, frozen=True, tag="result"):
 
 
 _LINES = msgspec.json.Decoder(ProgressLine | VariantLine | ResultLine)
-# torch and onnxruntime have no error of their own for it, and around the operator's code only the text is left.
-_NO_MEMORY = re.compile(
-    r"(can't|cannot|failed to|unable to) allocate|not enough memory|out of memory|MemoryError", re.I
-)
-
-
-def lacked_memory(error: Exception) -> bool:
-    """It may work the next time."""
-    return _NO_MEMORY.search(str(error)) is not None
 
 
 class JobRunner:

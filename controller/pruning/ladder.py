@@ -11,13 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from controller.core.types import JobState, Variant
-from controller.pruning.artifact.export import ExportError
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
-from controller.pruning.cost.tables import TableError
 from controller.pruning.dense import dense_kin
+from controller.pruning.errors import ExportError, TableError
 from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import Announce, JobResult
 from controller.pruning.recovery import recover_stage

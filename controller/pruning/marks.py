@@ -5,12 +5,11 @@ They are the ends of the predictions too. The narrowest one's weights are of no 
 
 from __future__ import annotations
 
-from controller.pruning.artifact.export import ExportError
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench
+from controller.pruning.errors import ExportError, lacked_memory
 from controller.pruning.graph.structure import Structure, full
-from controller.pruning.job import lacked_memory
 from controller.pruning.shelf import Kin, Marked, Marks
 from controller.pruning.stage import dense_stage
 

@@ -10,14 +10,14 @@ import torch
 
 from controller.core.caps import closest, exceeds_all, held, shippable, use
 from controller.core.compare import best_of
+from controller.core.costs import Costs, binding, costs_of
 from controller.core.types import Caps, Constraint, JobState, Recovery, Variant
-from controller.pruning.artifact.export import ExportError, run_artifact
+from controller.pruning.artifact.export import run_artifact
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Bench, Built
-from controller.pruning.cost.predict import Costs, binding
-from controller.pruning.cost.tables import TableError
 from controller.pruning.dense import dense_kin
+from controller.pruning.errors import ExportError, TableError
 from controller.pruning.job import JobResult
 from controller.pruning.marks import READY
 from controller.pruning.recover.distil import distance
@@ -158,8 +158,7 @@ def _known(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult |
     if not fitting:
         return None
     variant = best_of(fitting)
-    costs = Costs(ram_bytes=variant.ram_bytes, storage_bytes=variant.size_bytes, latency_s=variant.latency_p95_s)
-    which, inside = _inside(costs, caps)
+    which, inside = _inside(costs_of(variant), caps)
     return JobResult(
         state=JobState.DONE,
         variant=variant,

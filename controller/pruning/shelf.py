@@ -14,10 +14,10 @@ from torch import nn
 
 from agent.wire.profile import RUNTIMES
 from controller.core.artifacts import file_name
+from controller.core.costs import Costs
 from controller.core.types import Variant
 from controller.durable import put_file
 from controller.pruning.artifact.pace import Mark, Pace
-from controller.pruning.cost.predict import Costs
 from controller.pruning.graph.structure import Structure
 from controller.pruning.solve.importance import Importance
 from controller.pruning.solve.worth import MeasuredWorth

@@ -8,22 +8,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from agent.wire.units import Unit, format_quantity
-from controller.core.types import Caps
-from controller.pruning.cost.predict import Costs
+from controller.core.costs import Costs
+from controller.core.types import Caps, Constraint
 
 _SAY_EVERY_S = 1.0
+_SAID = {
+    Constraint.RAM_MODEL: ("model RAM", Unit.BYTES),
+    Constraint.STORAGE: ("storage", Unit.BYTES),
+    Constraint.DEADLINE: ("p95 latency", Unit.SECONDS),
+}
 
 
 def against(costs: Costs, caps: Caps) -> str:
     """Each set cap with its cost."""
-    pairs = (
-        ("model RAM", costs.ram_bytes, caps.ram_bytes, Unit.BYTES),
-        ("storage", costs.storage_bytes, caps.storage_bytes, Unit.BYTES),
-        ("p95 latency", costs.latency_s, caps.latency_s, Unit.SECONDS),
-    )
-    set_pairs = [(name, cost, cap, unit) for name, cost, cap, unit in pairs if cap is not None]
+    said = ((*_SAID[each.binding], each) for each in costs.uses(caps))
     return ", ".join(
-        f"{name} {format_quantity(cost, unit)} of {format_quantity(cap, unit)}" for name, cost, cap, unit in set_pairs
+        f"{name} {format_quantity(each.cost, unit)} of {format_quantity(each.cap, unit)}" for name, unit, each in said
     )
 
 

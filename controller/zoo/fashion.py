@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.pruning.model.data import Data, DataError, Split
+from controller.pruning.errors import DataError
+from controller.pruning.model.data import Data, Split
 from controller.zoo.augment import FlippedAndMoved
 from controller.zoo.missing import MissingDataError
 from controller.zoo.training import Recipe

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.pruning.model.data import DataError
+from controller.pruning.errors import DataError
 
 
 class MissingDataError(DataError):

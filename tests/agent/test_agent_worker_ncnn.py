@@ -19,8 +19,9 @@ from agent.worker.ask import TrialError, tried
 from agent.worker.backends import ncnn, onnx
 from agent.worker.backends.contract import ContractError
 from agent.worker.runtime import example
-from controller.pruning.artifact.export import ExportError, export_onnx
+from controller.pruning.artifact.export import export_onnx
 from controller.pruning.artifact.ncnn import to_ncnn
+from controller.pruning.errors import ExportError
 
 
 class Residual(nn.Module):

@@ -113,7 +113,12 @@ def test_each_kind_does_its_own_work_with_what_was_asked(tmp_path: Path, monkeyp
 
     monkeypatch.setattr("controller.pruning.spec.load_spec", lambda _: None)
     monkeypatch.setattr("controller.pruning.bench.open_bench", lambda *_: "bench")
-    for place in ("dense.make_dense", "prune.make_pruned", "ladder.make_ladder", "unstructured.report_unstructured"):
+    for place in (
+        "dense.make_dense",
+        "prune.make_pruned",
+        "ladder.make_ladder",
+        "jobs.unstructured.report_unstructured",
+    ):
         monkeypatch.setattr(f"controller.pruning.{place}", work)
     caps = Caps(ram_bytes=5)
     for kind in JobKind:

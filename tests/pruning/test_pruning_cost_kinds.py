@@ -14,7 +14,8 @@ from controller.pruning.cost.fuse import fuse
 from controller.pruning.cost.memory import liveness
 from controller.pruning.cost.model import CostModel, describe_costs
 from controller.pruning.cost.runs import run_widths
-from controller.pruning.cost.trace import Trace, TraceError, trace
+from controller.pruning.cost.trace import Trace, trace
+from controller.pruning.errors import TraceError
 from controller.pruning.graph.cut import cut, grown
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.probe import sound_groups

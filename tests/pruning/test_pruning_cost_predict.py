@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.core.costs import Costs
 from controller.core.types import Caps
 from controller.pruning.cost.line import Line, through
-from controller.pruning.cost.predict import Costs, Known, Predictor
+from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.cost.price import Price
 
 PRICES = st.builds(
@@ -44,7 +45,7 @@ def test_what_keeps_the_budgets_is_predicted_within_the_caps(
     budgets = predictor.budgets(caps)
     shares = budgets.shares(price.latency_s, price.weights_bytes, price.live_bytes)
     if (shares <= 1).all():
-        assert all(share <= 1 + 1e-9 for share in predictor.costs(price).shares(caps).values())
+        assert all(each.share <= 1 + 1e-9 for each in predictor.costs(price).uses(caps))
 
 
 @given(KNOWN, PRICES, PRECISION)

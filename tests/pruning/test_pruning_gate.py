@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from controller.core.paired import Paired
-from controller.pruning.artifact.export import ExportError
+from controller.pruning.errors import ExportError
 from controller.pruning.judge.accuracy import classify, wilson
 from controller.pruning.judge.gate import Gate, Verdict, judge
 from controller.pruning.judge.jury import Jury

@@ -11,22 +11,14 @@ import torch
 from torch import nn
 
 from controller.pruning.artifact.export import export_onnx, run_artifact
-from controller.pruning.graph.attention import prepare
+from controller.pruning.errors import StructureError
 from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.cut import cut
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.layers import width
 from controller.pruning.graph.probe import sound_groups, unsound
-from controller.pruning.graph.structure import (
-    ChannelGroup,
-    Structure,
-    StructureError,
-    Touch,
-    Unit,
-    full,
-    inside,
-    renumbered,
-)
+from controller.pruning.graph.structure import ChannelGroup, Structure, Touch, Unit, full, inside, renumbered
+from controller.pruning.model.attention import prepare
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from controller.pruning.graph.attention import HeadAttention, prepare
 from controller.pruning.graph.cut import cut
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.structure import Structure, full
+from controller.pruning.model.attention import HeadAttention, prepare
 
 
 @pytest.fixture(autouse=True, scope="module")

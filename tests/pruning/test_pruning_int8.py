@@ -18,9 +18,10 @@ import torch
 from torch import nn
 
 from controller.pruning.artifact import int8
-from controller.pruning.artifact.export import ExportError, export_onnx, run_artifact
+from controller.pruning.artifact.export import export_onnx, run_artifact
 from controller.pruning.artifact.int8 import quantise
 from controller.pruning.artifact.parity import check_parity
+from controller.pruning.errors import ExportError
 from controller.pruning.model.data import Floats
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from controller.pruning.bench import open_bench
-from controller.pruning.model.data import DataError
-from controller.pruning.model.load import LoadError, load_model, read_weights
+from controller.pruning.errors import DataError, LoadError
+from controller.pruning.model.load import load_model, read_weights
 from controller.pruning.spec import ModelSpec, parse_spec
 
 NET = "from types import SimpleNamespace\nfrom torch import nn\ndef build(): return nn.Linear(3, 2)\n"

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from controller.pruning.artifact.export import ExportError, export_onnx
+from controller.pruning.artifact.export import export_onnx
 from controller.pruning.artifact.int8 import quantise
 from controller.pruning.artifact.parity import check_parity, compare
+from controller.pruning.errors import ExportError
 from controller.pruning.model.data import Floats
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from controller.core.types import Recovery
-from controller.pruning.model.data import Data, DataError, Split, check_data
+from controller.pruning.errors import DataError
+from controller.pruning.model.data import Data, Split, check_data
 from controller.pruning.model.outputs import answers, answers_alone
 from controller.pruning.recover.budget import Clock
 from controller.pruning.recover.distil import Recovered, Teacher, recover

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.core.costs import Costs, binding
 from controller.core.types import Caps, Constraint
 from controller.pruning.artifact.measure import Measured
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.bench import Built
-from controller.pruning.cost.predict import Costs, Known, Predictor, binding
+from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.cost.price import Price
 from controller.pruning.graph.structure import Structure
 from controller.pruning.shelf import Point, Shelf
@@ -267,8 +268,8 @@ def test_what_is_found_measured_inside_every_cap_and_giving_up_means_that_the_sm
         costs = truth(result.structure.widths["a"])
         assert result.costs.storage_bytes == costs.storage_bytes
         assert result.costs == costs or (ram is None and time is None)
-        assert all(share <= 1 for share in result.costs.shares(caps).values())
+        assert all(each.share <= 1 for each in result.costs.uses(caps))
         assert (result.binding, result.use) == binding(result.costs, caps)
     else:
-        assert result.costs.shares(caps)[result.binding] > 1
+        assert binding(result.costs, caps)[1] > 1
         assert binding(truth(NARROWEST), caps)[1] > 1

@@ -10,10 +10,10 @@ import pytest
 from torch import nn
 
 from controller import durable
+from controller.core.costs import Costs
 from controller.durable import put_file
 from controller.pruning.artifact.pace import Pace
 from controller.pruning.bench import open_bench
-from controller.pruning.cost.predict import Costs
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.shelf import Marked, Marks, Point, Shelf, known_as

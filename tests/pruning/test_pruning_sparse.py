@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from controller.pruning.artifact.sparse import report_unstructured, sparsify, transfer_bytes, zeros_share
+from controller.pruning.artifact.sparse import sparsify, transfer_bytes, zeros_share
+from controller.pruning.jobs.unstructured import dense_beside_sparse
 from controller.pruning.model.data import Split
 
 
@@ -55,7 +56,7 @@ def test_zeros_are_worth_bytes_only_in_a_transfer() -> None:
     dice = np.random.default_rng(0)
     labels = dice.integers(0, 10, 64)
     gate = Split(dice.standard_normal((64, 1, 8, 8)).astype(np.float32), labels)
-    report = report_unstructured(network(), torch.zeros(1, 1, 8, 8), 0.8, gate, samples=5, repeats=1)
+    report = dense_beside_sparse(network(), torch.zeros(1, 1, 8, 8), 0.8, gate, samples=5, repeats=1)
     assert report.sparse.zeros_share == pytest.approx(0.8, abs=0.01)
     assert report.dense.zeros_share == 0
     assert report.sparse.size_bytes == report.dense.size_bytes

@@ -13,8 +13,9 @@ from torch import nn
 
 from agent.wire.errors import WireError
 from controller.core.types import Prefer, Recovery
+from controller.pruning.errors import LoadError
 from controller.pruning.identity import formerly_stored
-from controller.pruning.model.load import LoadError, load_model, read_weights
+from controller.pruning.model.load import load_model, read_weights
 from controller.pruning.spec import load_spec
 
 GOOD = """\

@@ -15,7 +15,8 @@ import pytest
 import torch
 from torch import nn
 
-from controller.pruning.model.data import Data, DataError, Split
+from controller.pruning.errors import DataError
+from controller.pruning.model.data import Data, Split
 from controller.pruning.spec import load_spec
 from controller.zoo import augment, fashion, mobile, residual, watch, wearable
 from controller.zoo.__main__ import main

@@ -17,12 +17,9 @@ from torch import nn
 from agent.wire.profile import RUNTIMES
 from agent.worker.runtime import backend, bind
 from controller.pruning.artifact.slim import slim
+from controller.pruning.errors import ExportError
 from controller.pruning.model.data import Floats
 from controller.pruning.model.outputs import all_outputs, joined, output_name
-
-
-class ExportError(RuntimeError):
-    """A model that cannot be exported, or an artifact that does not answer as the model does."""
 
 
 def export_onnx(model: nn.Module, sample: torch.Tensor) -> bytes:

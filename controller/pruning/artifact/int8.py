@@ -22,8 +22,9 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from controller.pruning.artifact.export import ExportError, silence
+from controller.pruning.artifact.export import silence
 from controller.pruning.artifact.slim import slim
+from controller.pruning.errors import ExportError
 from controller.pruning.model.data import Floats
 
 CALIBRATION_SAMPLES = 256

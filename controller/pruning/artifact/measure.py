@@ -13,9 +13,9 @@ from typing import TypeVar
 from agent.wire.profile import RUNTIMES
 from agent.wire.work import TrialLine, WorkerSpec
 from agent.worker.ask import tried
+from controller.core.costs import Costs
 from controller.pruning.artifact.pace import Pace
 from controller.pruning.artifact.turns import by_turns
-from controller.pruning.cost.predict import Costs
 
 Counted = Callable[[int, int], None]
 """Hears of each repeat before it begins: its number, and how many there are at most."""

@@ -13,7 +13,7 @@ import msgspec
 import onnx
 
 from agent.worker.tensors import TensorSpec
-from controller.pruning.artifact.export import ExportError
+from controller.pruning.errors import ExportError
 
 _TIMEOUT_S = 300.0
 _NO_TIME = (1980, 1, 1, 0, 0, 0)  # what ZIP counts from: equal models are to be equal bytes

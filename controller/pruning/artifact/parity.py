@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from agent.wire.profile import RUNTIMES
-from controller.pruning.artifact.export import ExportError, run_outputs
+from controller.pruning.artifact.export import run_outputs
+from controller.pruning.errors import ExportError
 from controller.pruning.model.data import Floats
 from controller.pruning.model.outputs import answers_alone, output_name
 

@@ -7,11 +7,11 @@ narrowest structure are measured first, so that whatever is asked for lies betwe
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from controller.core.types import Caps, Constraint
+from controller.core.costs import Costs
+from controller.core.types import Caps
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.line import Line, through
 from controller.pruning.cost.price import Price
@@ -25,33 +25,6 @@ _SIZE_START = {"fp32": 4e3, "int8": 18e3}  # of an artifact beside its weights
 _P95_OVER_P50 = 1.15
 _NOTHING = 1e-12  # a budget that no structure keeps
 _TIME_GROWING = 0.7  # the share of a latency that grows with the work, for what lies beyond the measured points
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
-    """Measured or predicted: model RAM above the runtime's base, the artifact's size, p95 CPU time of one inference."""
-
-    ram_bytes: float
-    storage_bytes: float
-    latency_s: float
-
-    def shares(self, caps: Caps) -> dict[Constraint, float]:
-        """Cost over cap for each cap that is set."""
-        pairs = {
-            Constraint.RAM_MODEL: (self.ram_bytes, caps.ram_bytes),
-            Constraint.STORAGE: (self.storage_bytes, caps.storage_bytes),
-            Constraint.DEADLINE: (self.latency_s, caps.latency_s),
-        }
-        return {which: cost / cap if cap > 0 else math.inf for which, (cost, cap) in pairs.items() if cap is not None}
-
-
-def binding(costs: Costs, caps: Caps) -> tuple[Constraint, float]:
-    """The cap that is used most, and its share; `(NONE, 0)` without caps."""
-    shares = costs.shares(caps)
-    if not shares:
-        return Constraint.NONE, 0.0
-    which = max(shares, key=lambda each: shares[each])
-    return which, shares[which]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

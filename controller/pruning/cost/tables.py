@@ -18,6 +18,7 @@ import onnxruntime as ort
 
 from controller.pruning.artifact.measure import measure
 from controller.pruning.cost.kernels import Bench, Kernel, emit
+from controller.pruning.errors import TableError
 
 _ROUNDS = 2
 _RUNS = (1, 11)
@@ -30,10 +31,6 @@ _SMALL = Kernel("gemm", (), (), "fp32", (1, 16, 8))
 _IDLE = Kernel("unary", ("Neg",), (), "fp32", (1,))
 _NODE_S = 0.6e-6  # of a node that does nothing, outside the profiler: the slope of chains of 1 to 65 of them
 _FIRST = Kernel("conv", ((32, 32), (3, 3), (1, 1), (1, 1), (1, 1), (0, 0), False), ("act",), "fp32", (16, 16, 1))
-
-
-class TableError(RuntimeError):
-    """A kernel that the runtime does not take."""
 
 
 class Tables:

@@ -14,13 +14,10 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from controller.pruning.cost.lower import Lowered, lower
+from controller.pruning.errors import TraceError
 from controller.pruning.model.outputs import tensors
 
 Shape = tuple[int, ...]
-
-
-class TraceError(ValueError):
-    """A model whose run cannot be described: nothing of its input is in its output."""
 
 
 @dataclass(frozen=True, slots=True)

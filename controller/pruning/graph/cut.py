@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from controller.pruning.errors import StructureError
 from controller.pruning.graph.layers import depthwise, set_width, slices, width
-from controller.pruning.graph.structure import ChannelGroup, Structure, StructureError, Unit, removed_rows, within
+from controller.pruning.graph.structure import ChannelGroup, Structure, Unit, removed_rows, within
 
 
 class Dropped(nn.Identity):

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 import torch
 from torch import nn
 
-from controller.pruning.graph.attention import HeadAttention, head_groups
+from controller.pruning.graph.heads import head_groups
 from controller.pruning.graph.layers import Conv, depthwise, width
 from controller.pruning.graph.structure import ChannelGroup, Touch, Unit
 from controller.pruning.graph.trace import REACHES_OUTPUT, Dependencies, Place, dependencies
+from controller.pruning.model.attention import HeadAttention
 
 _Rows = dict[tuple[str, bool], set[int]]
 """Of one unit: (layer, output) to rows."""

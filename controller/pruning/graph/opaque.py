@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from controller.pruning.graph.attention import HeadAttention
+from controller.pruning.model.attention import HeadAttention
 from controller.pruning.model.outputs import tensors
 
 # What mixes all channels, or holds them several times over. Nothing is followed through these.

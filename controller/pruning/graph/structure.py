@@ -16,10 +16,6 @@ Kept = Mapping[str, tuple[int, ...]]
 """A group's root to the sorted numbers of its kept units, in the dense model's numbering."""
 
 
-class StructureError(ValueError):
-    """A model that cannot be traced, or a cut that its layers do not allow."""
-
-
 class Unit(StrEnum):
     """What a group is counted in."""
 

@@ -16,10 +16,10 @@ import torch
 import torch_pruning as tp
 from torch import nn
 
+from controller.pruning.errors import StructureError
 from controller.pruning.graph.concat import Concats
 from controller.pruning.graph.layers import CUT_LAYERS, Conv
 from controller.pruning.graph.opaque import close
-from controller.pruning.graph.structure import StructureError
 from controller.pruning.model.outputs import tensors
 
 Place = tuple[int, int]

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from controller.core.evidence import Evidence, right_or_not
 from controller.core.paired import Paired
-from controller.pruning.artifact.export import ExportError
+from controller.pruning.errors import ExportError
 from controller.pruning.judge.accuracy import Accuracy, classify, pair, right
 from controller.pruning.judge.gate import Gate, Verdict, judge
 from controller.pruning.model.data import Floats, Labels, split_digest

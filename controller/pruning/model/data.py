@@ -9,15 +9,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.pruning.errors import DataError
+
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int64]
 _KNOWN_SHARE = 0.1  # of the gate's inputs
 _EXPECTED = "an object with train, select and gate is expected, each a tuple (inputs, labels or None)"
 _CLASSES = "whole numbers are expected, each the number of a class from 0 on; labels of another kind cannot be judged"
-
-
-class DataError(ValueError):
-    """A data source that is missing, or does not hold what the contract says."""
 
 
 class Split(NamedTuple):

@@ -19,16 +19,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from controller.pruning.graph.attention import prepare
+from controller.pruning.errors import DataError, LoadError
 from controller.pruning.identity import digest_of, formerly
-from controller.pruning.model.data import Data, DataError, Floats, check_data
+from controller.pruning.model.attention import prepare
+from controller.pruning.model.data import Data, Floats, check_data
 from controller.pruning.spec import FunctionRef, ModelSpec
 
 R = TypeVar("R")
-
-
-class LoadError(ValueError):
-    """A model that cannot be brought to life, with what to do about it."""
 
 
 @dataclass(frozen=True, slots=True)

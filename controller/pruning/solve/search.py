@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from controller.core.costs import Costs, binding
 from controller.core.types import Caps, Constraint
 from controller.pruning.artifact.measure import QUICK
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.cost.predict import Costs, binding
 from controller.pruning.graph.structure import Structure
 from controller.pruning.solve.planner import Plan, Planner
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from controller.core.caps import use, uses
+from controller.core.costs import Costs, binding
 from controller.core.types import Caps, JobKind, JobState, Variant
 from controller.pruning.artifact.measure import THOROUGH, measure
-from controller.pruning.cost.predict import Costs, binding
 from controller.pruning.shelf import Shelf
 from tests.bench.prune.lab import SEED, Lab
 

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-from controller.pruning.graph.structure import ChannelGroup, Touch, Unit
-
 
 class HeadAttention(nn.Module):
     """Multi-head attention (Vaswani et al., 2017) of `num_heads` heads of `head_dim`, whatever the embedding's width.
@@ -131,23 +129,6 @@ def prepare(model: nn.Module) -> nn.Module:
             if child in replaced:
                 setattr(module, name, replaced[child])
     return replaced.get(prepared, prepared)
-
-
-def head_groups(model: nn.Module) -> tuple[ChannelGroup, ...]:
-    """For each `HeadAttention` of several heads the group of its heads."""
-    return tuple(
-        _head_group(name, module)
-        for name, module in model.named_modules()
-        if isinstance(module, HeadAttention) and module.num_heads > 1
-    )
-
-
-def _head_group(name: str, attention: HeadAttention) -> ChannelGroup:
-    size = attention.head_dim
-    rows = tuple(tuple(range(head * size, (head + 1) * size)) for head in range(attention.num_heads))
-    prefix = f"{name}." if name else ""
-    touches = (*(Touch(f"{prefix}{part}", True, rows) for part in "qkv"), Touch(f"{prefix}out", False, rows))
-    return ChannelGroup(name, attention.num_heads, touches, Unit.HEAD)
 
 
 def _has_only_inputs(attention: nn.MultiheadAttention) -> bool:

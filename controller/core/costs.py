@@ -1,0 +1,50 @@
+"""Costs against caps: what a structure or a variant takes of each cap that is set."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from controller.core.types import Caps, Constraint, Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What is taken of one cap, in bytes or seconds. `binding` names the cap as jobs do."""
+
+    binding: Constraint
+    cost: float
+    cap: float
+
+    @property
+    def share(self) -> float:
+        return self.cost / self.cap if self.cap > 0 else math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Measured or predicted: model RAM above the runtime's base, the artifact's size, p95 CPU time of one inference."""
+
+    ram_bytes: float
+    storage_bytes: float
+    latency_s: float
+
+    def uses(self, caps: Caps) -> tuple[Use, ...]:
+        """One for each cap that is set."""
+        pairs = (
+            (Constraint.RAM_MODEL, self.ram_bytes, caps.ram_bytes),
+            (Constraint.STORAGE, self.storage_bytes, caps.storage_bytes),
+            (Constraint.DEADLINE, self.latency_s, caps.latency_s),
+        )
+        return tuple(Use(binding, cost, cap) for binding, cost, cap in pairs if cap is not None)
+
+
+def costs_of(variant: Variant) -> Costs:
+    """As it was measured; its latency is the p95 on the reference host."""
+    return Costs(ram_bytes=variant.ram_bytes, storage_bytes=variant.size_bytes, latency_s=variant.latency_p95_s)
+
+
+def binding(costs: Costs, caps: Caps) -> tuple[Constraint, float]:
+    """The cap that is used most, and its share; `(NONE, 0)` without caps."""
+    most = max(costs.uses(caps), key=lambda each: each.share, default=None)
+    return (Constraint.NONE, 0.0) if most is None else (most.binding, most.share)
