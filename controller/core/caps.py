@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from controller.core.costs import Use, costs_of
-from controller.core.types import Caps, Constraint, Variant
+from controller.core.costs import Use, costs_of, uses_between
+from controller.core.types import Caps, Variant
 
 RAM_SPREAD, LATENCY_SPREAD = 0.02, 0.04
 """By what share the high-water mark and the p95 of one artifact usually differ between measurements, at the most."""
@@ -18,6 +19,15 @@ def held(caps: Caps) -> Caps:
         caps,
         ram_bytes=None if caps.ram_bytes is None else int(caps.ram_bytes * (1 - RAM_SPREAD)),
         latency_s=None if caps.latency_s is None else caps.latency_s * (1 - LATENCY_SPREAD),
+    )
+
+
+def sure(least: Caps) -> Caps:
+    """The tightest caps that a prune keeps for sure where the smallest structure was measured to take the `least`."""
+    return replace(
+        least,
+        ram_bytes=None if least.ram_bytes is None else math.ceil(least.ram_bytes / (1 - RAM_SPREAD)) + 1,
+        latency_s=None if least.latency_s is None else least.latency_s / (1 - LATENCY_SPREAD),
     )
 
 
@@ -49,13 +59,7 @@ def below(caps: Caps, least: Caps | None) -> Use | None:
     """The cap that lies furthest below the `least` of a model and runtime; None where none does for sure."""
     if least is None or least.runtime != caps.runtime:
         return None
-    least = held(least)
-    pairs = (
-        (Constraint.RAM_MODEL, least.ram_bytes, caps.ram_bytes),
-        (Constraint.STORAGE, least.storage_bytes, caps.storage_bytes),
-        (Constraint.DEADLINE, least.latency_s, caps.latency_s),
-    )
-    short = [Use(which, cost, cap) for which, cost, cap in pairs if cost is not None and cap is not None and cap < cost]
+    short = [each for each in uses_between(held(least), caps) if each.cost > each.cap]
     return max(short, key=lambda each: each.share, default=None)
 
 

@@ -66,8 +66,13 @@ class Catalog:
 
     def too_small(self, caps: Caps) -> Use | None:
         """The cap that lies below all that was ever measured of the model, where a job looked for the smallest."""
-        least = [job.least for job in self.jobs.values() if job.least is not None and job.caps.runtime == caps.runtime]
-        return below(caps, reduce(Caps.meet, [*least, *map(costs_as_caps, self.variants)])) if least else None
+        return below(caps, self.least(caps.runtime))
+
+    def least(self, runtime: str) -> Caps | None:
+        """What the smallest that was ever measured for this runtime takes; None where no job looked for it."""
+        told = [job.least for job in self.jobs.values() if job.least is not None and job.caps.runtime == runtime]
+        made = [costs_as_caps(each) for each in self.variants if each.runtime == runtime]
+        return reduce(Caps.meet, [*told, *made]) if told else None
 
     def is_made(self, caps: Caps) -> bool:
         """A variant was made under caps that are hardly tighter: another prune would make much the same."""

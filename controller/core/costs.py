@@ -39,6 +39,16 @@ class Costs:
         return tuple(Use(binding, cost, cap) for binding, cost, cap in pairs if cap is not None)
 
 
+def uses_between(taken: Caps, caps: Caps) -> tuple[Use, ...]:
+    """What something that is just inside `taken` takes of each of `caps`, of those that are set in both."""
+    pairs = (
+        (Constraint.RAM_MODEL, taken.ram_bytes, caps.ram_bytes),
+        (Constraint.STORAGE, taken.storage_bytes, caps.storage_bytes),
+        (Constraint.DEADLINE, taken.latency_s, caps.latency_s),
+    )
+    return tuple(Use(which, cost, cap) for which, cost, cap in pairs if cost is not None and cap is not None)
+
+
 def costs_of(variant: Variant) -> Costs:
     """As it was measured; its latency is the p95 on the reference host."""
     return Costs(ram_bytes=variant.ram_bytes, storage_bytes=variant.size_bytes, latency_s=variant.latency_p95_s)

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
 from controller.core.bounds import binding_constraint, caps_for, use_of, within, without_slack
-from controller.core.caps import below_floor
+from controller.core.caps import below_floor, sure
 from controller.core.catalog import Catalog
 from controller.core.choose import choose
 from controller.core.compare import best_of
 from controller.core.costs import Use
 from controller.core.envelope import Impossible, collapse
 from controller.core.pays import pays, predict
-from controller.core.relax import lower_floor, relaxations
+from controller.core.relax import UNTRIED, lower_floor, relaxations
 from controller.core.types import (
     Calibration,
     Caps,
@@ -191,14 +191,28 @@ def _refuse(
     binding: Constraint,
     reason: str,
 ) -> Infeasible:
-    """A job has answered, and nothing that it found fits."""
-    closest = _closest(profile, calibration, envelope, catalog)
-    return Infeasible(
-        _on_the_device(binding, envelope) or binding,
-        envelope,
-        reason,
-        relaxations(profile, calibration, closest.ram_base_bytes, closest),
-        closest,
+    """A job has answered, and nothing that it found fits.
+
+    What would do is what the closest variant takes. Where nothing but the dense model may ship, it is what the smallest
+    structure takes, if that was measured: between the two nothing was tried.
+    """
+    closest, least = _closest(profile, calibration, envelope, catalog), catalog.least(profile.runtime)
+    wanted = closest
+    if closest.dense and least is not None:
+        wanted, reason = _shrunk(closest, sure(least)), f"{reason}; what would do is told {UNTRIED}"
+    would_do = relaxations(profile, calibration, closest.ram_base_bytes, wanted)
+    return Infeasible(_on_the_device(binding, envelope) or binding, envelope, reason, would_do, closest)
+
+
+def _shrunk(dense: Variant, least: Caps) -> Variant:
+    """A variant that would take the `least`; of what was not measured as much as the dense one."""
+    latency_s = dense.latency_p95_s if least.latency_s is None else least.latency_s
+    return replace(
+        dense,
+        ram_bytes=dense.ram_bytes if least.ram_bytes is None else least.ram_bytes,
+        size_bytes=dense.size_bytes if least.storage_bytes is None else least.storage_bytes,
+        latency_p50_s=dense.latency_p50_s * latency_s / dense.latency_p95_s,
+        latency_p95_s=latency_s,
     )
 
 

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 from agent.wire.profile import Profile
 from agent.wire.units import Unit, format_quantity
 from controller.core import calibrate
-from controller.core.caps import use, uses
-from controller.core.costs import Use
+from controller.core.caps import sure, use, uses
+from controller.core.costs import Use, uses_between
 from controller.core.envelope import busy_watts, latency_caps, lifetime_watts, ram_caps
 from controller.core.rounding import at_least, at_most, celsius_at_most, percent_at_most
 from controller.core.types import Calibration, Cap, Caps, Constraint, Variant
 
+UNTRIED = "by cost: whether so small a variant is right enough was not tried"
 _NAMES = {Constraint.RAM_TOTAL: "memory.total", Constraint.RAM_MODEL: "memory.model"}
 
 
@@ -39,16 +40,29 @@ def lower_floor(variant: Variant) -> str:
     return f"a floor of {percent_at_most(variant.accuracy)}, under a new version of the model"
 
 
-def relaxations_of_caps(caps: Caps, variants: Sequence[Variant]) -> tuple[str, ...]:
+def relaxations_of_caps(caps: Caps, variants: Sequence[Variant], least: Caps | None = None) -> tuple[str, ...]:
     """What would do instead of `caps`, in words: one answer for each set of caps that some of `variants` exceed.
 
-    The first is that of the closest variant.
+    The first is that of the closest variant. Where nothing but the dense model was made, what would do is what its
+    smallest structure takes, the `least`, if that was measured: between the two nothing was tried.
     """
+    made = [each for each in variants if not each.dense]
+    if not made and least is not None:
+        return _by_cost(caps, least)
     answers: dict[frozenset[Constraint], str] = {}
-    for variant in sorted(variants, key=lambda each: use(caps, each)):
+    for variant in sorted(made or variants, key=lambda each: use(caps, each)):
         exceeded = [each for each in uses(caps, variant) if each.cost > each.cap]
-        answers.setdefault(frozenset(each.binding for each in exceeded), " and ".join(map(_more, exceeded)))
+        answers.setdefault(frozenset(each.binding for each in exceeded), _all_of(exceeded))
     return tuple(text for text in answers.values() if text)
+
+
+def _by_cost(caps: Caps, least: Caps) -> tuple[str, ...]:
+    exceeded = [each for each in uses_between(sure(least), caps) if each.cost > each.cap]
+    return (f"{_all_of(exceeded)} ({UNTRIED})",) if exceeded else ()
+
+
+def _all_of(exceeded: Sequence[Use]) -> str:
+    return " and ".join(map(_more, exceeded))
 
 
 def _more(exceeded: Use) -> str:

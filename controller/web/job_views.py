@@ -54,7 +54,7 @@ def job_detail(job: PruneJob, model: Model, variants: Sequence[Variant]) -> Json
         "made": None if made is None else variant_view(made),
         "closest": None if near is None else variant_view(near),
         **_uses(job.caps, made or near),
-        "relaxations": list(relaxations_of_caps(job.caps, candidates)),
+        "relaxations": list(relaxations_of_caps(job.caps, candidates, job.least)),
         "report": None if job.report is None else report_view(job.report),
     }
 

@@ -15,6 +15,7 @@ from controller.core.catalog import Catalog
 from controller.core.compare import ERROR, shown_worse
 from controller.core.envelope import Impossible, collapse
 from controller.core.fit import WELL_USED, Fitted, Infeasible, NeedsPrune, Prune, fit
+from controller.core.relax import UNTRIED
 from controller.core.types import Calibration, Caps, Constraint, Envelope, JobState, PruneJob, Variant
 from tests.core.builders import (
     BARE,
@@ -156,7 +157,16 @@ def test_where_a_prune_measured_the_smallest_structure_nothing_below_it_is_asked
     assert isinstance(found, Infeasible)
     assert (found.binding, found.waiting_for) == (Constraint.STORAGE, None)
     assert found.reason == "no structure of net@1 is so small: storage 39 KiB at the least, of 29 KiB"
-    assert found.relaxations[0].endswith("more storage")
+    assert found.relaxations == ("167 KiB more storage",), "that of the smallest that was made and may ship"
+
+
+def test_where_nothing_but_the_dense_model_may_ship_the_smallest_structure_says_what_would_do() -> None:
+    job = answered(HOPELESS, JobState.INFEASIBLE, least=LEAST)
+    found = fit(profile(storage_bytes=30_000), BARE, catalog(job, variants=(DENSE,)))
+    assert isinstance(found, Infeasible)
+    assert found.closest == DENSE
+    assert found.reason.endswith(f"what would do is told {UNTRIED}")
+    assert found.relaxations == ("9.81 KiB more storage",)
 
 
 def test_a_variant_that_measured_smaller_takes_the_word_of_the_smallest_structure_back() -> None:

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from agent.wire.profile import Power, Profile, Thermal
 from agent.wire.units import Unit, format_quantity, parse_quantity
 from controller.core.bounds import within
+from controller.core.caps import below, held, sure
 from controller.core.envelope import Impossible, collapse
-from controller.core.relax import relaxations
+from controller.core.relax import UNTRIED, relaxations, relaxations_of_caps
 from controller.core.rounding import at_least, at_most, celsius_at_most, percent_at_most
-from controller.core.types import Calibration, Variant
+from controller.core.types import Calibration, Caps, Variant
 from tests.core.builders import BARE, DENSE, MIB, QUARTER, always, calibrations, floats, profile, profiles, variants
 
 BASE = DENSE.ram_base_bytes
@@ -34,6 +35,31 @@ def test_all_answers_together_make_the_variant_fit(made: Profile, calibration: C
     for text in answers:
         made, calibration = _relaxed(made, calibration, text)
     assert fits(made, calibration, closest), answers
+
+
+LEAST = Caps(ram_bytes=MIB, storage_bytes=40_000, latency_s=580e-6)
+
+
+def test_where_only_the_dense_model_was_made_what_the_smallest_structure_takes_would_do() -> None:
+    caps = Caps(latency_s=400e-6, storage_bytes=50_000)
+    assert relaxations_of_caps(caps, [DENSE], LEAST) == (f"a latency of 607 us ({UNTRIED})",)
+    assert relaxations_of_caps(caps, [DENSE]) == ("344 KiB more storage and a latency of 10.1 ms",)
+    assert relaxations_of_caps(caps, [DENSE, QUARTER], LEAST) == ("49 KiB more storage and a latency of 2.51 ms",)
+
+
+@always
+@given(ram=st.integers(1000, 2**30), size=st.integers(100, 2**30), latency_s=floats(1e-6, 10.0))
+def test_what_would_do_by_cost_is_not_refused_and_nine_tenths_of_it_is(ram: int, size: int, latency_s: float) -> None:
+    least = Caps(ram_bytes=ram, storage_bytes=size, latency_s=latency_s)
+    named = sure(least)
+    assert below(named, least) is None
+    inside = held(named)
+    assert (inside.ram_bytes or 0) >= ram
+    assert (inside.latency_s or 0) >= latency_s * (1 - 1e-12)
+    for figure in ("ram_bytes", "storage_bytes", "latency_s"):
+        value = getattr(named, figure) * 0.9
+        tighter = replace(named, **{figure: value if figure == "latency_s" else int(value)})
+        assert below(tighter, least) is not None
 
 
 def test_a_rate_alone_answers_every_cap_that_comes_from_it() -> None:

@@ -15,11 +15,11 @@ from controller.pruning.estimate.masks import Masks
 from controller.pruning.estimate.masks import masked as through_masks
 from controller.pruning.estimate.products import contributions, direction
 from controller.pruning.estimate.readers import find_readers
-from controller.pruning.graph.attention import prepare
 from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.cut import masked
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.structure import ChannelGroup, Structure, Unit, full
+from controller.pruning.model.attention import prepare
 from controller.pruning.model.outputs import first_output
 from controller.pruning.recover.distil import distance
 from controller.pruning.solve.elimination import eliminate
