@@ -19,8 +19,9 @@ from controller.pruning.dense import dense_kin
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import Announce, JobResult
+from controller.pruning.jobs.appraise import appraise
+from controller.pruning.jobs.candidates import candidates
 from controller.pruning.recovery import recover_stage
-from controller.pruning.solve.planner import Planner, appraise
 from controller.pruning.spec import terms
 from controller.pruning.stage import Stage, Trained, dense_stage, stage_of
 from controller.pruning.variant import Origin, make_variant, training_of
@@ -96,7 +97,7 @@ def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
         _in_integers(ladder, rung, origin, kin.variant)
         return stage_of(bench, kin, onward=True)
     ladder.told(rung, 0.0, "choosing a structure")
-    plan = Planner(bench, above, appraise(bench, above), "fp32").within(_budgets(bench, rung))
+    plan = candidates(bench, above, appraise(bench, above), "fp32").planner.within(_budgets(bench, rung))
     if plan.structure == above.structure:
         return above if plan.fits else None
     origin = _recovered(ladder, rung, above, plan.structure)

@@ -19,12 +19,14 @@ from controller.pruning.bench import Bench, Built
 from controller.pruning.dense import dense_kin
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.job import JobResult
+from controller.pruning.jobs.appraise import appraise
+from controller.pruning.jobs.candidates import Candidates, candidates
 from controller.pruning.marks import READY
 from controller.pruning.recover.distil import distance
 from controller.pruning.recovery import half, recover_stage
 from controller.pruning.smallest import smallest_variant
-from controller.pruning.solve.planner import Planner, appraise
-from controller.pruning.solve.search import Found, TooTight, search
+from controller.pruning.solve.plan import Appraisal
+from controller.pruning.solve.search import Found, TooTight
 from controller.pruning.stage import Stage, dense_stage, stage_of
 from controller.pruning.tell import against, told
 from controller.pruning.variant import Origin, make_variant
@@ -47,8 +49,8 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
     stage = _start(bench, caps, start_from, dense_kin(bench).variant)
     appraisal = appraise(bench, stage)
     refusals = list[_Refused]()
-    for planner in _preferred([Planner(bench, stage, appraisal, each) for each in bench.precisions], held(caps)):
-        made = _attempted(planner, caps)
+    for offered in _preferred(bench, stage, appraisal, held(caps)):
+        made = _attempted(offered, caps)
         if isinstance(made, JobResult):
             return made
         refusals.append(made)
@@ -63,15 +65,17 @@ def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...], dense: Variant
     return stage_of(bench, min(kin, key=lambda each: each.variant.parameters)) if kin else dense_stage(bench, dense)
 
 
-def _preferred(planners: list[Planner], caps: Caps) -> list[Planner]:
-    """Those predicted to fit with the least loss first; the rest in case that is wrong. None that cannot be made."""
-    ranked = list[tuple[bool, float, Planner]]()
-    for planner in planners:
-        rounding = rounding_loss(planner.bench, planner.precision)
+def _preferred(bench: Bench, stage: Stage, appraisal: Appraisal, caps: Caps) -> list[Candidates]:
+    """Of each precision: those predicted to fit with the least loss first; the rest in case that is wrong. None of one
+    that cannot be made."""
+    ranked = list[tuple[bool, float, Candidates]]()
+    for precision in bench.precisions:
+        rounding = rounding_loss(bench, precision)
         if rounding < np.inf:
-            plan = planner.plan(caps)
-            ranked.append((not plan.fits, plan.loss + rounding, planner))
-    return [planner for _, _, planner in sorted(ranked, key=lambda each: each[:2])]
+            offered = candidates(bench, stage, appraisal, precision)
+            plan = offered.plan(caps)
+            ranked.append((not plan.fits, plan.loss + rounding, offered))
+    return [offered for _, _, offered in sorted(ranked, key=lambda each: each[:2])]
 
 
 def rounding_loss(bench: Bench, precision: Precision) -> float:
@@ -89,51 +93,52 @@ def rounding_loss(bench: Bench, precision: Precision) -> float:
     return float(distance(torch.from_numpy(got), torch.from_numpy(bench.teacher.select[: len(got)])))
 
 
-def _attempted(planner: Planner, caps: Caps) -> JobResult | _Refused:
+def _attempted(offered: Candidates, caps: Caps) -> JobResult | _Refused:
     """What a precision other than fp32 cannot do is no fault of the model's."""
     try:
-        return _make(planner, caps)
+        return _make(offered, caps)
     except (ExportError, TableError) as error:
-        if planner.precision == "fp32":
+        if offered.precision == "fp32":
             raise
         return _Refused(str(error), Constraint.NONE)
 
 
-def _make(planner: Planner, caps: Caps) -> JobResult | _Refused:
+def _make(offered: Candidates, caps: Caps) -> JobResult | _Refused:
     """Search, recover, build; narrower again from the recovered weights where what ships measures above a cap."""
-    bench, stage = planner.bench, planner.stage
+    bench, stage, precision = offered.bench, offered.stage, offered.precision
     budget = bench.model.spec.recovery
     for attempt in range(_ATTEMPTS):
-        found = search(planner, held(caps))
+        found = offered.searched(held(caps))
         if isinstance(found, TooTight):
-            return _Refused(_too_tight(planner, found, caps), found.binding, found)
+            return _Refused(_too_tight(offered, found, caps), found.binding, found)
         begin = 0.4 + 0.13 * attempt
-        origin = _recovered(bench, stage, found, caps, budget, begin)
+        origin = _recovered(offered, found, caps, budget, begin)
         bench.progress(begin + 0.1, "exporting and measuring what ships")
-        built = bench.build(origin.module, planner.precision, *THOROUGH)
-        bench.note_point(origin.structure, planner.precision, built.measured.costs)
+        built = bench.build(origin.module, precision, *THOROUGH)
+        bench.note_point(origin.structure, precision, built.measured.costs)
         if binding(built.measured.costs, held(caps))[1] <= 1:
             return _ship(bench, origin, built, caps)
         stage = Stage(origin.module, origin.structure, stage.parent, origin.trained)
         budget = half(budget)
-        planner = Planner(bench, stage, appraise(bench, stage), planner.precision)
+        offered = candidates(bench, stage, appraise(bench, stage), precision)
     return _Refused(f"still above the caps: {against(built.measured.costs, caps)}", found.binding)
 
 
-def _too_tight(planner: Planner, found: TooTight, caps: Caps) -> str:
-    smallest = f"the smallest structure of {planner.bench.model.spec.ref} in {planner.precision}"
+def _too_tight(offered: Candidates, found: TooTight, caps: Caps) -> str:
+    smallest = f"the smallest structure of {offered.bench.model.spec.ref} in {offered.precision}"
     inside = binding(found.costs, caps)[1] <= 1
     failing = "is closer to the caps than measurements repeat" if inside else "exceeds the caps"
     return f"{smallest} {failing}: {against(found.costs, caps)}"
 
 
-def _recovered(bench: Bench, stage: Stage, found: Found, caps: Caps, budget: Recovery, begin: float) -> Origin:
+def _recovered(offered: Candidates, found: Found, caps: Caps, budget: Recovery, begin: float) -> Origin:
+    bench, stage = offered.bench, offered.stage
     module = stage.cut_soundly(bench, found.structure)
     changed = found.structure != stage.structure
     recovered = recover_stage(bench, module, budget, begin, begin + 0.1) if changed else None
     module = module if recovered is None else recovered.module
     trained = stage.trained.and_by(recovered)
-    return Origin(module, found.structure, found.precision, caps.key, stage.parent, trained)
+    return Origin(module, found.structure, offered.precision, caps.key, stage.parent, trained)
 
 
 def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult | _Refused:

@@ -19,8 +19,8 @@ from controller.core.types import Variant
 from controller.durable import put_file
 from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.graph.structure import Structure
+from controller.pruning.solve.curves import MeasuredWorth
 from controller.pruning.solve.importance import Importance
-from controller.pruning.solve.worth import MeasuredWorth
 
 
 @dataclass(frozen=True, slots=True)

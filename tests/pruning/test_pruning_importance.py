@@ -12,13 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from controller.pruning.estimate.losing import losing
+from controller.pruning.estimate.magnitude import magnitude
+from controller.pruning.estimate.measured import measure_worth
+from controller.pruning.estimate.rankings import best_importance
+from controller.pruning.estimate.taylor import taylor
 from controller.pruning.graph.cut import cut
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.structure import Structure, full
 from controller.pruning.model.data import Split
 from controller.pruning.model.outputs import answers
-from controller.pruning.solve.importance import magnitude, most_important, taylor
-from controller.pruning.solve.worth import MeasuredWorth, best_importance, declared_worth, losing, measure_worth
+from controller.pruning.solve.curves import MeasuredWorth, declared_worth
+from controller.pruning.solve.importance import most_important
 
 
 def mlp() -> nn.Module:

@@ -23,12 +23,14 @@ from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.kernels import Kernel
 from controller.pruning.cost.tables import Tables
 from controller.pruning.graph.structure import Structure, full
+from controller.pruning.jobs.appraise import appraise
+from controller.pruning.jobs.candidates import Candidates, candidates
 from controller.pruning.ladder import RATIO
 from controller.pruning.model.data import Data, Floats, Split
 from controller.pruning.model.load import LoadedModel
 from controller.pruning.shelf import Shelf
-from controller.pruning.solve.planner import Appraisal, Plan, Planner, appraise
-from controller.pruning.solve.worth import MeasuredWorth
+from controller.pruning.solve.curves import MeasuredWorth
+from controller.pruning.solve.plan import Appraisal, Plan
 from controller.pruning.spec import FunctionRef, ModelSpec
 from controller.pruning.stage import Stage, dense_stage
 from tests.bench.prune.oneoff import one_off
@@ -120,7 +122,7 @@ def falling(draw: st.DrawFn, width: int, floor: int) -> tuple[tuple[int, ...], t
 
 
 @st.composite
-def planners(draw: st.DrawFn) -> Planner:
+def offers(draw: st.DrawFn) -> Candidates:
     """Any worth and any ranks of what any structure has left."""
     bench = plain()
     dropped = tuple(sorted(draw(st.sets(st.sampled_from(BLOCKS)))))
@@ -139,7 +141,7 @@ def planners(draw: st.DrawFn) -> Planner:
     )
     dice = np.random.default_rng(draw(st.integers(0, 99)))
     importance = {root: list(map(float, dice.random(len(units)))) for root, units in structure.kept.items()}
-    return Planner(bench, stage, Appraisal(importance, worth), "fp32")
+    return candidates(bench, stage, Appraisal(importance, worth), "fp32")
 
 
 shares = st.one_of(st.none(), st.floats(0.03, 1.1))
@@ -165,13 +167,13 @@ def test_a_group_that_has_no_price_is_kept_dense_and_the_rest_is_planned() -> No
 
 
 @settings(max_examples=60, deadline=None)
-@given(planners(), shares, shares, shares)
+@given(offers(), shares, shares, shares)
 def test_a_plan_keeps_every_budget_or_nothing_smaller_is_left(
-    planner: Planner, latency: float | None, weights: float | None, ram: float | None
+    of: Candidates, latency: float | None, weights: float | None, ram: float | None
 ) -> None:
-    bench, stage = planner.bench, planner.stage
+    bench, stage = of.bench, of.stage
     asked, costs = budgets(bench, latency, weights, ram), bench.costs("fp32")
-    plan = planner.within(asked)
+    plan = of.planner.within(asked)
     price = costs.price(plan.structure.widths, plan.structure.dropped)
     assert (price.latency_s, price.weights_bytes) == (plan.price.latency_s, plan.price.weights_bytes)
     assert (asked.use(price)[1] <= 1) == plan.fits
@@ -196,13 +198,13 @@ def test_the_benchmarks_row_of_our_own_prunes_goes_from_dense_to_the_narrowest()
 
 
 @settings(max_examples=15, deadline=None)
-@given(planners(), st.floats(0.2, 1))
-def test_a_plan_can_be_cut_and_keeps_what_ranks_highest(planner: Planner, share: float) -> None:
-    plan = planner.within(budgets(planner.bench, share, None, None))
-    smaller = planner.stage.cut(planner.bench, plan.structure).eval()
+@given(offers(), st.floats(0.2, 1))
+def test_a_plan_can_be_cut_and_keeps_what_ranks_highest(of: Candidates, share: float) -> None:
+    plan = of.planner.within(budgets(of.bench, share, None, None))
+    smaller = of.stage.cut(of.bench, plan.structure).eval()
     assert smaller(torch.randn(2, *SHAPE)).shape == (2, 5)
     for root, units in plan.structure.kept.items():
-        ranks = dict(zip(planner.stage.structure.kept[root], planner.appraisal.importance[root], strict=True))
+        ranks = dict(zip(of.stage.structure.kept[root], of.appraisal.importance[root], strict=True))
         left_out = set(ranks) - set(units)
         if f"{root.split('.')[0]}" not in plan.structure.dropped:
             assert min(ranks[unit] for unit in units) >= max((ranks[unit] for unit in left_out), default=0.0)
@@ -213,7 +215,7 @@ def test_a_plan_can_be_cut_and_keeps_what_ranks_highest(planner: Planner, share:
 def test_tighter_budgets_never_lose_less(seed: int, share: float, tighter: float) -> None:
     bench = plain(seed)
     stage = dense_stage(bench)
-    planner = Planner(bench, stage, appraise(bench, stage), "fp32")
+    planner = candidates(bench, stage, appraise(bench, stage), "fp32").planner
     wide = planner.within(budgets(bench, share, share**1.5, None))
     tight = planner.within(budgets(bench, share * tighter, (share * tighter) ** 1.5, None))
     assert wide.loss <= 1.02 * tight.loss  # the search is a heuristic
@@ -250,7 +252,8 @@ def ladder(bench: Bench, ratio: float) -> list[tuple[Stage, Plan | None]]:
     rungs: list[tuple[Stage, Plan | None]] = [(dense_stage(bench), None)]
     for rung in range(1, 9):
         stage, share = rungs[-1][0], ratio**rung
-        plan = Planner(bench, stage, appraise(bench, stage), "fp32").within(budgets(bench, share, share**1.5, None))
+        planner = candidates(bench, stage, appraise(bench, stage), "fp32").planner
+        plan = planner.within(budgets(bench, share, share**1.5, None))
         if plan.structure != stage.structure:
             rungs.append((Stage(stage.cut(bench, plan.structure).eval(), plan.structure), plan))
     return rungs

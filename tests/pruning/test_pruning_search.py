@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Self, cast
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,13 +16,16 @@ from controller.core.costs import Costs, binding
 from controller.core.types import Caps, Constraint
 from controller.pruning.artifact.measure import Measured
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.bench import Built
+from controller.pruning.bench import Bench, Built
+from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.cost.price import Price
 from controller.pruning.graph.structure import Structure
+from controller.pruning.jobs.candidates import Candidates
 from controller.pruning.shelf import Point, Shelf
-from controller.pruning.solve.planner import Plan, Planner
-from controller.pruning.solve.search import Found, TooTight, search
+from controller.pruning.solve.plan import Plan, Planner
+from controller.pruning.solve.search import Found, TooTight
+from controller.pruning.stage import Stage
 
 DENSE, NARROWEST = 64, 4
 Truth = Callable[[int], Costs]
@@ -71,14 +74,6 @@ class Yard:
         for width in widths:
             self.note_point(of_width(width), self.precision, self.truth(width))
 
-    @property
-    def bench(self) -> Self:
-        return self
-
-    @property
-    def stage(self) -> Self:
-        return self
-
     def cut(self, _bench: object, wanted: Structure) -> Structure:
         return wanted
 
@@ -101,14 +96,14 @@ class Yard:
         points = self.points(precision)
         return Predictor([Known(price(each.widths["a"]), each.costs, each.only_bytes) for each in points], precision)
 
-    def plan(self, caps: Caps) -> Plan:
-        budgets = self.predictor(self.precision).budgets(caps)
+    def within(self, budgets: Budgets) -> Plan:
+        """As a planner does."""
         fitting = [width for width in range(NARROWEST, DENSE + 1) if budgets.use(price(width))[1] <= 1]
         width = max(fitting, default=NARROWEST)
         return Plan(of_width(width), price(width), bool(fitting), DENSE - width, width / DENSE)
 
     def search(self, caps: Caps) -> Found | TooTight:
-        return search(cast(Planner, self), caps)
+        return Candidates(cast(Bench, self), cast(Stage, self), cast(Planner, self), self.precision).searched(caps)
 
 
 def yard(folder: Path, truth: Truth = straight) -> Yard:

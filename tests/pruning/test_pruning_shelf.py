@@ -17,7 +17,7 @@ from controller.pruning.bench import open_bench
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.shelf import Marked, Marks, Point, Shelf, known_as
-from controller.pruning.solve.worth import MeasuredWorth
+from controller.pruning.solve.curves import MeasuredWorth
 from controller.pruning.spec import load_spec
 
 COSTS = Costs(ram_bytes=1.0, storage_bytes=2.0, latency_s=3.0)

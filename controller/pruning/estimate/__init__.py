@@ -1,1 +1,2 @@
-"""What units are worth, estimated from a few passes over some of the data, without training and without labels."""
+"""What a unit, a narrower group or a dropped block is worth: from a few passes over some of the data, without training
+and without labels; without data by magnitude."""

@@ -1,1 +1,1 @@
-"""Which structure to choose under the caps: what channels are worth, against what they cost."""
+"""Which structure to choose under the caps: numbers in, numbers out. No torch, no runtime, no shelf."""

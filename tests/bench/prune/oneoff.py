@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
+from controller.pruning.jobs.appraise import appraise
+from controller.pruning.jobs.candidates import candidates
 from controller.pruning.ladder import kernels_share_s
 from controller.pruning.shelf import Kin
-from controller.pruning.solve.planner import Planner, appraise
 from controller.pruning.stage import Stage, dense_stage, stage_of
 from tests.bench.prune.peers import Candidate, Peer
 
@@ -31,7 +32,7 @@ def from_rung(bench: Bench, rung: Kin) -> Peer:
 
 def _candidates(bench: Bench, stage: Stage) -> Sequence[Candidate]:
     """What the planner chooses for 1, 255 / 256, 254 / 256 ... of the dense model's time in kernels, in fp32."""
-    planner = Planner(bench, stage, appraise(bench, stage), "fp32")
+    planner = candidates(bench, stage, appraise(bench, stage), "fp32").planner
     found = dict[str, Candidate]()
     for step in range(_FINEST):
         share = 1 - step / _FINEST

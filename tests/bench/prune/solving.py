@@ -19,13 +19,13 @@ from controller.pruning.cost.model import describe_costs
 from controller.pruning.cost.price import Price
 from controller.pruning.cost.runs import run_widths
 from controller.pruning.cost.tables import Tables
+from controller.pruning.estimate.magnitude import magnitude
 from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.probe import sound_groups
 from controller.pruning.graph.structure import full, inside
 from controller.pruning.solve.choose import Choice, Space, choose
-from controller.pruning.solve.importance import magnitude
-from controller.pruning.solve.worth import MeasuredWorth, declared_worth
+from controller.pruning.solve.curves import MeasuredWorth, declared_worth
 from controller.zoo.residual import Block
 
 _PIXELS, _FLOOR = 64, 8

@@ -1,0 +1,62 @@
+"""What narrowing a group or dropping a block is expected to lose, in one unit for all: the curves that structures are
+chosen by."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from controller.pruning.solve.importance import Importance
+
+_LEAN = 0.002  # less than any loss that is more than chance
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredWorth:
+    """`curves`: root to widths (rising) and the losses measured there (falling to 0); `blocks`: loss of dropping.
+
+    `steps` is how long each cut was recovered. One that is not complete goes on only by the same.
+    """
+
+    curves: Mapping[str, tuple[tuple[int, ...], tuple[float, ...]]]
+    blocks: Mapping[str, float]
+    steps: int = 0
+
+    def covers(self, roots: Collection[str], blocks: Collection[str]) -> bool:
+        return (set(self.curves), set(self.blocks)) == (set(roots), set(blocks))
+
+    def begins(self, roots: Collection[str], blocks: Collection[str], steps: int) -> bool:
+        """Whether it is a part of what is measured of these by cuts that recover for so many `steps`."""
+        return self.steps == steps and set(self.curves) <= set(roots) and set(self.blocks) <= set(blocks)
+
+    def leaning(self) -> MeasuredWorth:
+        """The same with a little more for all that goes, more than in proportion. Where nothing was seen to be lost,
+        and that is often, a choice then spreads what it takes and takes no more than it has to.
+        """
+        leant = {
+            root: (
+                curve[0],
+                tuple(loss + _LEAN * (1 - width / curve[0][-1]) ** 2 for width, loss in zip(*curve, strict=True)),
+            )
+            for root, curve in self.curves.items()
+        }
+        return replace(self, curves=leant)
+
+    def loss(self, root: str, width: int) -> float:
+        """Of a group of this width, on straight lines between the measured ones."""
+        widths, losses = self.curves[root]
+        return float(np.interp(width, widths, losses))
+
+
+def declared_worth(importance: Importance) -> MeasuredWorth:
+    """Without data: a group loses the importance of what goes, as a share of its own; blocks are not for dropping."""
+    return MeasuredWorth({root: _cumulative(values) for root, values in importance.items()}, {})
+
+
+def _cumulative(values: Sequence[float]) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Widths from 1 to all, and the share of the group's importance that is gone at each: the least go first."""
+    total = max(sum(values), 1e-12)
+    lost = np.concatenate([[0.0], np.cumsum(sorted(values))])[: len(values)] / total
+    return tuple(range(1, len(values) + 1)), tuple(float(each) for each in lost[::-1])
