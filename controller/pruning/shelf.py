@@ -19,7 +19,7 @@ from controller.core.types import Variant
 from controller.durable import put_file
 from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.graph.structure import Structure
-from controller.pruning.solve.curves import MeasuredWorth
+from controller.pruning.solve.curves import WorthCurves
 from controller.pruning.solve.importance import Importance
 
 
@@ -175,19 +175,19 @@ class Shelf:
     def put_marks(self, precision: str, marks: Marks) -> None:
         put_file(msgspec.json.encode(marks), self._own(f"{self.runtime}-{precision}.json", "marks"))
 
-    def worth(self, seed: int, data: str) -> MeasuredWorth | None:
-        """What narrowing the dense model loses, as far as that was measured with this seed and these data's digest."""
+    def curves(self, seed: int, data: str) -> WorthCurves | None:
+        """What narrowing the dense model loses, as it was estimated with this seed and these data's digest."""
         try:
-            file = self._found(f"{data[:16]}-{seed}.json", "worth")
-            return msgspec.json.decode(file.read_bytes(), type=MeasuredWorth)
+            file = self._found(f"{data[:16]}-{seed}.json", "curves")
+            return msgspec.json.decode(file.read_bytes(), type=WorthCurves)
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
 
-    def put_worth(self, seed: int, data: str, worth: MeasuredWorth) -> None:
-        put_file(msgspec.json.encode(worth), self._own(f"{data[:16]}-{seed}.json", "worth"))
+    def put_curves(self, seed: int, data: str, curves: WorthCurves) -> None:
+        put_file(msgspec.json.encode(curves), self._own(f"{data[:16]}-{seed}.json", "curves"))
 
     def ranks(self, seed: int, data: str, stage: str) -> dict[str, list[float]]:
-        """How the units of the stage of this digest rank, of the groups that were ranked, with this seed and data."""
+        """How the units of the stage of this digest rank, with this seed and data; empty where that is not known."""
         try:
             return msgspec.json.decode(self._ranks(seed, data, stage).read_bytes(), type=dict[str, list[float]])
         except (FileNotFoundError, msgspec.MsgspecError):

@@ -29,7 +29,7 @@ from controller.pruning.ladder import RATIO
 from controller.pruning.model.data import Data, Floats, Split
 from controller.pruning.model.load import LoadedModel
 from controller.pruning.shelf import Shelf
-from controller.pruning.solve.curves import MeasuredWorth
+from controller.pruning.solve.curves import WorthCurves
 from controller.pruning.solve.plan import Appraisal, Plan
 from controller.pruning.spec import FunctionRef, ModelSpec
 from controller.pruning.stage import Stage, dense_stage
@@ -135,7 +135,7 @@ def offers(draw: st.DrawFn) -> Candidates:
     stage = Stage(start.cut(bench, structure), structure)
     gone = {"early.first"} & {f"{block}.first" for block in structure.dropped}
     curves = {root: falling(draw, len(units), bench.floors[root]) for root, units in structure.kept.items()}
-    worth = MeasuredWorth(
+    worth = WorthCurves(
         {root: curve for root, curve in curves.items() if root not in gone},
         {block: draw(st.floats(0, 2)) for block in BLOCKS if block not in structure.dropped},
     )

@@ -17,7 +17,7 @@ from controller.pruning.bench import open_bench
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.shelf import Marked, Marks, Point, Shelf, known_as
-from controller.pruning.solve.curves import MeasuredWorth
+from controller.pruning.solve.curves import WorthCurves
 from controller.pruning.spec import load_spec
 
 COSTS = Costs(ram_bytes=1.0, storage_bytes=2.0, latency_s=3.0)
@@ -113,14 +113,14 @@ def test_without_a_seed_of_its_own_a_job_has_the_spec_s(glyphs: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("torn", [b"", b"{", b'{"curves": {}, "blocks": {"a": null}}'])
-def test_what_a_cut_is_worth_is_measured_again_where_it_cannot_be_read(tmp_path: Path, torn: bytes) -> None:
-    shelf, worth = Shelf(tmp_path, "d" * 64), MeasuredWorth({"a": ((1, 2), (0.5, 0.0))}, {"b": 0.1})
-    shelf.put_worth(1, "e" * 64, worth)
-    assert shelf.worth(1, "f" * 64) is None
-    assert shelf.worth(1, "e" * 64) is not None
+def test_what_a_cut_is_worth_is_estimated_again_where_it_cannot_be_read(tmp_path: Path, torn: bytes) -> None:
+    shelf, worth = Shelf(tmp_path, "d" * 64), WorthCurves({"a": ((1, 2), (0.5, 0.0))}, {"b": 0.1})
+    shelf.put_curves(1, "e" * 64, worth)
+    assert shelf.curves(1, "f" * 64) is None
+    assert shelf.curves(1, "e" * 64) is not None
     (file,) = tmp_path.iterdir()
     file.write_bytes(torn)
-    assert shelf.worth(1, "e" * 64) is None
+    assert shelf.curves(1, "e" * 64) is None
 
 
 def test_a_refusal_holds_for_the_data_and_the_runtime_that_it_was_made_with(tmp_path: Path) -> None:
@@ -173,13 +173,8 @@ def test_ranks_are_those_of_one_stage_with_one_seed_and_data(tmp_path: Path) -> 
     assert shelf.ranks(1, "e" * 64, "a" * 64) == {}
 
 
-def test_worth_and_points_of_an_earlier_release_are_read(tmp_path: Path) -> None:
+def test_points_of_an_earlier_release_are_read(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, "d" * 64)
-    (tmp_path / f"worth-{'d' * 16}-{'e' * 16}-1.json").write_text('{"curves":{"a":[[1,2],[0.5,0.0]]},"blocks":{"b":1}}')
-    worth = shelf.worth(1, "e" * 64)
-    assert worth is not None
-    assert worth.covers(["a"], ["b"])
-    assert not worth.begins(["a", "c"], ["b"], 26)
     line = '{"widths":{"a":2},"dropped":[],"precision":"fp32","costs":{"ram_bytes":1,"storage_bytes":2,"latency_s":3}}'
     (tmp_path / f"costs-{'d' * 16}.jsonl").write_text(line)
     assert [point.only_bytes for point in shelf.points("fp32")] == [False]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,6 +45,7 @@ def contributions(
     taught: Sequence[int],
     inputs: Floats,
     seed: int,
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Products:
     """Of the units of `groups` and the residual `blocks`, to the outputs of the numbers `taught`, for `inputs`
     `[n, ...]`. Leaves the model in eval mode.
@@ -54,7 +55,8 @@ def contributions(
     means = _means(model, readers, inputs)
     dice, rows = torch.Generator().manual_seed(seed), list[tuple[torch.Tensor, ...]]()
     with _frozen(model):
-        for batch in _batches(inputs):
+        for number, batch in enumerate(_batches(inputs)):
+            progress(number * _BATCH / len(inputs))
             masks = Masks.ones(len(batch), groups, blocks)
             with masked(model, readers, means, masks):
                 outputs = all_outputs(model(batch))

@@ -2,94 +2,62 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from controller.pruning.bench import Bench
-from controller.pruning.estimate.effort import brief_steps, some
-from controller.pruning.estimate.losing import losing
 from controller.pruning.estimate.magnitude import magnitude
-from controller.pruning.estimate.measured import measure_worth
-from controller.pruning.estimate.rankings import best_importance, rankings
-from controller.pruning.graph.structure import ChannelGroup, Structure, renumbered
+from controller.pruning.estimate.worth import Estimate, estimate, some
+from controller.pruning.graph.structure import ChannelGroup, renumbered
 from controller.pruning.model.data import Data
-from controller.pruning.model.outputs import answers
-from controller.pruning.recover.distil import recover_briefly
-from controller.pruning.solve.curves import MeasuredWorth, declared_worth
+from controller.pruning.solve.curves import WorthCurves, declared_worth
 from controller.pruning.solve.importance import Importance
 from controller.pruning.solve.plan import Appraisal
 from controller.pruning.stage import Stage, dense_stage
 from controller.pruning.tell import Countdown
 
-_RANKS_SHARE = 0.5  # of the inputs that worth is measured on, for two rankings of one group: both are of the same cuts
-
 
 def appraise(bench: Bench, stage: Stage) -> Appraisal:
     """Rank the stage's units; what narrowing and dropping lose is the dense model's, wherever the stage stands.
 
-    Measured from the stage, what was narrowed before and has recovered would seem to have cost nothing, and be narrowed
-    again and again. Without data magnitude is all there is.
+    Told of the stage, what was narrowed before and has recovered would seem to have cost nothing, and be narrowed again
+    and again. Without data magnitude is all there is.
     """
     data = bench.model.data
     if data is None:
         ranks = magnitude(stage.module, _left(bench, stage))
         return Appraisal(ranks, declared_worth(magnitude(bench.model.module, bench.groups)))
-    worth = dense_worth(bench, data)
-    return Appraisal(stage_ranks(bench, stage, data), worth, worth.leaning())
+    curves = dense_worth(bench, data)
+    return Appraisal(stage_ranks(bench, stage, data), curves, curves.leaning())
+
+
+def dense_worth(bench: Bench, data: Data) -> WorthCurves:
+    """From the shelf, or estimated and put there with how the dense model's units rank."""
+    by, dense = bench.data_sha256, dense_stage(bench)
+    assert by is not None
+    known = bench.shelf.curves(bench.seed, by)
+    if known is not None and known.covers(dense.structure.kept, bench.blocks):
+        return known
+    found = _estimated(bench, dense, data, bench.blocks)
+    bench.shelf.put_ranks(bench.seed, by, dense.digest, found.importance)
+    bench.shelf.put_curves(bench.seed, by, found.curves)
+    return found.curves
 
 
 def stage_ranks(bench: Bench, stage: Stage, data: Data) -> Importance:
-    """From the shelf, or found out and put there, a group at a time."""
-    by, of, groups = bench.data_sha256, stage.digest, _left(bench, stage)
+    """From the shelf, or estimated and put there."""
+    by, of = bench.data_sha256, stage.digest
     assert by is not None
-    units = {group.root: group.channels for group in groups}
-    known = {root: each for root, each in bench.shelf.ranks(bench.seed, by, of).items() if units.get(root) == len(each)}
-    if known.keys() == units.keys():
+    units, known = {each.root: each.channels for each in _left(bench, stage)}, bench.shelf.ranks(bench.seed, by, of)
+    if {root: len(each) for root, each in known.items()} == units:
         return known
-    bench.progress(0.1, "ranking units")
-    ranked = rankings(stage.module, groups, data, bench.seed)
-    inputs = some(data.train.inputs, bench.flops, bench.seed, _RANKS_SHARE)
-    return best_importance(
-        stage.structure,
-        ranked,
-        {root: (width + 1) // 2 for root, width in stage.structure.widths.items()},
-        losing(lambda wanted: stage.cut(bench, wanted), stage.module, inputs, answers(bench.model.module, inputs)),
-        Countdown(lambda share, text: bench.progress(0.1 + 0.02 * share, text), "ranking units"),
-        known,
-        lambda ranks: bench.shelf.put_ranks(bench.seed, by, of, ranks),
-    )
+    ranks = _estimated(bench, stage, data, ()).importance
+    bench.shelf.put_ranks(bench.seed, by, of, ranks)
+    return ranks
 
 
-def dense_worth(bench: Bench, data: Data) -> MeasuredWorth:
-    """From the shelf, or measured and put there: each cut of the dense model is recovered briefly before it is judged.
-
-    What a cut loses at once says more of how layers are scaled than of what they can do: the last layer's channels look
-    dearest and recover best. NetAdapt (Yang et al., ECCV 2018) fine-tunes each of its proposals for the same reason.
-    """
-    by, dense = bench.data_sha256, dense_stage(bench)
-    steps = brief_steps(bench.flops, len(bench.groups), len(bench.blocks))
-    assert by is not None
-    known, roots = bench.shelf.worth(bench.seed, by), dense.structure.kept
-    if known is not None and known.covers(roots, bench.blocks):
-        return known
-    if known is None or not known.begins(roots, bench.blocks, steps):
-        known = MeasuredWorth({}, {}, steps)
-    task = "measuring what each group is worth, once a model"
-    bench.progress(0.12, task)
-
-    def recovered(wanted: Structure) -> nn.Module:
-        return recover_briefly(dense.cut(bench, wanted), data, bench.teacher, steps, bench.seed)
-
+def _estimated(bench: Bench, stage: Stage, data: Data, blocks: tuple[str, ...]) -> Estimate:
+    task = "estimating what each unit is worth"
+    told = Countdown(lambda share, text: bench.progress(0.1 + 0.1 * share, text), task)
     inputs = some(data.train.inputs, bench.flops, bench.seed)
-    return measure_worth(
-        dense.structure,
-        magnitude(dense.module, bench.groups),
-        bench.blocks,
-        bench.floors,
-        losing(recovered, recovered(dense.structure), inputs, answers(dense.module, inputs)),
-        Countdown(lambda share, text: bench.progress(0.12 + 0.08 * share, text), task),
-        known,
-        lambda worth: bench.shelf.put_worth(bench.seed, by, worth),
-    )
+    return estimate(stage.module, _left(bench, stage), blocks, inputs, bench.seed, told)
 
 
 def _left(bench: Bench, stage: Stage) -> tuple[ChannelGroup, ...]:

@@ -72,8 +72,13 @@ def quick_outputs(model: nn.Module, inputs: Floats) -> dict[int, Floats]:
     """`quick_answers` as number 0, and by its number each other output that is of floats and has a row an input."""
     model.eval()
     with quickly():
-        numbers = (0, *_further(model, inputs))
+        numbers = taught_outputs(model, inputs)
         return dict(zip(numbers, _outputs(model, inputs, numbers), strict=True))
+
+
+def taught_outputs(model: nn.Module, inputs: Floats) -> tuple[int, ...]:
+    """The numbers of the outputs that a smaller model is taught to give: the answer, and others like it."""
+    return 0, *_further(model, inputs)
 
 
 @torch.no_grad()

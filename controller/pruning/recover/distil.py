@@ -86,15 +86,6 @@ def recover(
     return Recovered(best.eval(), model.eval(), course.epochs, course.clock.cpu_s, best_score)
 
 
-def recover_briefly(model: nn.Module, data: Data, teacher: Teacher, steps: int, seed: int) -> nn.Module:
-    """`model` after `steps` batches of the same training: enough to tell what a cut will cost from what looks bad."""
-    torch.manual_seed(seed)
-    epochs = steps / max(1, len(data.train.inputs) // _BATCH)
-    course = _Course(model, data, teacher, Clock.start(Recovery(epochs=epochs)), torch.Generator().manual_seed(seed))
-    course.train_on(steps)
-    return course.averaged()
-
-
 class _Course:
     """One model's training: `train` goes on to the next check."""
 

@@ -14,24 +14,16 @@ _LEAN = 0.002  # less than any loss that is more than chance
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredWorth:
-    """`curves`: root to widths (rising) and the losses measured there (falling to 0); `blocks`: loss of dropping.
-
-    `steps` is how long each cut was recovered. One that is not complete goes on only by the same.
-    """
+class WorthCurves:
+    """`curves`: root to widths (rising) and the losses there (falling to 0); `blocks`: loss of dropping."""
 
     curves: Mapping[str, tuple[tuple[int, ...], tuple[float, ...]]]
     blocks: Mapping[str, float]
-    steps: int = 0
 
     def covers(self, roots: Collection[str], blocks: Collection[str]) -> bool:
         return (set(self.curves), set(self.blocks)) == (set(roots), set(blocks))
 
-    def begins(self, roots: Collection[str], blocks: Collection[str], steps: int) -> bool:
-        """Whether it is a part of what is measured of these by cuts that recover for so many `steps`."""
-        return self.steps == steps and set(self.curves) <= set(roots) and set(self.blocks) <= set(blocks)
-
-    def leaning(self) -> MeasuredWorth:
+    def leaning(self) -> WorthCurves:
         """The same with a little more for all that goes, more than in proportion. Where nothing was seen to be lost,
         and that is often, a choice then spreads what it takes and takes no more than it has to.
         """
@@ -45,14 +37,14 @@ class MeasuredWorth:
         return replace(self, curves=leant)
 
     def loss(self, root: str, width: int) -> float:
-        """Of a group of this width, on straight lines between the measured ones."""
+        """Of a group of this width, on straight lines between the known ones."""
         widths, losses = self.curves[root]
         return float(np.interp(width, widths, losses))
 
 
-def declared_worth(importance: Importance) -> MeasuredWorth:
+def declared_worth(importance: Importance) -> WorthCurves:
     """Without data: a group loses the importance of what goes, as a share of its own; blocks are not for dropping."""
-    return MeasuredWorth({root: _cumulative(values) for root, values in importance.items()}, {})
+    return WorthCurves({root: _cumulative(values) for root, values in importance.items()}, {})
 
 
 def _cumulative(values: Sequence[float]) -> tuple[tuple[int, ...], tuple[float, ...]]:

@@ -38,7 +38,7 @@ def eliminate(contributions: NDArray[np.float32]) -> Elimination:
     for place in range(units):
         unit = int(np.where(gone, np.inf, costs).argmin())
         gone[unit], ranking[unit] = True, float(place)
-        lost += costs[unit]
+        lost += float(costs[unit])
         losses.append(max(lost, losses[-1]))  # units that undo each other's loss are no reason to remove more
         costs = costs + form[unit]
     return Elimination(tuple(ranking), tuple(reversed(losses)))

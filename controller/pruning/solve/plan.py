@@ -8,7 +8,7 @@ from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.price import Price
 from controller.pruning.graph.structure import Structure
 from controller.pruning.solve.choose import Choice, Pricing, Space, choose
-from controller.pruning.solve.curves import MeasuredWorth
+from controller.pruning.solve.curves import WorthCurves
 from controller.pruning.solve.importance import Importance, most_important
 
 
@@ -28,8 +28,8 @@ class Appraisal:
     """What a stage's units and blocks are worth. Structures are chosen by `guide`, or without one by `worth` itself."""
 
     importance: Importance
-    worth: MeasuredWorth
-    guide: MeasuredWorth | None = None
+    worth: WorthCurves
+    guide: WorthCurves | None = None
 
 
 @dataclass(frozen=True, slots=True)

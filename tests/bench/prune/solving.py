@@ -25,7 +25,7 @@ from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.probe import sound_groups
 from controller.pruning.graph.structure import full, inside
 from controller.pruning.solve.choose import Choice, Space, choose
-from controller.pruning.solve.curves import MeasuredWorth, declared_worth
+from controller.pruning.solve.curves import WorthCurves, declared_worth
 from controller.zoo.residual import Block
 
 _PIXELS, _FLOOR = 64, 8
@@ -60,7 +60,7 @@ def solves() -> dict[str, Any]:
     runs = run_widths(model, sample, groups, blocks)
     costs = describe_costs(runs, "fp32", Tables(tables_folder()))
     widths, curves = full(groups).widths, declared_worth(magnitude(model, groups)).curves
-    worth = MeasuredWorth(curves, dict.fromkeys(blocks, 1.0))  # to drop a block loses as much as a whole group
+    worth = WorthCurves(curves, dict.fromkeys(blocks, 1.0))  # to drop a block loses as much as a whole group
     space = Space(grains(costs, widths), dict.fromkeys(widths, _FLOOR), inside(groups, blocks))
     dense, rows = costs.price(widths), []
     for share in _SHARES:
