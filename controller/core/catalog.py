@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
-from controller.core.caps import below, costs_as_caps, shippable
+from controller.core.caps import below, costs_as_caps, shippable, use
 from controller.core.choose import choose
 from controller.core.costs import Use
 from controller.core.types import Caps, JobKind, JobState, Model, PruneJob, Variant
@@ -75,8 +75,13 @@ class Catalog:
         return reduce(Caps.meet, [*told, *made]) if told else None
 
     def is_made(self, caps: Caps) -> bool:
-        """A variant was made under caps that are hardly tighter: another prune would make much the same."""
-        return any(caps.near(each.caps, NEAR) for each in self._prunes(JobState.DONE))
+        """A variant was made under caps that are hardly tighter, or it was made under looser ones and is inside these
+        all the same: another prune would make much the same."""
+        return any(caps.near(each.caps, NEAR) or self._holds(each, caps) for each in self._prunes(JobState.DONE))
+
+    def _holds(self, job: PruneJob, caps: Caps) -> bool:
+        made = self.variant(job.sha256 or "") if job.caps.covers(caps) else None
+        return made is not None and use(caps, made) <= 1
 
     def _prunes(self, state: JobState) -> list[PruneJob]:
         return [each for each in self.jobs.values() if each.kind is JobKind.PRUNE and each.state is state]

@@ -15,6 +15,7 @@ from controller.core.gain import gains
 from controller.core.policy import Policy
 from controller.core.types import Caps, JobKind, JobState, Prediction, PruneJob
 
+_FOR_AN_AUDIT = 4  # prunes that paid by their prediction, for each that is made all the same
 _BETTER = 3  # the rank of what would only serve better
 _PATIENCE = {JobKind.UNSTRUCTURED: 0, JobKind.LADDER: 1, JobKind.PRUNE: 2}
 """Nothing in the fleet waits for these, a prune only as an audit; a ladder takes as long as all its rungs."""
@@ -61,7 +62,7 @@ def decide_jobs(
         return rank(job), -won.get(job.id, 0.0), _looseness(job.caps), job.created_unix_s, job.id
 
     wanted = [job for job in jobs if fleet(job) or job.asked or job.audit]
-    ready = [job for job in wanted if _may_start(job, policy, now_unix_s)]
+    ready = [job for job in wanted if _may_start(job, policy, now_unix_s) and (fleet(job) or _tells(job, jobs))]
     won = gains([job for job in ready if rank(job) == _BETTER])
     ready.sort(key=turn)
     urgent = [job for job in ready if not _patient(job, fleet(job))]
@@ -74,6 +75,16 @@ def decide_jobs(
     wished = {job.id for job in wanted}
     unwanted = [job for job in jobs if job.state is JobState.QUEUED and job.id not in wished]
     return [*(DropJob(job.id) for job in unwanted), *map(StartJob, starting)]
+
+
+def _tells(job: PruneJob, jobs: Sequence[PruneJob]) -> bool:
+    """Anything but an audit does. One audit for every few prunes that came out keeps predictions honest: of a fleet of
+    thousands one in so many would be more than all that pay."""
+    if not job.audit or job.asked:
+        return True
+    made = [each for each in jobs if each.model == job.model and each.state is JobState.DONE and each.prediction]
+    audits = sum(each.audit for each in made)
+    return audits * _FOR_AN_AUDIT <= len(made) - audits
 
 
 def _patient(job: PruneJob, fleet: bool) -> bool:

@@ -7,10 +7,12 @@ The model of it has three parts.
   in whichever precision that is more.
 - *Accuracy by size*: isotonic regression of the variants' accuracies, the precisions of one structure as one (pool
   adjacent violators: R. Barlow et al., Statistical Inference under Order Restrictions, 1972).
-- *What earlier predictions missed by*, in standard errors of a difference on the gate: with mean m and deviation s of n
-  such residuals the upper 90 % limit lies m + t(0.9, n) s sqrt(1 + 1/n) above what is expected (the predictive limit of
-  a normal sample). `PRIOR` counts as five residuals: it is what the same model misses by on the ladders of the zoo.
-  A prune that fell far short counts as two errors short: it says that prunes fail, not how much another may win.
+- *What earlier predictions missed by*, in scales. A prediction's scale has two parts: the standard error of a
+  difference on the gate, and half of what the next larger known structure is better by; where little is known, little
+  is promised. With mean m and deviation s of n such residuals the upper 90 % limit lies m + t(0.9, n) s sqrt(1 + 1/n)
+  scales above what is expected (the predictive limit of a normal sample). `PRIOR` counts as five residuals: it is what
+  the same model misses by on the ladders of the zoo. A prune that fell far short counts as one deviation short: it says
+  that prunes fail, not how much another may win.
 """
 
 from __future__ import annotations
@@ -24,9 +26,9 @@ from controller.core.caps import figures
 from controller.core.evidence import paired
 from controller.core.types import Caps, JobState, Prediction, PruneJob, Variant
 
-PRIOR_COUNT, PRIOR_MEAN, PRIOR_DEVIATION = 5, 0.34, 0.92
+PRIOR_COUNT, PRIOR_MEAN, PRIOR_DEVIATION = 5, 0.29, 0.88
 _Z90, _Z95 = 1.281552, 1.959964
-_SHORTEST = -2.0
+_SHORTEST = PRIOR_MEAN - PRIOR_DEVIATION
 
 
 def predict(best: Variant, caps: Caps, variants: Sequence[Variant], jobs: Sequence[PruneJob]) -> Prediction | None:
@@ -38,8 +40,10 @@ def predict(best: Variant, caps: Caps, variants: Sequence[Variant], jobs: Sequen
     size, error = size_under(caps, known), gate_error(best, known)
     if size is None or error is None or best.accuracy is None:
         return None
-    win = accuracy_at(size, known) - best.accuracy
-    return Prediction(against=best.sha256, win=win, high=win + error * _limit(residuals(jobs, known)), error=error)
+    expected, scale = accuracy_at(size, known), scale_at(size, known, error)
+    win = expected - best.accuracy
+    high = win + scale * _limit(residuals(jobs, known))
+    return Prediction(against=best.sha256, win=win, high=high, error=error, scale=scale)
 
 
 def pays(prediction: Prediction) -> bool:
@@ -48,14 +52,14 @@ def pays(prediction: Prediction) -> bool:
 
 
 def residuals(jobs: Sequence[PruneJob], variants: Sequence[Variant]) -> list[float]:
-    """By how many standard errors the finished prunes won more than was expected of them."""
+    """By how many of its scale each finished prune won more than was expected of it."""
     accuracy = {each.sha256: each.accuracy for each in variants}
     found = list[float]()
     for job in jobs:
         made, told = accuracy.get(job.sha256 or ""), job.prediction
         before = None if told is None else accuracy.get(told.against)
         if job.state is JobState.DONE and told is not None and made is not None and before is not None:
-            found.append(max((made - before - told.win) / told.error, _SHORTEST))
+            found.append(max((made - before - told.win) / (told.scale or told.error), _SHORTEST))
     return found
 
 
@@ -110,12 +114,24 @@ def _size_in(variants: Sequence[Variant], caps: Caps) -> float | None:
 
 def accuracy_at(size: float, variants: Sequence[Variant]) -> float:
     """What a variant of so many parameters is expected to reach; of the ends at the ends."""
+    sizes, levels = _by_size(variants)
+    return _between(sizes, levels, math.log(size))
+
+
+def scale_at(size: float, variants: Sequence[Variant], error: float) -> float:
+    """By how much such a prediction may well miss: accuracy rises somewhere between two structures, who knows where."""
+    sizes, levels = _by_size(variants)
+    larger = next((level for known, level in zip(sizes, levels, strict=True) if known >= math.log(size)), levels[-1])
+    return math.hypot(error, (larger - _between(sizes, levels, math.log(size))) / 2)
+
+
+def _by_size(variants: Sequence[Variant]) -> tuple[list[float], list[float]]:
+    """The logarithms of the sizes, rising, and the accuracies there, which never fall."""
     by_size = dict[int, list[float]]()
     for each in variants:
         by_size.setdefault(max(each.parameters, 1), []).append(each.accuracy or 0.0)
     sizes = sorted(by_size)
-    levels = isotonic([mean(by_size[each]) for each in sizes])
-    return _between([math.log(each) for each in sizes], levels, math.log(size))
+    return [math.log(each) for each in sizes], isotonic([mean(by_size[each]) for each in sizes])
 
 
 def isotonic(values: Sequence[float]) -> list[float]:

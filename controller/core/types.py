@@ -278,13 +278,15 @@ class JobKind(StrEnum):
 class Prediction:
     """What a prune was *modelled* to win, in shares of right answers, against the variant that fitted best before it.
 
-    `win` is expected, `high` the upper 90 % limit; `error` is the standard error of such a difference on the gate.
+    `win` is expected, `high` the upper 90 % limit; `error` is the standard error of such a difference on the gate, and
+    `scale` what residuals are told in, see `controller.core.pays` (0: the error itself).
     """
 
     against: str
     win: float
     high: float
     error: float
+    scale: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -431,3 +431,13 @@ def test_intervals_beside_dense_decide_where_there_is_no_evidence_sample_by_samp
     wide = variant("wide", 0.5, accuracy=0.91, accuracy_high=0.99, drop=0.01, drop_low=0.0, drop_high=0.02)
     narrow = variant("narrow", 0.4, accuracy=0.9, accuracy_high=0.99, drop=0.03, drop_low=low, drop_high=0.04)
     assert chosen(profile(deadline_s=0.006), DENSE, wide, narrow) == name
+
+
+def test_what_looser_caps_made_and_these_hold_answers_these_too() -> None:
+    """Another prune would find it again."""
+    small = variant("small", 0.3, accuracy=0.93)
+    made = PruneJob(id="m", model=MODEL.ref, caps=Caps(latency_s=0.0095), state=JobState.DONE, sha256="small")
+    known = catalog(made, variants=(DENSE, small))
+    assert known.is_made(Caps(latency_s=0.008))
+    assert not known.is_made(Caps(latency_s=0.0029)), "it is not inside"
+    assert not known.is_made(Caps(ram_bytes=8 * MIB)), "those caps were not looser"

@@ -124,6 +124,15 @@ def test_an_audit_is_made_when_nothing_else_is_to_do_and_as_any_other_where_a_de
     assert started(replace(audit, id="wanted"), job("j", caps=Caps(ram_bytes=9))) == ["wanted"]
 
 
+def test_there_is_one_audit_for_every_few_prunes_that_came_out() -> None:
+    audit = job("unwanted", caps=Caps(ram_bytes=5), audit=True)
+    done = [job(f"d{at}", JobState.DONE, prediction=predicted(0.01)) for at in range(4)]
+    before = job("before", JobState.DONE, audit=True, prediction=predicted(0.0))
+    assert started(audit, before, *done[:3]) == []
+    assert started(audit, before, *done) == ["unwanted"]
+    assert started(replace(audit, asked=True), before) == ["unwanted"]
+
+
 @pytest.mark.parametrize("one_in", [1, 4])
 def test_one_in_so_many_prunes_that_do_not_pay_is_audited_and_always_the_same(one_in: int) -> None:
     policy = replace(POLICY, audit_one_in=one_in)

@@ -25,6 +25,7 @@ from controller.core.pays import (
     pays,
     predict,
     residuals,
+    scale_at,
     size_under,
 )
 from controller.core.types import Caps, JobState, Prediction, PruneJob, Variant
@@ -109,7 +110,7 @@ def test_the_prior_is_what_the_zoos_ladders_say() -> None:
 
 
 def left_out(points: list[dict[str, Any]]) -> list[float]:
-    """By how many of the gate's errors each rung lies above what the others say of its costs."""
+    """By how many scales each rung lies above what the others say of its costs."""
     sizes = {each["rung"]: each["bytes"] for each in points if each["series"] == "hedgerow fp32"}
     rows = [(each, as_variant(each, sizes[each["rung"]])) for each in points]
     missed = []
@@ -119,7 +120,7 @@ def left_out(points: list[dict[str, Any]]) -> list[float]:
         size = size_under(caps, others)
         if 0 < point["rung"] < max(sizes) and size and any(caps.covers(caps_of(each)) for each in others):
             error = (point["drop_high"] - point["drop_low"]) / 3.92
-            missed.append((point["accuracy"] - accuracy_at(size, others)) / error)
+            missed.append((point["accuracy"] - accuracy_at(size, others)) / scale_at(size, others, error))
     return missed
 
 
@@ -161,5 +162,15 @@ def test_a_prune_that_failed_does_not_make_others_look_better() -> None:
     after = predict(FALLING[2], under(0.21), FALLING, [*fitting, job("failed", 0.24, "half")])
     assert before is not None
     assert after is not None
-    assert residuals([job("failed", 0.24, "half")], FALLING) == [-2.0]
-    assert after.high < before.high + 0.001
+    assert residuals([job("failed", 0.24, "half")], FALLING) == [pytest.approx(PRIOR_MEAN - PRIOR_DEVIATION)]
+    assert after.high <= before.high
+
+
+def test_between_what_differs_much_little_is_promised_and_a_miss_counts_for_less() -> None:
+    told = predict(FALLING[2], under(0.21), FALLING, ())
+    assert told is not None
+    assert told.scale == pytest.approx(scale_at(size_under(under(0.21), FALLING) or 0, FALLING, told.error))
+    assert told.scale > 10 * told.error
+    missed = Prediction(against="fifth", win=0.04, high=0.3, error=0.002, scale=0.05)
+    surprise = PruneJob(id="s", model=MODEL.ref, state=JobState.DONE, sha256="half", prediction=missed)
+    assert residuals([surprise], FALLING) == [pytest.approx(0.1 / 0.05)]

@@ -27,9 +27,9 @@ class Plan:
 class Appraisal:
     """What a stage's units and blocks are worth. Structures are chosen by `guide`, or without one by `worth` itself."""
 
-    importance: Importance
-    worth: WorthCurves
-    guide: WorthCurves | None = None
+    importance: Importance = field(repr=False)
+    worth: WorthCurves = field(repr=False)
+    guide: WorthCurves | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
