@@ -98,7 +98,7 @@ def _do(bench: Bench, request: JobRequest, announce: Announce) -> JobResult:
 
             return make_dense(bench)
         case JobKind.PRUNE:
-            from controller.pruning.prune import make_pruned
+            from controller.pruning.jobs.prune import make_pruned
 
             return make_pruned(bench, request.caps, request.start_from)
         case JobKind.LADDER:

@@ -35,7 +35,7 @@ def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
 
 
 def dense_kin(bench: Bench) -> Kin:
-    """The dense variant from the shelf with the marks of all precisions, put there first where they are missing.
+    """The dense variant from the shelf with the marks of fp32, put there first where they are missing.
 
     One that other data judged is made anew: all that is pruned is compared with it.
     """
@@ -44,6 +44,5 @@ def dense_kin(bench: Bench) -> Kin:
         make_dense(bench, READY)
         kin = bench.shelf.dense()
     assert kin is not None
-    for precision in bench.precisions:
-        know_marks(bench, kin, precision)
+    know_marks(bench, kin, "fp32")
     return kin

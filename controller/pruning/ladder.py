@@ -21,6 +21,7 @@ from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import Announce, JobResult
 from controller.pruning.jobs.appraise import appraise
 from controller.pruning.jobs.candidates import candidates
+from controller.pruning.marks import know_marks
 from controller.pruning.recovery import recover_stage
 from controller.pruning.spec import terms
 from controller.pruning.stage import Stage, Trained, dense_stage, stage_of
@@ -58,7 +59,10 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     then is announced.
     """
     ladder = _Ladder(bench, rungs, announce)
-    dense = dense_kin(bench).variant
+    kin = dense_kin(bench)
+    for precision in bench.precisions:
+        know_marks(bench, kin, precision)
+    dense = kin.variant
     ladder.add(dense)
     stage: Stage | None = dense_stage(bench, dense)
     _in_integers(

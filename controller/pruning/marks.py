@@ -1,6 +1,6 @@
-"""The marks of a precision: its dense and its narrowest artifact. Between them all others' times are told.
+"""The marks of a precision: its dense and its smallest artifact. Between them all others' times are told.
 
-They are the ends of the predictions too. The narrowest one's weights are of no use, so any units will do.
+They are the ends of the predictions too. The smallest one's weights are of no use, so any units will do.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ def know_marks(bench: Bench, dense: Kin, precision: Precision) -> None:
     if bench.shelf.marks(precision, dense) is not None:
         return
     bench.progress(READY, f"measuring the ends of what can be made in {precision}")
-    widest = full(bench.groups)
-    narrowest = Structure({root: units[: bench.floors[root]] for root, units in widest.kept.items()})
-    ends = (widest,) if narrowest == widest else (widest, narrowest)
+    widest, least = full(bench.groups), smallest(bench)
+    ends = (widest,) if least == widest else (widest, least)
     try:
         marks = tuple(_mark(bench, dense, end, precision) for end in ends)
     except ExportError as error:
@@ -31,6 +30,12 @@ def know_marks(bench: Bench, dense: Kin, precision: Precision) -> None:
             raise
         marks = ()
     bench.shelf.put_marks(precision, Marks(dense.variant.sha256, marks))
+
+
+def smallest(bench: Bench) -> Structure:
+    """Every group at its floor, and no block that may be dropped."""
+    kept = {root: units[: bench.floors[root]] for root, units in full(bench.groups).kept.items()}
+    return Structure(kept, bench.blocks)
 
 
 def _mark(bench: Bench, dense: Kin, end: Structure, precision: Precision) -> Marked:

@@ -196,18 +196,6 @@ class Shelf:
     def put_ranks(self, seed: int, data: str, stage: str, ranks: Importance) -> None:
         put_file(msgspec.json.encode(ranks), self._ranks(seed, data, stage))
 
-    def refusal(self, requested: str, data: str | None) -> str | None:
-        """Why what was made for this request was kept out by the data of this digest, where it was."""
-        path = self._found(self._refused(requested, data), "refused")
-        return path.read_text() if path.is_file() else None
-
-    def put_refusal(self, requested: str, data: str | None, reason: str) -> None:
-        put_file(reason.encode(), self._own(self._refused(requested, data), "refused"))
-
-    def _refused(self, requested: str, data: str | None) -> str:
-        by = "no-data" if data is None else data[:16]
-        return f"{self.runtime}-{by}-{requested.replace(' ', '-')}.txt"
-
     def _own(self, rest: str, kind: str) -> Path:
         """The model's file of this kind, as it is written."""
         return self.folder / f"{kind}-{self.digest[:16]}-{rest}"

@@ -204,7 +204,7 @@ def test_a_plan_can_be_cut_and_keeps_what_ranks_highest(of: Candidates, share: f
     smaller = of.stage.cut(of.bench, plan.structure).eval()
     assert smaller(torch.randn(2, *SHAPE)).shape == (2, 5)
     for root, units in plan.structure.kept.items():
-        ranks = dict(zip(of.stage.structure.kept[root], of.appraisal.importance[root], strict=True))
+        ranks = dict(zip(of.stage.structure.kept[root], of.planner.appraisal.importance[root], strict=True))
         left_out = set(ranks) - set(units)
         if f"{root.split('.')[0]}" not in plan.structure.dropped:
             assert min(ranks[unit] for unit in units) >= max((ranks[unit] for unit in left_out), default=0.0)

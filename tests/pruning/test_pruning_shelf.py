@@ -123,14 +123,6 @@ def test_what_a_cut_is_worth_is_estimated_again_where_it_cannot_be_read(tmp_path
     assert shelf.curves(1, "e" * 64) is None
 
 
-def test_a_refusal_holds_for_the_data_and_the_runtime_that_it_was_made_with(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path, "d" * 64)
-    shelf.put_refusal("smallest seed=1", "e" * 64, "too few samples")
-    assert shelf.refusal("smallest seed=1", "e" * 64) == "too few samples"
-    assert shelf.refusal("smallest seed=1", "f" * 64) is None
-    assert Shelf(tmp_path, "d" * 64, "ncnn").refusal("smallest seed=1", "e" * 64) is None
-
-
 def test_of_what_was_made_twice_for_one_request_the_newest_is_taken(dense: JobResult, tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, dense.model_digest)
     assert dense.variant is not None
@@ -150,16 +142,16 @@ def test_what_release_0_1_left_under_its_own_digest_is_the_models_still(dense: J
     old = Shelf(tmp_path, before)
     old.put(b"onnx", dense.variant, Structure({}), nn.Linear(1, 1))
     old.add_point(Point({}, (), "fp32", Costs(ram_bytes=1, storage_bytes=2, latency_s=3.0)))
-    old.put_refusal("smallest seed=1", "a" * 64, "too few samples")
+    old.put_curves(1, "a" * 64, WorthCurves({}, {"b": 0.5}))
     assert known_as(tmp_path, now, before) == (before,)
     assert known_as(tmp_path, now, other) == (before,)
     shelf = Shelf(tmp_path, now, formerly=known_as(tmp_path, now, other))
     assert shelf.dense() is not None
     shelf.add_point(Point({}, (), "fp32", Costs(ram_bytes=4, storage_bytes=5, latency_s=6.0)))
     assert [each.costs.ram_bytes for each in shelf.points("fp32")] == [1, 4]
-    assert shelf.refusal("smallest seed=1", "a" * 64) == "too few samples"
-    shelf.put_refusal("smallest seed=1", "a" * 64, "not right enough")
-    assert shelf.refusal("smallest seed=1", "a" * 64) == "not right enough"
+    assert shelf.curves(1, "a" * 64) == WorthCurves({}, {"b": 0.5})
+    shelf.put_curves(1, "a" * 64, WorthCurves({}, {"b": 0.25}))
+    assert shelf.curves(1, "a" * 64) == WorthCurves({}, {"b": 0.25})
 
 
 def test_ranks_are_those_of_one_stage_with_one_seed_and_data(tmp_path: Path) -> None:

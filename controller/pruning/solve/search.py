@@ -6,7 +6,7 @@ few artifacts have to be built.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from controller.core.costs import Costs, binding
@@ -31,12 +31,11 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class TooTight:
-    """Not even the smallest structure lies inside the caps. `least`: below any of it, none measures."""
+    """Not even the smallest structure lies inside the caps."""
 
     smallest: Structure
     costs: Costs
     binding: Constraint
-    least: Caps
 
 
 def search(
@@ -73,21 +72,12 @@ def search(
     if best is not None:
         return best
     smallest, least = min(tried.values(), key=lambda each: binding(each[1], caps)[1])
-    return TooTight(smallest, least, binding(least, caps)[0], _least([each for _, each in tried.values()], caps))
+    return TooTight(smallest, least, binding(least, caps)[0])
 
 
 def only_bytes(caps: Caps) -> bool:
     """Whether bytes alone are asked for: these need no run."""
     return caps == Caps(storage_bytes=caps.storage_bytes, runtime=caps.runtime)
-
-
-def _least(costs: Sequence[Costs], caps: Caps) -> Caps:
-    """The least of each cost, the smallest structure's among them; of what was only weighed the bytes."""
-    weighed = Caps(storage_bytes=int(min(each.storage_bytes for each in costs)), runtime=caps.runtime)
-    if only_bytes(caps):
-        return weighed
-    ram, latency = min(each.ram_bytes for each in costs), min(each.latency_s for each in costs)
-    return replace(weighed, ram_bytes=int(ram), latency_s=latency)
 
 
 def _scaled(caps: Caps, target: float) -> Caps:

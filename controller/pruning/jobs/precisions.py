@@ -1,0 +1,54 @@
+"""In which precision a prune is tried first."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from controller.core.types import Caps
+from controller.pruning.artifact.export import run_artifact
+from controller.pruning.artifact.parity import Precision
+from controller.pruning.bench import Bench
+from controller.pruning.jobs.candidates import Candidates, candidates
+from controller.pruning.marks import know_marks
+from controller.pruning.recover.distil import distance
+from controller.pruning.shelf import Kin
+from controller.pruning.solve.plan import Appraisal
+from controller.pruning.stage import Stage
+
+
+def in_order(
+    bench: Bench, dense: Kin, stage: Stage, appraisal: Appraisal, caps: Caps, precisions: tuple[Precision, ...]
+) -> list[Candidates]:
+    """Candidates in each of the `precisions`: those that are predicted to fit with the least loss first; the rest in
+    case that is wrong.
+
+    What a precision itself loses is asked only where it would come first by what is cut: that takes an artifact of it.
+    """
+    offered = [candidates(bench, stage, appraisal, each) for each in precisions]
+    plans = {each.precision: each.plan(caps) for each in offered}
+
+    def cut(each: Candidates) -> tuple[bool, float]:
+        return not plans[each.precision].fits, plans[each.precision].loss
+
+    def whole(each: Candidates) -> tuple[bool, float]:
+        return cut(each)[0], cut(each)[1] + rounding_loss(bench, dense, each.precision)
+
+    by_cut = sorted(offered, key=cut)
+    return by_cut if by_cut[0].precision == "fp32" else sorted(offered, key=whole)
+
+
+def rounding_loss(bench: Bench, dense: Kin, precision: Precision) -> float:
+    """What the precision itself loses: the quantised dense model's distance from the dense model; infinite where it
+    cannot be quantised.
+    """
+    data = bench.model.data
+    if precision == "fp32" or data is None:
+        return 0.0
+    know_marks(bench, dense, precision)
+    marks = bench.shelf.marks(precision, dense)
+    if marks is None or not marks.marks:
+        return np.inf
+    inputs = data.select.inputs[:256]
+    got = run_artifact(bench.shelf.artifact(marks.marks[0].sha256).read_bytes(), inputs)
+    return float(distance(torch.from_numpy(got), torch.from_numpy(bench.teacher.select[: len(got)])))

@@ -1,0 +1,122 @@
+"""One prune job: choose a structure and a precision under the caps, recover it, and ship it only as measured inside."""
+
+from __future__ import annotations
+
+from controller.core.caps import exceeds_all, held, use
+from controller.core.compare import best_of
+from controller.core.costs import Costs, binding, costs_of
+from controller.core.types import Caps, Constraint, JobState, Recovery, Variant
+from controller.pruning.artifact.measure import THOROUGH
+from controller.pruning.bench import Bench, Built
+from controller.pruning.dense import dense_kin
+from controller.pruning.errors import ExportError, TableError
+from controller.pruning.job import JobResult
+from controller.pruning.jobs.appraise import appraise
+from controller.pruning.jobs.candidates import Candidates, candidates
+from controller.pruning.jobs.precisions import in_order
+from controller.pruning.jobs.refused import Refused, Smallest, infeasible, on_the_shelf
+from controller.pruning.marks import READY
+from controller.pruning.recovery import half, recover_stage
+from controller.pruning.solve.search import Found, TooTight
+from controller.pruning.stage import Stage, dense_stage, stage_of
+from controller.pruning.tell import against
+from controller.pruning.variant import Origin, make_variant
+
+_ATTEMPTS = 4
+
+
+def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult:
+    """A variant whose shipped bytes measure inside `caps`, or why there is none. Raises what the steps raise.
+
+    What not even the smallest structure keeps is refused before anything is trained.
+    """
+    bench.progress(READY, bench.told)
+    smallest = Smallest(bench, dense_kin(bench), caps)
+    refusals = list[Refused]()
+    if not smallest.refused:
+        stage = _start(bench, caps, start_from, smallest.dense.variant)
+        for offered in in_order(bench, smallest.dense, stage, appraise(bench, stage), held(caps), smallest.precisions):
+            made = _attempted(offered, smallest)
+            if isinstance(made, JobResult):
+                return made
+            refusals.append(made)
+    return _known(bench, caps, start_from) or infeasible(smallest, refusals, start_from)
+
+
+def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...], dense: Variant) -> Stage:
+    """The smallest named fp32 variant that still exceeds every cap, else the dense model."""
+    roots = {group.root for group in bench.groups}
+    kin = [each for each in bench.shelf.kin(start_from) if each.variant.precision == "fp32"]
+    kin = [each for each in kin if each.structure.kept.keys() == roots and exceeds_all(caps, each.variant)]
+    return stage_of(bench, min(kin, key=lambda each: each.variant.parameters)) if kin else dense_stage(bench, dense)
+
+
+def _attempted(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
+    """What a precision other than fp32 cannot do is no fault of the model's."""
+    try:
+        return smallest.refusal(offered.precision) or _make(offered, smallest)
+    except (ExportError, TableError) as error:
+        if offered.precision == "fp32":
+            raise
+        return Refused(str(error), Constraint.NONE)
+
+
+def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
+    """Search, recover, build; narrower again from the recovered weights where what ships measures above a cap."""
+    bench, stage, precision = offered.bench, offered.stage, offered.precision
+    caps, limit, budget = smallest.caps, smallest.limit(precision), bench.model.spec.recovery
+    for attempt in range(_ATTEMPTS):
+        found = offered.searched(limit)
+        if isinstance(found, TooTight):
+            return Refused(f"no candidate measures inside: {against(found.costs, caps)}", found.binding)
+        begin = 0.4 + 0.13 * attempt
+        origin = _recovered(offered, found, caps, budget, begin)
+        bench.progress(begin + 0.1, "exporting and measuring what ships")
+        built = bench.build(origin.module, precision, *THOROUGH)
+        bench.note_point(origin.structure, precision, built.measured.costs)
+        if binding(built.measured.costs, limit)[1] <= 1:
+            return _ship(bench, origin, built, caps)
+        stage = Stage(origin.module, origin.structure, stage.parent, origin.trained)
+        budget = half(budget)
+        offered = candidates(bench, stage, appraise(bench, stage), precision)
+    return Refused(f"still above the caps: {against(built.measured.costs, caps)}", found.binding)
+
+
+def _recovered(offered: Candidates, found: Found, caps: Caps, budget: Recovery, begin: float) -> Origin:
+    bench, stage = offered.bench, offered.stage
+    module = stage.cut_soundly(bench, found.structure)
+    changed = found.structure != stage.structure
+    recovered = recover_stage(bench, module, budget, begin, begin + 0.1) if changed else None
+    module = module if recovered is None else recovered.module
+    trained = stage.trained.and_by(recovered)
+    return Origin(module, found.structure, offered.precision, caps.key, stage.parent, trained)
+
+
+def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult | Refused:
+    bench.progress(0.93, "judging accuracy")
+    variant, verdict = make_variant(bench, origin, built)
+    which, inside = _inside(built.measured.costs, caps)
+    if not verdict.passed:
+        return Refused(f"the {variant.precision} variant inside the caps: {verdict.reason}; it {inside}", which)
+    bench.shelf.put(built.artifact, variant, origin.structure, origin.module)
+    return _done(bench, variant, which, inside)
+
+
+def _known(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult | None:
+    """The best of what was there and measured inside: what is made anew has to stay further below a cap."""
+    fitting = [each for each in on_the_shelf(bench, start_from) if use(caps, each) <= 1]
+    if not fitting:
+        return None
+    which, inside = _inside(costs_of(best_of(fitting)), caps)
+    return _done(bench, best_of(fitting), which, f"it was there already and {inside}")
+
+
+def _done(bench: Bench, variant: Variant, which: Constraint, detail: str) -> JobResult:
+    return JobResult(
+        state=JobState.DONE, variant=variant, binding=which, detail=detail, model_digest=bench.model.digest
+    )
+
+
+def _inside(costs: Costs, caps: Caps) -> tuple[Constraint, str]:
+    which, share = binding(costs, caps)
+    return which, f"uses {share:.0%} of the {which} cap ({against(costs, caps)})" if share else "no cap is set"

@@ -1,0 +1,105 @@
+"""Why a prune has no answer: what the smallest structure takes, and what was tried and may not ship."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property, reduce
+
+from controller.core.caps import closest, held, shippable
+from controller.core.costs import Costs, binding
+from controller.core.types import Caps, Constraint, JobState, Variant
+from controller.pruning.artifact.parity import Precision
+from controller.pruning.bench import Bench
+from controller.pruning.job import JobResult
+from controller.pruning.jobs.smallest import smallest_costs
+from controller.pruning.shelf import Kin
+from controller.pruning.tell import against, told
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What was tried does not ship, inside the caps or not."""
+
+    detail: str
+    binding: Constraint
+
+
+@dataclass(frozen=True)
+class Smallest:
+    """The smallest structure of the model against `caps`, measured in a precision when it is asked for."""
+
+    bench: Bench
+    dense: Kin
+    caps: Caps
+
+    @cached_property
+    def _costs(self) -> dict[Precision, Costs | None]:
+        return {}
+
+    def costs(self, precision: Precision) -> Costs | None:
+        if precision not in self._costs:
+            self._costs[precision] = smallest_costs(self.bench, self.dense, precision)
+        return self._costs[precision]
+
+    @cached_property
+    def precisions(self) -> tuple[Precision, ...]:
+        """In which of them some structure may be inside. Another one than fp32 is only made where that is too large."""
+        every = self.bench.precisions
+        return every if self.refusal("fp32") is None else tuple(each for each in every if self.refusal(each) is None)
+
+    @property
+    def refused(self) -> bool:
+        return not self.precisions
+
+    def refusal(self, precision: Precision) -> Refused | None:
+        """None where the smallest structure is inside the caps themselves: it was measured thoroughly."""
+        costs, ref = self.costs(precision), self.bench.model.spec.ref
+        if costs is None:
+            return Refused(f"{ref} cannot be made in {precision}", Constraint.NONE)
+        which, share = binding(costs, self.caps)
+        if share <= 1:
+            return None
+        told = against(costs, self.caps)
+        return Refused(f"the smallest structure of {ref} in {precision} exceeds the caps: {told}", which)
+
+    def limit(self, precision: Precision) -> Caps:
+        """What has to be measured: less than the caps, by what measurements differ; the caps where nothing else is."""
+        costs = self.costs(precision)
+        return held(self.caps) if costs is None or binding(costs, held(self.caps))[1] <= 1 else self.caps
+
+    @property
+    def least(self) -> Caps | None:
+        """The least that any precision takes; None where not all of them were measured."""
+        known = [self.costs(each) for each in self.bench.precisions if each in self._costs]
+        if len(known) < len(self.bench.precisions):
+            return None
+        found = [_as_caps(each, self.caps.runtime) for each in known if each is not None]
+        return reduce(Caps.meet, found)
+
+
+def infeasible(smallest: Smallest, refusals: list[Refused], start_from: tuple[str, ...]) -> JobResult:
+    """With the closest of what is on the shelf."""
+    bench = smallest.bench
+    tried = refusals or [each for each in map(smallest.refusal, bench.precisions) if each is not None]
+    return JobResult(
+        state=JobState.INFEASIBLE,
+        variant=closest(smallest.caps, on_the_shelf(bench, start_from)),
+        binding=next((each.binding for each in tried if each.binding is not Constraint.NONE), Constraint.NONE),
+        least=smallest.least,
+        detail=told([each.detail for each in tried]),
+        model_digest=bench.model.digest,
+    )
+
+
+def on_the_shelf(bench: Bench, start_from: tuple[str, ...]) -> list[Variant]:
+    """Of the named variants, those at or above the floor."""
+    return shippable([kin.variant for kin in bench.shelf.kin(start_from)], bench.model.spec.accuracy_floor)
+
+
+def _as_caps(costs: Costs, runtime: str) -> Caps:
+    return Caps(
+        ram_bytes=int(costs.ram_bytes),
+        storage_bytes=int(costs.storage_bytes),
+        latency_s=costs.latency_s,
+        runtime=runtime,
+    )

@@ -1,0 +1,29 @@
+"""The smallest structure of a model, and what it takes: caps below that are told from it before anything is trained."""
+
+from __future__ import annotations
+
+from controller.core.costs import Costs
+from controller.pruning.artifact.measure import THOROUGH
+from controller.pruning.artifact.parity import Precision
+from controller.pruning.bench import Bench
+from controller.pruning.marks import know_marks, smallest
+from controller.pruning.shelf import Kin
+from controller.pruning.stage import dense_stage
+
+
+def smallest_costs(bench: Bench, dense: Kin, precision: Precision) -> Costs | None:
+    """As they were measured, now or by an earlier job; None where this precision cannot be made.
+
+    Raises `ExportError` in fp32, `TrialError`.
+    """
+    know_marks(bench, dense, precision)
+    marks = bench.shelf.marks(precision, dense)
+    if marks is None or not marks.marks:
+        return None
+    structure = smallest(bench)
+    known = [each for each in bench.points(precision) if each.is_of(structure) and not each.only_bytes]
+    if known:
+        return known[-1].costs
+    built = bench.build(dense_stage(bench).cut(bench, structure), precision, *THOROUGH)
+    bench.note_point(structure, precision, built.measured.costs)
+    return built.measured.costs
