@@ -20,7 +20,7 @@ _WORK_FLOPS = 2e11  # one pass over the inputs, of about six: as many inputs as 
 _LEAST_INPUTS, _MOST_INPUTS = 64, 512
 _RECOVERED = 0.15
 """Of what a cut of the residual network loses at once, so much is left after some two dozen steps of recovery: the
-median over 23 cuts, half of which lie between 0.10 and 0.19. It makes losses comparable with a precision's own."""
+median over 23 cuts, half of which lie between 0.11 and 0.19. It makes losses comparable with a precision's own."""
 
 
 @dataclass(frozen=True, slots=True)
