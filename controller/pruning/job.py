@@ -197,7 +197,7 @@ class JobRunner:
 def _spawn() -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     """The job's process, and what it says on stderr, which the thread that follows it closes."""
     errors = tempfile.TemporaryFile()  # noqa: SIM115
-    command = [sys.executable, "-m", "controller.pruning.child"]
+    command = [sys.executable, "-m", "controller.pruning.jobs.child"]
     try:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors), errors
     except OSError:

@@ -70,14 +70,14 @@ def build():
     return nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, 3))
 """
 BRIEF = """\
-import controller.pruning.bench
+import controller.pruning.jobs.bench
 from controller.pruning.artifact.measure import measure
-from controller.pruning.child import main
+from controller.pruning.jobs.child import main
 
 def measure_briefly(path, sha256, golden_seed, samples, repeats, *beside):
     return measure(path, sha256, golden_seed, 10, 1, *beside)
 
-controller.pruning.bench.measure = measure_briefly
+controller.pruning.jobs.bench.measure = measure_briefly
 main()
 """
 RUNGS, SEED = 2, 7
@@ -153,8 +153,8 @@ def _kernel_tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
     The start of a run takes longer than all of so small a net, and a ladder of it would have next to no rungs.
     """
-    from controller.pruning.bench import tables_folder
     from controller.pruning.cost.tables import host_name
+    from controller.pruning.jobs.bench import tables_folder
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))

@@ -87,7 +87,7 @@ def test_only_what_may_pass_is_tried_again(
         raise error
 
     monkeypatch.setattr("controller.pruning.spec.load_spec", lambda _: None)
-    monkeypatch.setattr("controller.pruning.bench.open_bench", failing)
+    monkeypatch.setattr("controller.pruning.jobs.bench.open_bench", failing)
     request = JobRequest(kind=JobKind.DENSE, spec_path="m.yaml", artifact_dir=str(tmp_path))
     result = child.run_job(request, lambda _share, _text: None)
     assert (result.state, result.retry) == (JobState.FAILED, retry)
@@ -98,7 +98,7 @@ def test_what_torch_itself_raises_where_memory_is_short_may_pass(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("controller.pruning.spec.load_spec", lambda _: None)
-    monkeypatch.setattr("controller.pruning.bench.open_bench", lambda *_: torch.empty(10**15))
+    monkeypatch.setattr("controller.pruning.jobs.bench.open_bench", lambda *_: torch.empty(10**15))
     request = JobRequest(kind=JobKind.DENSE, spec_path="m.yaml", artifact_dir=str(tmp_path))
     result = child.run_job(request, lambda _share, _text: None)
     assert (result.state, result.retry) == (JobState.FAILED, True)
@@ -112,7 +112,7 @@ def test_each_kind_does_its_own_work_with_what_was_asked(tmp_path: Path, monkeyp
         return DONE
 
     monkeypatch.setattr("controller.pruning.spec.load_spec", lambda _: None)
-    monkeypatch.setattr("controller.pruning.bench.open_bench", lambda *_: "bench")
+    monkeypatch.setattr("controller.pruning.jobs.bench.open_bench", lambda *_: "bench")
     for place in (
         "dense.make_dense",
         "prune.make_pruned",

@@ -195,7 +195,7 @@ def test_a_cancelled_job_fails_as_cancelled(glyphs: Path, tmp_path: Path) -> Non
 
 def test_a_job_ends_when_its_parent_does(glyphs: Path) -> None:
     child = subprocess.Popen(
-        [sys.executable, "-m", "controller.pruning.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "controller.pruning.jobs.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with child:
         child.communicate(b"", timeout=30)  # the pipe ends, as when the daemon dies

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from controller.core.types import JobState, Variant
-from controller.pruning.bench import open_bench
-from controller.pruning.ladder import RATIO, request
+from controller.pruning.jobs.bench import open_bench
+from controller.pruning.jobs.ladder import RATIO, request
 from controller.pruning.shelf import Kin, Shelf
 from controller.pruning.spec import load_spec, terms
 from tests.pruning.conftest import RUNGS, SEED, Follow, Followed, ladder_request

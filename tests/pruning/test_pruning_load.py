@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from controller.pruning.bench import open_bench
 from controller.pruning.errors import DataError, LoadError
+from controller.pruning.jobs.bench import open_bench
 from controller.pruning.model.load import load_model, read_weights
 from controller.pruning.spec import ModelSpec, parse_spec
 

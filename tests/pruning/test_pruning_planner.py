@@ -18,21 +18,21 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from controller.core.types import Recovery
-from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.kernels import Kernel
 from controller.pruning.cost.tables import Tables
 from controller.pruning.graph.structure import Structure, full
 from controller.pruning.jobs.appraise import appraise
+from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import Candidates, candidates
-from controller.pruning.ladder import RATIO
+from controller.pruning.jobs.ladder import RATIO
+from controller.pruning.jobs.stage import Stage, dense_stage
 from controller.pruning.model.data import Data, Floats, Split
 from controller.pruning.model.load import LoadedModel
 from controller.pruning.shelf import Shelf
 from controller.pruning.solve.curves import WorthCurves
 from controller.pruning.solve.plan import Appraisal, Plan
 from controller.pruning.spec import FunctionRef, ModelSpec
-from controller.pruning.stage import Stage, dense_stage
 from tests.bench.prune.oneoff import one_off
 
 SHAPE = (3, 8, 8)

@@ -16,16 +16,16 @@ from controller.core.costs import Costs, binding
 from controller.core.types import Caps, Constraint
 from controller.pruning.artifact.measure import Measured
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.bench import Bench, Built
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.cost.price import Price
 from controller.pruning.graph.structure import Structure
+from controller.pruning.jobs.bench import Bench, Built
 from controller.pruning.jobs.candidates import Candidates
+from controller.pruning.jobs.stage import Stage
 from controller.pruning.shelf import Point, Shelf
 from controller.pruning.solve.plan import Plan, Planner
 from controller.pruning.solve.search import Found, TooTight
-from controller.pruning.stage import Stage
 
 DENSE, NARROWEST = 64, 4
 Truth = Callable[[int], Costs]

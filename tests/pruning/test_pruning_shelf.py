@@ -13,9 +13,9 @@ from controller import durable
 from controller.core.costs import Costs
 from controller.durable import put_file
 from controller.pruning.artifact.pace import Pace
-from controller.pruning.bench import open_bench
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
+from controller.pruning.jobs.bench import open_bench
 from controller.pruning.shelf import Marked, Marks, Point, Shelf, known_as
 from controller.pruning.solve.curves import WorthCurves
 from controller.pruning.spec import load_spec

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from controller.pruning.bench import Bench
 from controller.pruning.estimate.magnitude import magnitude
 from controller.pruning.estimate.worth import Estimate, estimate, some
 from controller.pruning.graph.structure import ChannelGroup, renumbered
+from controller.pruning.jobs.bench import Bench
+from controller.pruning.jobs.stage import Stage, dense_stage
 from controller.pruning.model.data import Data
 from controller.pruning.solve.curves import WorthCurves, declared_worth
 from controller.pruning.solve.importance import Importance
 from controller.pruning.solve.plan import Appraisal
-from controller.pruning.stage import Stage, dense_stage
 from controller.pruning.tell import Countdown
 
 

@@ -8,12 +8,12 @@ from controller.core.costs import Costs
 from controller.core.types import Caps
 from controller.pruning.artifact.measure import QUICK
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.bench import Bench
 from controller.pruning.graph.structure import Structure, full, inside
+from controller.pruning.jobs.bench import Bench
+from controller.pruning.jobs.stage import Stage
 from controller.pruning.solve.choose import Space
 from controller.pruning.solve.plan import Appraisal, Plan, Planner
 from controller.pruning.solve.search import Found, TooTight, only_bytes, search
-from controller.pruning.stage import Stage
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ import torch
 from controller.core.types import Caps
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.bench import Bench
+from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import Candidates, candidates
-from controller.pruning.marks import know_marks
+from controller.pruning.jobs.marks import know_marks
+from controller.pruning.jobs.stage import Stage
 from controller.pruning.recover.distil import distance
 from controller.pruning.shelf import Kin
 from controller.pruning.solve.plan import Appraisal
-from controller.pruning.stage import Stage
 
 
 def in_order(

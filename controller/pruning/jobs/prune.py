@@ -7,20 +7,20 @@ from controller.core.compare import best_of
 from controller.core.costs import Costs, binding, costs_of
 from controller.core.types import Caps, Constraint, JobState, Recovery, Variant
 from controller.pruning.artifact.measure import THOROUGH
-from controller.pruning.bench import Bench, Built
-from controller.pruning.dense import dense_kin
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.appraise import appraise
+from controller.pruning.jobs.bench import Bench, Built
 from controller.pruning.jobs.candidates import Candidates, candidates
+from controller.pruning.jobs.dense import dense_kin
+from controller.pruning.jobs.marks import READY
 from controller.pruning.jobs.precisions import in_order
+from controller.pruning.jobs.recovery import half, recover_stage
 from controller.pruning.jobs.refused import Refused, Smallest, infeasible, on_the_shelf
-from controller.pruning.marks import READY
-from controller.pruning.recovery import half, recover_stage
+from controller.pruning.jobs.stage import Stage, dense_stage, stage_of
+from controller.pruning.jobs.variant import Origin, make_variant
 from controller.pruning.solve.search import Found, TooTight
-from controller.pruning.stage import Stage, dense_stage, stage_of
 from controller.pruning.tell import against
-from controller.pruning.variant import Origin, make_variant
 
 _ATTEMPTS = 4
 

@@ -9,8 +9,8 @@ from controller.core.caps import closest, held, shippable
 from controller.core.costs import Costs, binding
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.bench import Bench
 from controller.pruning.job import JobResult
+from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.smallest import smallest_costs
 from controller.pruning.shelf import Kin
 from controller.pruning.tell import against, told

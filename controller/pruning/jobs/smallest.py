@@ -5,10 +5,10 @@ from __future__ import annotations
 from controller.core.costs import Costs
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.bench import Bench
-from controller.pruning.marks import know_marks, smallest
+from controller.pruning.jobs.bench import Bench
+from controller.pruning.jobs.marks import know_marks, smallest
+from controller.pruning.jobs.stage import dense_stage
 from controller.pruning.shelf import Kin
-from controller.pruning.stage import dense_stage
 
 
 def smallest_costs(bench: Bench, dense: Kin, precision: Precision) -> Costs | None:

@@ -20,8 +20,8 @@ from controller.pruning.artifact.export import export_onnx, run_artifact
 from controller.pruning.artifact.measure import Measured, measure
 from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.artifact.sparse import sparsify, transfer_bytes, zeros_share
-from controller.pruning.bench import Bench
 from controller.pruning.job import JobResult
+from controller.pruning.jobs.bench import Bench
 from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.data import Split
 

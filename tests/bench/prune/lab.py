@@ -18,8 +18,8 @@ from torch import nn
 from controller.core.paired import Paired
 from controller.core.types import Caps, JobKind, Variant
 from controller.pruning.artifact.export import run_artifact
-from controller.pruning.bench import Bench, open_bench
 from controller.pruning.job import JobRequest, JobResult, JobRunner
+from controller.pruning.jobs.bench import Bench, open_bench
 from controller.pruning.judge.accuracy import Accuracy, classify, pair
 from controller.pruning.model.data import Floats, Split
 from controller.pruning.model.outputs import answers

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.jobs.appraise import appraise
+from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import candidates
-from controller.pruning.ladder import kernels_share_s
+from controller.pruning.jobs.ladder import kernels_share_s
+from controller.pruning.jobs.stage import Stage, dense_stage, stage_of
 from controller.pruning.shelf import Kin
-from controller.pruning.stage import Stage, dense_stage, stage_of
 from tests.bench.prune.peers import Candidate, Peer
 
 ONE_OFF = "hedgerow one-off"

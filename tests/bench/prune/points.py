@@ -8,7 +8,7 @@ from typing import Any
 
 from controller.core.types import JobKind, Variant
 from controller.pruning.cost.predict import Known, Predictor
-from controller.pruning.variant import training_of
+from controller.pruning.jobs.variant import training_of
 from tests.bench.prune.lab import Lab
 
 RUNGS = 8

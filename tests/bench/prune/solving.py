@@ -12,7 +12,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-from controller.pruning.bench import tables_folder
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.grain import grains
 from controller.pruning.cost.model import describe_costs
@@ -24,6 +23,7 @@ from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.probe import sound_groups
 from controller.pruning.graph.structure import full, inside
+from controller.pruning.jobs.bench import tables_folder
 from controller.pruning.solve.choose import Choice, Space, choose
 from controller.pruning.solve.curves import WorthCurves, declared_worth
 from controller.zoo.residual import Block

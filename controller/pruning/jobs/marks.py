@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.bench import Bench
 from controller.pruning.errors import ExportError, lacked_memory
 from controller.pruning.graph.structure import Structure, full
+from controller.pruning.jobs.bench import Bench
+from controller.pruning.jobs.stage import dense_stage
 from controller.pruning.shelf import Kin, Marked, Marks
-from controller.pruning.stage import dense_stage
 
 READY = 0.08  # the share of a prune or a ladder that is done by then
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from controller.core.types import JobState
 from controller.pruning.artifact.measure import THOROUGH
-from controller.pruning.bench import Bench
 from controller.pruning.graph.structure import full
 from controller.pruning.job import JobResult
-from controller.pruning.marks import READY, know_marks
+from controller.pruning.jobs.bench import Bench
+from controller.pruning.jobs.marks import READY, know_marks
+from controller.pruning.jobs.variant import Origin, make_variant
 from controller.pruning.shelf import Kin
-from controller.pruning.variant import Origin, make_variant
 
 
 def make_dense(bench: Bench, end: float = 1.0) -> JobResult:

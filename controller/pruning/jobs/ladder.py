@@ -13,19 +13,19 @@ from dataclasses import dataclass, field, replace
 from controller.core.types import JobState, Variant
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.bench import Bench
 from controller.pruning.cost.budgets import Budgets
-from controller.pruning.dense import dense_kin
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.graph.structure import Structure, full
 from controller.pruning.job import Announce, JobResult
 from controller.pruning.jobs.appraise import appraise
+from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import candidates
-from controller.pruning.marks import know_marks
-from controller.pruning.recovery import recover_stage
+from controller.pruning.jobs.dense import dense_kin
+from controller.pruning.jobs.marks import know_marks
+from controller.pruning.jobs.recovery import recover_stage
+from controller.pruning.jobs.stage import Stage, Trained, dense_stage, stage_of
+from controller.pruning.jobs.variant import Origin, make_variant, training_of
 from controller.pruning.spec import terms
-from controller.pruning.stage import Stage, Trained, dense_stage, stage_of
-from controller.pruning.variant import Origin, make_variant, training_of
 
 RATIO = 0.8
 # Narrowing all layers alike cuts weights by about this power of the kernels' time. Left free, the weights would stay:

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from controller.core.types import Variant
-from controller.pruning.bench import Bench
 from controller.pruning.errors import StructureError
 from controller.pruning.graph.cut import cut
 from controller.pruning.graph.probe import unsound
 from controller.pruning.graph.structure import Structure, full
+from controller.pruning.jobs.bench import Bench
 from controller.pruning.recover.distil import Recovered
 from controller.pruning.shelf import Kin
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from torch import nn
 
 from controller.core.types import Recovery
-from controller.pruning.bench import Bench
+from controller.pruning.jobs.bench import Bench
 from controller.pruning.recover.distil import Recovered, recover
 
 _MORE_RECOVERY = 3

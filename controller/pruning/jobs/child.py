@@ -1,4 +1,4 @@
-"""The process of one job, `python -m controller.pruning.child`: request on stdin; progress, variants, result on stdout.
+"""The process of one job, `python -m controller.pruning.jobs.child`: request on stdin; progress and result on stdout.
 
 One JSON object a line. Ends when its stdin does, so that no job outlives the daemon that wanted it.
 """
@@ -20,7 +20,7 @@ from controller.pruning.errors import lacked_memory
 from controller.pruning.job import Announce, JobRequest, JobResult, Progress, ProgressLine, ResultLine, VariantLine
 
 if TYPE_CHECKING:
-    from controller.pruning.bench import Bench
+    from controller.pruning.jobs.bench import Bench
     from controller.pruning.spec import ModelSpec
 
 
@@ -60,7 +60,7 @@ def run_job(request: JobRequest, progress: Progress, announce: Announce = lambda
     import torch
 
     from agent.worker.ask import TrialError
-    from controller.pruning.bench import open_bench
+    from controller.pruning.jobs.bench import open_bench
 
     torch.set_num_threads(request.threads)
     try:
@@ -94,7 +94,7 @@ def _spec(request: JobRequest) -> ModelSpec:
 def _do(bench: Bench, request: JobRequest, announce: Announce) -> JobResult:
     match request.kind:
         case JobKind.DENSE:
-            from controller.pruning.dense import make_dense
+            from controller.pruning.jobs.dense import make_dense
 
             return make_dense(bench)
         case JobKind.PRUNE:
@@ -102,7 +102,7 @@ def _do(bench: Bench, request: JobRequest, announce: Announce) -> JobResult:
 
             return make_pruned(bench, request.caps, request.start_from)
         case JobKind.LADDER:
-            from controller.pruning.ladder import make_ladder
+            from controller.pruning.jobs.ladder import make_ladder
 
             return make_ladder(bench, request.rungs, announce)
         case JobKind.UNSTRUCTURED:

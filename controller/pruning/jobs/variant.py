@@ -10,10 +10,10 @@ from torch import nn
 
 from controller.core.types import Variant
 from controller.pruning.artifact.parity import Parity, Precision, check_parity
-from controller.pruning.bench import Bench, Built
 from controller.pruning.graph.structure import Structure, full
+from controller.pruning.jobs.bench import Bench, Built
+from controller.pruning.jobs.stage import Trained
 from controller.pruning.judge.gate import Verdict
-from controller.pruning.stage import Trained
 
 PARITY_SAMPLES = 256
 
