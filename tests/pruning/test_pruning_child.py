@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from controller.core.types import Caps, JobKind, JobState, Variant
-from controller.pruning import child
 from controller.pruning.job import JobRequest, JobResult, JobRunner, ProgressLine, ResultLine, VariantLine
+from controller.pruning.jobs import child
 
 VARIANT = Variant(
     sha256="ab" * 32, model="m@1", size_bytes=9, precision="int8", ram_bytes=8, ram_base_bytes=9, latency_p50_s=0.1,
@@ -114,9 +114,9 @@ def test_each_kind_does_its_own_work_with_what_was_asked(tmp_path: Path, monkeyp
     monkeypatch.setattr("controller.pruning.spec.load_spec", lambda _: None)
     monkeypatch.setattr("controller.pruning.jobs.bench.open_bench", lambda *_: "bench")
     for place in (
-        "dense.make_dense",
-        "prune.make_pruned",
-        "ladder.make_ladder",
+        "jobs.dense.make_dense",
+        "jobs.prune.make_pruned",
+        "jobs.ladder.make_ladder",
         "jobs.unstructured.report_unstructured",
     ):
         monkeypatch.setattr(f"controller.pruning.{place}", work)
