@@ -170,7 +170,7 @@ def test_where_nothing_is_smaller_it_stops_and_names_the_cap(tmp_path: Path) -> 
     result = known.search(Caps(ram_bytes=900_000, storage_bytes=40_000))
     assert isinstance(result, TooTight)
     assert result.binding is Constraint.RAM_MODEL
-    assert (result.smallest, result.costs) == (of_width(NARROWEST), straight(NARROWEST))
+    assert (result.structure, result.costs) == (of_width(NARROWEST), straight(NARROWEST))
     assert known.built == []
 
 

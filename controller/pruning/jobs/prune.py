@@ -8,6 +8,7 @@ from controller.core.costs import Costs, binding, costs_of
 from controller.core.types import Caps, Constraint, JobState, Recovery, Variant
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.errors import ExportError, TableError
+from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.appraise import appraise
 from controller.pruning.jobs.bench import Bench, Built
@@ -19,7 +20,7 @@ from controller.pruning.jobs.recovery import half, recover_stage
 from controller.pruning.jobs.refused import Refused, Smallest, infeasible, on_the_shelf
 from controller.pruning.jobs.stage import Stage, dense_stage, stage_of
 from controller.pruning.jobs.variant import Origin, make_variant
-from controller.pruning.solve.search import Found, TooTight
+from controller.pruning.solve.search import TooTight
 from controller.pruning.tell import against
 
 _ATTEMPTS = 4
@@ -64,17 +65,17 @@ def _attempted(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
 def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
     """Search, recover, build; narrower again from the recovered weights where what ships measures above a cap."""
     bench, stage, precision = offered.bench, offered.stage, offered.precision
-    caps, limit, budget = smallest.caps, smallest.limit(precision), bench.model.spec.recovery
+    caps, budget = smallest.caps, bench.model.spec.recovery
     for attempt in range(_ATTEMPTS):
-        found = offered.searched(limit)
-        if isinstance(found, TooTight):
+        found = offered.searched(held(caps))
+        if isinstance(found, TooTight) and not smallest.inside(found.structure, found.costs):
             return Refused(f"no candidate measures inside: {against(found.costs, caps)}", found.binding)
         begin = 0.4 + 0.13 * attempt
-        origin = _recovered(offered, found, caps, budget, begin)
+        origin = _recovered(offered, found.structure, caps, budget, begin)
         bench.progress(begin + 0.1, "exporting and measuring what ships")
         built = bench.build(origin.module, precision, *THOROUGH)
         bench.note_point(origin.structure, precision, built.measured.costs)
-        if binding(built.measured.costs, limit)[1] <= 1:
+        if smallest.inside(origin.structure, built.measured.costs):
             return _ship(bench, origin, built, caps)
         stage = Stage(origin.module, origin.structure, stage.parent, origin.trained)
         budget = half(budget)
@@ -82,14 +83,14 @@ def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
     return Refused(f"still above the caps: {against(built.measured.costs, caps)}", found.binding)
 
 
-def _recovered(offered: Candidates, found: Found, caps: Caps, budget: Recovery, begin: float) -> Origin:
+def _recovered(offered: Candidates, structure: Structure, caps: Caps, budget: Recovery, begin: float) -> Origin:
     bench, stage = offered.bench, offered.stage
-    module = stage.cut_soundly(bench, found.structure)
-    changed = found.structure != stage.structure
+    module = stage.cut_soundly(bench, structure)
+    changed = structure != stage.structure
     recovered = recover_stage(bench, module, budget, begin, begin + 0.1) if changed else None
     module = module if recovered is None else recovered.module
     trained = stage.trained.and_by(recovered)
-    return Origin(module, found.structure, offered.precision, caps.key, stage.parent, trained)
+    return Origin(module, structure, offered.precision, caps.key, stage.parent, trained)
 
 
 def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult | Refused:

@@ -9,8 +9,10 @@ from controller.core.caps import closest, held, shippable
 from controller.core.costs import Costs, binding
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.parity import Precision
+from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.bench import Bench
+from controller.pruning.jobs.marks import smallest
 from controller.pruning.jobs.smallest import smallest_costs
 from controller.pruning.shelf import Kin
 from controller.pruning.tell import against, told
@@ -62,10 +64,11 @@ class Smallest:
         told = against(costs, self.caps)
         return Refused(f"the smallest structure of {ref} in {precision} exceeds the caps: {told}", which)
 
-    def limit(self, precision: Precision) -> Caps:
-        """What has to be measured: less than the caps, by what measurements differ; the caps where nothing else is."""
-        costs = self.costs(precision)
-        return held(self.caps) if costs is None or binding(costs, held(self.caps))[1] <= 1 else self.caps
+    def inside(self, structure: Structure, measured: Costs) -> bool:
+        """Below the caps by what measurements differ; the smallest structure, which leaves no choice, by nothing."""
+        least = smallest(self.bench)
+        is_least = (structure.widths, structure.dropped) == (least.widths, least.dropped)
+        return binding(measured, self.caps if is_least else held(self.caps))[1] <= 1
 
     @property
     def least(self) -> Caps | None:

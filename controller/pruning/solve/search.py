@@ -33,7 +33,7 @@ class Found:
 class TooTight:
     """Not even the smallest structure lies inside the caps."""
 
-    smallest: Structure
+    structure: Structure
     costs: Costs
     binding: Constraint
 
