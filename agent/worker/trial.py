@@ -19,6 +19,8 @@ from agent.worker.http import CONNECTIONS, STACK_BYTES
 from agent.worker.runtime import Session, backend, example, wake
 from agent.worker.timing import GAP_S, LEAST_SAMPLES, SAMPLES_S, WARM_UP_S, as_many, timed_run
 
+AGAIN_S = 5.0
+
 
 def run_trial(spec: WorkerSpec, say: Callable[[DoingLine | LoadingLine], object]) -> tuple[TrialLine, Session | None]:
     """The verdict, and the loaded model where it passed."""
@@ -45,11 +47,27 @@ def run_trial(spec: WorkerSpec, say: Callable[[DoingLine | LoadingLine], object]
         say(DoingLine(what="running the artifact"))
         outputs = golden_outputs(session, spec.golden_seed)
         times = measure(session, spec, emulation, times)
+        if _worth_another(spec, times):
+            say(DoingLine(what="running the artifact once more, it was above the latency cap"))
+            times = measure_again(session, spec, emulation, times)
     except Exception as error:  # runtimes raise their own types, and MemoryError is one of ours
         return _failed_to_run(spec, error, base), None
     peak = memory.peak_bytes()
     line = _verdict(spec, base, peak, outputs, times)
     return line, session if line.trial.passed else None
+
+
+def _worth_another(spec: WorkerSpec, times: NDArray[np.float64]) -> bool:
+    """Not where the model is so slow that time was too short for all samples: a trial has to end."""
+    return len(times) == spec.samples and _too_slow(spec, _p95_s(times) * 1e3)
+
+
+def _too_slow(spec: WorkerSpec, p95_ms: float) -> bool:
+    return spec.latency_p95_ms is not None and p95_ms > spec.latency_p95_ms
+
+
+def _p95_s(times: NDArray[np.float64]) -> float:
+    return float(percentiles(times[:, 0], (95,))[0])
 
 
 def peak_cap_bytes(spec: WorkerSpec, base_bytes: int) -> int | None:
@@ -80,6 +98,19 @@ def measure(
         timed = timed_run(session, inputs)[1]
         times[taken - 1] = emulation.latency_s(timed.cpu_s) if emulation else timed.wall_s, timed.cpu_s
     return times[:taken]
+
+
+def measure_again(
+    session: Session, spec: WorkerSpec, emulation: Emulation | None, times: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The faster of `times` and of what is measured after `AGAIN_S`, by p95.
+
+    What slows a device down for some seconds, another program or a clock that is still low, would otherwise teach the
+    controller a slowness that nothing right enough is fast enough for.
+    """
+    time.sleep(AGAIN_S)
+    again = measure(session, spec, emulation, np.full_like(times, np.nan))
+    return min(times, again, key=_p95_s)
 
 
 def golden_error(expected: list[list[float]], got: list[list[float]]) -> float:
@@ -120,7 +151,7 @@ def judge(spec: WorkerSpec, base: int, peak: int, p95_ms: float, error: float | 
         return Failure.GOLDEN, f"golden outputs differ by {error:.2g}, allowed {spec.golden_tolerance:.2g}"
     if cap is not None and peak > cap:
         return Failure.MEMORY, f"peak {peak} bytes above the cap of {cap} bytes (runtime base {base})"
-    if spec.latency_p95_ms is not None and p95_ms > spec.latency_p95_ms:
+    if _too_slow(spec, p95_ms):
         return Failure.LATENCY, f"p95 {p95_ms:.2f} ms above the cap of {spec.latency_p95_ms:.2f} ms"
     return None, ""
 

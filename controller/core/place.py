@@ -6,26 +6,21 @@ from dataclasses import replace
 
 from agent.wire.messages import Result
 from controller.core.actions import Action, Place, QueuePrune
-from controller.core.bounds import within
 from controller.core.choose import better
-from controller.core.envelope import Impossible, collapse
-from controller.core.fit import WELL_USED, Fit, Fitted, Infeasible, NeedsPrune, Prune, fit
-from controller.core.incidents import repairing
+from controller.core.fit import Fit, Fitted, Infeasible, NeedsPrune, Prune, fit
+from controller.core.incumbent import still_fits
 from controller.core.jobs import audited
 from controller.core.policy import Policy
 from controller.core.standing import desired_here, failed
 from controller.core.types import JobState, Placement, Prediction, PruneJob, RolloutState
 from controller.core.view import DeviceView
 
-# An incumbent that was measured inside its budget is not replaced because an upper bound with margins says otherwise.
-_INCUMBENT_TOLERANCE = 0.1
-
 
 def place(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """Fit the rollout's model to the device. What it was given stays while it fits; a prune may be wanted beside it."""
     if view.rollout is None or view.catalog is None:
         return []
-    old, kept = view.placement, _kept(view, policy)
+    old, kept = view.placement, still_fits(view, policy)
     found = fit(view.device.profile, view.device.calibration, view.catalog, policy.attempts, kept)
     here = old is not None and old.rollout in (None, view.rollout.id)
     staying = old if old is not None and here and kept is not None and _given(view, old) else None
@@ -124,22 +119,6 @@ def _unless_asked_again(found: Fit, old: Placement) -> Fit:
             return found
 
 
-def _kept(view: DeviceView, policy: Policy) -> str | None:
-    """The variant that the device was given, where it still fits."""
-    placement, catalog = view.placement, view.catalog
-    if placement is None or catalog is None or placement.model != catalog.model.ref or placement.sha256 is None:
-        return None
-    variant = catalog.variant(placement.sha256)
-    profile, calibration = view.device.profile, view.device.calibration
-    envelope = collapse(profile, calibration, catalog.ram_base_bytes(profile.runtime))
-    if variant is None or variant.runtime != profile.runtime or isinstance(envelope, Impossible):
-        return None
-    if not variant.dense and envelope.roomier_than(placement.envelope, WELL_USED):
-        return None
-    fits = within(profile, calibration, envelope, variant, _tolerance(view, placement, policy))
-    return variant.sha256 if fits else None
-
-
 def _given(view: DeviceView, placement: Placement) -> bool:
     """The device has been assigned what it was placed with, or will be after an offer; it is not chosen anew."""
     desired = desired_here(view)
@@ -162,9 +141,3 @@ def _withdrawn(view: DeviceView, placement: Placement) -> Placement:
         return placement
     running = None if reported is None or view.catalog is None else view.catalog.variant(reported.sha256 or "")
     return placement if running is None else replace(placement, sha256=running.sha256)
-
-
-def _tolerance(view: DeviceView, placement: Placement, policy: Policy) -> float:
-    desired = view.desired
-    proven = desired is not None and desired.result == Result.SUCCEEDED and desired.sha256 == placement.sha256
-    return _INCUMBENT_TOLERANCE if proven and not repairing(view, policy) else 0.0

@@ -1,4 +1,4 @@
-"""How long a trial measures, on a clock that the model's inferences alone move."""
+"""How long a trial measures and how often, on a clock that the model's inferences alone move."""
 
 from __future__ import annotations
 
@@ -47,3 +47,23 @@ def test_a_slow_model_is_measured_by_fewer_inferences_and_comes_to_its_verdict(
     assert (slow.runs, len(times)) == (GOLDEN_SAMPLES + warmup + samples, samples)
     assert not np.isnan(times).any()
     assert slow.now_s < VERDICT_S + VERDICT_RUNS * run_s
+
+
+@pytest.mark.parametrize(("then_s", "p95_s"), [(0.01, 0.01), (0.04, 0.04), (0.08, 0.05)])
+def test_of_two_measurements_the_faster_one_counts(
+    monkeypatch: pytest.MonkeyPatch, then_s: float, p95_s: float
+) -> None:
+    """A device that was slow for some seconds is judged by what it does after them; a slow one stays slow."""
+    model = Slow(0.05)
+
+    def sleep(seconds: float) -> None:
+        if seconds == trial.AGAIN_S:
+            model.run_s = then_s
+
+    monkeypatch.setattr(trial, "time", SimpleNamespace(sleep=sleep))
+    clock = SimpleNamespace(perf_counter=lambda: model.now_s, thread_time=lambda: model.now_s, monotonic=time.monotonic)
+    monkeypatch.setattr(timing, "time", clock)
+    spec = WorkerSpec(path="", sha256="", warmup=2, samples=40, latency_p95_ms=20.0)
+    first = trial.measure(model, spec, None, np.full((40, 2), np.nan))
+    assert trial.percentiles(trial.measure_again(model, spec, None, first)[:, 0], (95,)) == pytest.approx([p95_s])
+    assert model.runs == 2 * (2 + 40)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,7 @@ from controller.core.types import (
     DeviceState,
     IncidentState,
     JobState,
+    Learned,
     PruneJob,
     RolloutState,
 )
@@ -281,6 +283,27 @@ def test_a_proven_variant_is_not_replaced_for_a_margin_but_an_unproven_one_is() 
     assert told(view(profile=near)) == []
     unproven = view(profile=near, desired=desired("half"), reported=reported("half"))
     assert any(isinstance(each, Place) for each in told(unproven))
+
+
+def test_what_passed_its_own_trial_stays_whatever_another_variants_taught() -> None:
+    """Another's trial in a slow minute taught twice the slowness: dense is predicted at 21 ms, and took 11."""
+    passed = trial(latency_p95_ms=11.0, ram_base_bytes=30 * MIB, ram_peak_bytes=38 * MIB)
+    taught = Calibration(slowness=2.0, slowness_samples=2, learned={"slowness": Learned(by="trial")})
+    made = view(profile=profile(deadline_s=0.012), calibration=taught, reported=reported(trial=passed))
+    assert told(made) == []
+    told_otherwise = (
+        replace(made, device=replace(made.device, profile=profile(deadline_s=0.0105))),
+        replace(made, device=replace(made.device, reported=reported())),
+        replace(
+            made, device=replace(made.device, reported=reported(trial=msgspec.structs.replace(passed, sha256="half")))
+        ),
+        replace(
+            made, device=replace(made.device, calibration=replace(taught, learned={"slowness": Learned(by="windows")}))
+        ),
+        replace(made, incident=incident(state=IncidentState.ACTING)),
+    )
+    for other in told_otherwise:
+        assert any(isinstance(each, Place) for each in told(other))
 
 
 def test_a_repair_that_is_not_assigned_yet_has_no_tolerance() -> None:
