@@ -49,10 +49,7 @@ def use(caps: Caps, variant: Variant) -> float:
 
 def costs_as_caps(variant: Variant) -> Caps:
     """The tightest caps that the variant is inside of."""
-    return Caps(
-        ram_bytes=variant.ram_bytes, storage_bytes=variant.size_bytes, latency_s=variant.latency_p95_s,
-        runtime=variant.runtime,
-    )  # fmt: skip
+    return costs_of(variant).as_caps(variant.runtime)
 
 
 def below(caps: Caps, least: Caps | None) -> Use | None:

@@ -31,22 +31,21 @@ class Costs:
 
     def uses(self, caps: Caps) -> tuple[Use, ...]:
         """One for each cap that is set."""
-        pairs = (
-            (Constraint.RAM_MODEL, self.ram_bytes, caps.ram_bytes),
-            (Constraint.STORAGE, self.storage_bytes, caps.storage_bytes),
-            (Constraint.DEADLINE, self.latency_s, caps.latency_s),
+        return _uses((self.ram_bytes, self.storage_bytes, self.latency_s), caps)
+
+    def as_caps(self, runtime: str) -> Caps:
+        """The tightest caps that these are inside of."""
+        return Caps(
+            ram_bytes=int(self.ram_bytes),
+            storage_bytes=int(self.storage_bytes),
+            latency_s=self.latency_s,
+            runtime=runtime,
         )
-        return tuple(Use(binding, cost, cap) for binding, cost, cap in pairs if cap is not None)
 
 
 def uses_between(taken: Caps, caps: Caps) -> tuple[Use, ...]:
     """What something that is just inside `taken` takes of each of `caps`, of those that are set in both."""
-    pairs = (
-        (Constraint.RAM_MODEL, taken.ram_bytes, caps.ram_bytes),
-        (Constraint.STORAGE, taken.storage_bytes, caps.storage_bytes),
-        (Constraint.DEADLINE, taken.latency_s, caps.latency_s),
-    )
-    return tuple(Use(which, cost, cap) for which, cost, cap in pairs if cost is not None and cap is not None)
+    return _uses((taken.ram_bytes, taken.storage_bytes, taken.latency_s), caps)
 
 
 def costs_of(variant: Variant) -> Costs:
@@ -58,3 +57,9 @@ def binding(costs: Costs, caps: Caps) -> tuple[Constraint, float]:
     """The cap that is used most, and its share; `(NONE, 0)` without caps."""
     most = max(costs.uses(caps), key=lambda each: each.share, default=None)
     return (Constraint.NONE, 0.0) if most is None else (most.binding, most.share)
+
+
+def _uses(taken: tuple[float | None, float | None, float | None], caps: Caps) -> tuple[Use, ...]:
+    names = (Constraint.RAM_MODEL, Constraint.STORAGE, Constraint.DEADLINE)
+    rows = zip(names, taken, (caps.ram_bytes, caps.storage_bytes, caps.latency_s), strict=True)
+    return tuple(Use(which, cost, cap) for which, cost, cap in rows if cost is not None and cap is not None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -26,14 +24,6 @@ from controller.pruning.solve.elimination import eliminate
 from tests.pruning.test_pruning_graph_random import KINDS, SIZE, grow
 
 FEW = settings(deadline=None, max_examples=15)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 # --- masks where units are read

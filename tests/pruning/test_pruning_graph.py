@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,16 +19,6 @@ from controller.pruning.graph.layers import width
 from controller.pruning.graph.probe import sound_groups, unsound
 from controller.pruning.graph.structure import ChannelGroup, Structure, Touch, Unit, full, inside, renumbered
 from controller.pruning.model.attention import prepare
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Nets this small only lose time to more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
 
 IMAGE, SERIES = (5, 3, 12, 12), (5, 3, 16)
 Make = Callable[[], nn.Module]

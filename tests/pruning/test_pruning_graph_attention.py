@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -13,16 +12,6 @@ from controller.pruning.graph.cut import cut
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.structure import Structure, full
 from controller.pruning.model.attention import HeadAttention, prepare
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Nets this small only lose time to more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
 
 LENGTH, WIDTH, HEADS = 5, 12, 3
 CAUSAL = torch.ones(LENGTH, LENGTH, dtype=torch.bool).triu(1)

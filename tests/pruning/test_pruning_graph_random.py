@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,16 +14,6 @@ from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.cut import cut, masked
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.structure import Structure, full
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Nets this small only lose time to more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
 
 SIZE = 8
 KINDS = ("plain", "residual", "concat", "squeeze", "depthwise", "grouped", "pool")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -44,14 +43,6 @@ def parameters(module: nn.Module) -> float:
 def widths(module: nn.Module) -> tuple[int, int]:
     assert isinstance(module, Tiny)
     return module.stem.out_channels, module.back.in_channels
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

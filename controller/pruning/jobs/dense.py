@@ -7,7 +7,7 @@ from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.graph.structure import full
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.bench import Bench
-from controller.pruning.jobs.marks import READY, know_marks
+from controller.pruning.jobs.marks import READY, known_marks
 from controller.pruning.jobs.variant import Origin, make_variant
 from controller.pruning.shelf import Kin
 
@@ -44,5 +44,5 @@ def dense_kin(bench: Bench) -> Kin:
         make_dense(bench, READY)
         kin = bench.shelf.dense()
     assert kin is not None
-    know_marks(bench, kin, "fp32")
+    known_marks(bench, kin, "fp32")
     return kin

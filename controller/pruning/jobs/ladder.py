@@ -21,7 +21,7 @@ from controller.pruning.jobs.appraise import appraise
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import candidates
 from controller.pruning.jobs.dense import dense_kin
-from controller.pruning.jobs.marks import know_marks
+from controller.pruning.jobs.marks import known_marks
 from controller.pruning.jobs.recovery import recover_stage
 from controller.pruning.jobs.stage import Stage, Trained, dense_stage, stage_of
 from controller.pruning.jobs.variant import Origin, make_variant, training_of
@@ -61,7 +61,7 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     ladder = _Ladder(bench, rungs, announce)
     kin = dense_kin(bench)
     for precision in bench.precisions:
-        know_marks(bench, kin, precision)
+        known_marks(bench, kin, precision)
     dense = kin.variant
     ladder.add(dense)
     stage: Stage | None = dense_stage(bench, dense)

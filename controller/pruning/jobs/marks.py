@@ -16,10 +16,14 @@ from controller.pruning.shelf import Kin, Marked, Marks
 READY = 0.08  # the share of a prune or a ladder that is done by then
 
 
-def know_marks(bench: Bench, dense: Kin, precision: Precision) -> None:
-    """Measure them, where no job of this model has. Raises `ExportError` in fp32, `TrialError`."""
-    if bench.shelf.marks(precision, dense) is not None:
-        return
+def known_marks(bench: Bench, dense: Kin, precision: Precision) -> tuple[Marked, ...]:
+    """The dense end and, where it is another, the smallest; none where the precision cannot be made.
+
+    They are measured where no job of this model has. Raises `ExportError` in fp32, `TrialError`.
+    """
+    known = bench.shelf.marks(precision, dense)
+    if known is not None:
+        return known.marks
     bench.progress(READY, f"measuring the ends of what can be made in {precision}")
     widest, least = full(bench.groups), smallest(bench)
     ends = (widest,) if least == widest else (widest, least)
@@ -30,6 +34,7 @@ def know_marks(bench: Bench, dense: Kin, precision: Precision) -> None:
             raise
         marks = ()
     bench.shelf.put_marks(precision, Marks(dense.variant.sha256, marks))
+    return marks
 
 
 def smallest(bench: Bench) -> Structure:

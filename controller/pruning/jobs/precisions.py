@@ -10,7 +10,7 @@ from controller.pruning.artifact.export import run_artifact
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import Candidates, candidates
-from controller.pruning.jobs.marks import know_marks
+from controller.pruning.jobs.marks import known_marks
 from controller.pruning.jobs.stage import Stage
 from controller.pruning.recover.distil import distance
 from controller.pruning.shelf import Kin
@@ -45,10 +45,9 @@ def rounding_loss(bench: Bench, dense: Kin, precision: Precision) -> float:
     data = bench.model.data
     if precision == "fp32" or data is None:
         return 0.0
-    know_marks(bench, dense, precision)
-    marks = bench.shelf.marks(precision, dense)
-    if marks is None or not marks.marks:
+    marks = known_marks(bench, dense, precision)
+    if not marks:
         return np.inf
     inputs = data.select.inputs[:256]
-    got = run_artifact(bench.shelf.artifact(marks.marks[0].sha256).read_bytes(), inputs)
+    got = run_artifact(bench.shelf.artifact(marks[0].sha256).read_bytes(), inputs)
     return float(distance(torch.from_numpy(got), torch.from_numpy(bench.teacher.select[: len(got)])))

@@ -61,8 +61,8 @@ class Smallest:
         which, share = binding(costs, self.caps)
         if share <= 1:
             return None
-        told = against(costs, self.caps)
-        return Refused(f"the smallest structure of {ref} in {precision} exceeds the caps: {told}", which)
+        exceeded = against(costs, self.caps)
+        return Refused(f"the smallest structure of {ref} in {precision} exceeds the caps: {exceeded}", which)
 
     def inside(self, structure: Structure, measured: Costs) -> bool:
         """Below the caps by what measurements differ; the smallest structure, which leaves no choice, by nothing."""
@@ -76,7 +76,7 @@ class Smallest:
         known = [self.costs(each) for each in self.bench.precisions if each in self._costs]
         if len(known) < len(self.bench.precisions):
             return None
-        found = [_as_caps(each, self.caps.runtime) for each in known if each is not None]
+        found = [each.as_caps(self.caps.runtime) for each in known if each is not None]
         return reduce(Caps.meet, found)
 
 
@@ -97,12 +97,3 @@ def infeasible(smallest: Smallest, refusals: list[Refused], start_from: tuple[st
 def on_the_shelf(bench: Bench, start_from: tuple[str, ...]) -> list[Variant]:
     """Of the named variants, those at or above the floor."""
     return shippable([kin.variant for kin in bench.shelf.kin(start_from)], bench.model.spec.accuracy_floor)
-
-
-def _as_caps(costs: Costs, runtime: str) -> Caps:
-    return Caps(
-        ram_bytes=int(costs.ram_bytes),
-        storage_bytes=int(costs.storage_bytes),
-        latency_s=costs.latency_s,
-        runtime=runtime,
-    )

@@ -6,7 +6,7 @@ from controller.core.costs import Costs
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.jobs.bench import Bench
-from controller.pruning.jobs.marks import know_marks, smallest
+from controller.pruning.jobs.marks import known_marks, smallest
 from controller.pruning.jobs.stage import dense_stage
 from controller.pruning.shelf import Kin
 
@@ -16,9 +16,7 @@ def smallest_costs(bench: Bench, dense: Kin, precision: Precision) -> Costs | No
 
     Raises `ExportError` in fp32, `TrialError`.
     """
-    know_marks(bench, dense, precision)
-    marks = bench.shelf.marks(precision, dense)
-    if marks is None or not marks.marks:
+    if not known_marks(bench, dense, precision):
         return None
     structure = smallest(bench)
     known = [each for each in bench.points(precision) if each.is_of(structure) and not each.only_bytes]
