@@ -72,7 +72,7 @@ def test_each_rung_is_told_of_as_it_is_made_in_both_precisions_with_its_artifact
 @pytest.mark.slow
 def test_rungs_fall_by_the_tables_and_each_is_a_part_of_the_one_above(ladder: Ladder) -> None:
     bench = open_bench(load_spec(ladder.spec), ladder.shelf.folder, SEED, lambda _share, _text: None)
-    costs = bench.costs("fp32")
+    costs = bench.costing.pricing("fp32")
     kin = [ladder.kin(variant) for variant in ladder.of("fp32")]
     prices = [costs.price(each.structure.widths, each.structure.dropped) for each in kin]
     for rung, price in enumerate(prices):
@@ -85,7 +85,7 @@ def test_rungs_fall_by_the_tables_and_each_is_a_part_of_the_one_above(ladder: La
         assert all(set(units) <= set(upper.structure.kept[root]) for root, units in lower.structure.kept.items())
         assert upper.variant.parameters > lower.variant.parameters
         assert upper.variant.size_bytes > lower.variant.size_bytes
-    assert bench.tables.measured == 0  # what the job timed is all that is needed, and is shared
+    assert bench.costing.tables.measured == 0  # what the job timed is all that is needed, and is shared
     for plain, integers in zip(kin, ladder.of("int8"), strict=True):
         assert ladder.kin(integers).structure == plain.structure
         assert integers.size_bytes < plain.variant.size_bytes

@@ -71,8 +71,8 @@ def with_example(folder: Path, example: bytes | np.ndarray[Any, Any]) -> ModelSp
 def test_an_example_is_what_the_model_is_traced_with_and_part_of_what_it_is(tmp_path: Path) -> None:
     spec = with_example(tmp_path, np.array([[0.5, 7, -3]]))
     bench = open_bench(spec, tmp_path / "shelf", 0, lambda _share, _text: None)
-    assert bench.sample.dtype is torch.float32
-    assert bench.sample.tolist() == [[0.5, 7.0, -3.0]]
+    assert bench.prunable.sample.dtype is torch.float32
+    assert bench.prunable.sample.tolist() == [[0.5, 7.0, -3.0]]
     assert bench.model.sample_shape == (3,)
     other = load_model(with_example(tmp_path, np.array([[0.5, 7, -2]])))
     assert other.digest != bench.model.digest

@@ -7,7 +7,6 @@ import itertools
 import math
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +20,11 @@ from controller.core.types import Recovery
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.kernels import Kernel
 from controller.pruning.cost.tables import Tables
-from controller.pruning.graph.structure import Structure, full
+from controller.pruning.graph.structure import Structure
 from controller.pruning.jobs.appraise import appraise
-from controller.pruning.jobs.bench import Bench
+from controller.pruning.jobs.bench import Bench, laid_out
 from controller.pruning.jobs.candidates import Candidates, candidates
+from controller.pruning.jobs.costing import Costing
 from controller.pruning.jobs.ladder import RATIO
 from controller.pruning.jobs.stage import Stage, dense_stage
 from controller.pruning.model.data import Data, Floats, Split
@@ -72,19 +72,19 @@ class Counted(Tables):
         return 5e-6
 
 
-def bench_of(data: Data | None, seed: int = 0) -> Bench:
+def bench_of(data: Data | None, seed: int = 0, net: nn.Module | None = None) -> Bench:
     torch.manual_seed(seed)
     spec = ModelSpec(
         name="residual", version="1", factory=FunctionRef("none", "none", is_file=False), weights=Path("none.pt"),
         input_shape=(1, *SHAPE), input_example=None, data=None, accuracy_floor=None, accuracy_margin=None,
         recovery=Recovery(epochs=0), seed=0,
     )  # fmt: skip
-    net = Residual().eval()
+    net = (net or Residual()).eval()
     for parameter in net.parameters():
         parameter.data.mul_(2)  # fresh weights hardly answer at all, whatever is cut
     model = LoadedModel(spec, net, SHAPE, data, "a" * 64)
     shelf = Shelf(Path(tempfile.gettempdir()) / "nothing-is-put-here", model.digest)
-    return Bench(model, shelf, Counted(), seed, lambda _share, _text: None, torch.randn(1, *SHAPE))
+    return laid_out(model, shelf, Counted(), seed, lambda _share, _text: None, torch.randn(1, *SHAPE))
 
 
 @functools.cache
@@ -103,9 +103,9 @@ def taught() -> Bench:
     return bench_of(Data(split(128), split(32), split(32)))
 
 
-def budgets(bench: Bench, latency: float | None, weights: float | None, ram: float | None) -> Budgets:
+def budgets(costing: Costing, latency: float | None, weights: float | None, ram: float | None) -> Budgets:
     """As shares of the dense model."""
-    price = bench.costs("fp32").price(full(bench.groups).widths)
+    price = costing.pricing("fp32").price(costing.prunable.whole.widths)
     return Budgets(
         latency_s=None if latency is None else latency * price.latency_s,
         weights_bytes=None if weights is None else weights * price.weights_bytes,
@@ -128,13 +128,13 @@ def offers(draw: st.DrawFn) -> Candidates:
     dropped = tuple(sorted(draw(st.sets(st.sampled_from(BLOCKS)))))
     kept = {
         group.root: tuple(sorted(draw(st.permutations(range(group.channels)))[: draw(st.integers(1, group.channels))]))
-        for group in bench.groups
+        for group in bench.prunable.groups
     }
-    start = dense_stage(bench)
+    start = dense_stage(bench.prunable)
     structure = Structure(kept, dropped) if draw(st.booleans()) else start.structure
-    stage = Stage(start.cut(bench, structure), structure)
+    stage = Stage(start.cut(bench.prunable, structure), structure)
     gone = {"early.first"} & {f"{block}.first" for block in structure.dropped}
-    curves = {root: falling(draw, len(units), bench.floors[root]) for root, units in structure.kept.items()}
+    curves = {root: falling(draw, len(units), bench.prunable.floors[root]) for root, units in structure.kept.items()}
     worth = WorthCurves(
         {root: curve for root, curve in curves.items() if root not in gone},
         {block: draw(st.floats(0, 2)) for block in BLOCKS if block not in structure.dropped},
@@ -148,8 +148,8 @@ shares = st.one_of(st.none(), st.floats(0.03, 1.1))
 
 
 def test_the_net_has_groups_and_blocks_to_choose_among() -> None:
-    assert plain().blocks == BLOCKS
-    assert {group.root for group in plain().groups} == {"stem", "early.first", "down", "late.first"}
+    assert plain().prunable.blocks == BLOCKS
+    assert {group.root for group in plain().prunable.groups} == {"stem", "early.first", "down", "late.first"}
 
 
 def test_a_group_that_has_no_price_is_kept_dense_and_the_rest_is_planned() -> None:
@@ -160,10 +160,9 @@ def test_a_group_that_has_no_price_is_kept_dense_and_the_rest_is_planned() -> No
             out: torch.Tensor = self.head(self.late(x).mean((2, 3)))
             return out
 
-    bench = plain()
-    bench = replace(bench, model=replace(bench.model, module=Branching().eval()))
-    assert bench.refused == {"stem": "changes with its width which operators run"}
-    assert bench.costs("fp32").roots == ("early.first", "down", "late.first")
+    bench = bench_of(None, net=Branching())
+    assert bench.prunable.refused == {"stem": "changes with its width which operators run"}
+    assert bench.costing.pricing("fp32").roots == ("early.first", "down", "late.first")
 
 
 @settings(max_examples=60, deadline=None)
@@ -171,16 +170,16 @@ def test_a_group_that_has_no_price_is_kept_dense_and_the_rest_is_planned() -> No
 def test_a_plan_keeps_every_budget_or_nothing_smaller_is_left(
     of: Candidates, latency: float | None, weights: float | None, ram: float | None
 ) -> None:
-    bench, stage = of.bench, of.stage
-    asked, costs = budgets(bench, latency, weights, ram), bench.costs("fp32")
+    prunable, stage = of.costing.prunable, of.stage
+    asked, costs = budgets(of.costing, latency, weights, ram), of.costing.pricing("fp32")
     plan = of.planner.within(asked)
     price = costs.price(plan.structure.widths, plan.structure.dropped)
     assert (price.latency_s, price.weights_bytes) == (plan.price.latency_s, plan.price.weights_bytes)
     assert (asked.use(price)[1] <= 1) == plan.fits
     assert is_part(plan.structure, stage.structure)
     for root, width in plan.structure.widths.items():
-        assert width >= min(bench.floors[root], len(stage.structure.kept[root]))
-    floors = {root: min(bench.floors[root], width) for root, width in stage.structure.widths.items()}
+        assert width >= min(prunable.floors[root], len(stage.structure.kept[root]))
+    floors = {root: min(prunable.floors[root], width) for root, width in stage.structure.widths.items()}
     if not plan.fits:
         assert asked.use(costs.price(floors, BLOCKS))[1] > 1
     if all(each is None for each in (latency, weights, ram)):
@@ -200,8 +199,8 @@ def test_the_benchmarks_row_of_our_own_prunes_goes_from_dense_to_the_narrowest()
 @settings(max_examples=15, deadline=None)
 @given(offers(), st.floats(0.2, 1))
 def test_a_plan_can_be_cut_and_keeps_what_ranks_highest(of: Candidates, share: float) -> None:
-    plan = of.planner.within(budgets(of.bench, share, None, None))
-    smaller = of.stage.cut(of.bench, plan.structure).eval()
+    plan = of.planner.within(budgets(of.costing, share, None, None))
+    smaller = of.stage.cut(of.costing.prunable, plan.structure).eval()
     assert smaller(torch.randn(2, *SHAPE)).shape == (2, 5)
     for root, units in plan.structure.kept.items():
         ranks = dict(zip(of.stage.structure.kept[root], of.planner.appraisal.importance[root], strict=True))
@@ -214,10 +213,10 @@ def test_a_plan_can_be_cut_and_keeps_what_ranks_highest(of: Candidates, share: f
 @given(st.integers(0, 3), st.floats(0.1, 1), st.floats(0.3, 1))
 def test_tighter_budgets_never_lose_less(seed: int, share: float, tighter: float) -> None:
     bench = plain(seed)
-    stage = dense_stage(bench)
+    stage = dense_stage(bench.prunable)
     planner = candidates(bench, stage, appraise(bench, stage), "fp32").planner
-    wide = planner.within(budgets(bench, share, share**1.5, None))
-    tight = planner.within(budgets(bench, share * tighter, (share * tighter) ** 1.5, None))
+    wide = planner.within(budgets(bench.costing, share, share**1.5, None))
+    tight = planner.within(budgets(bench.costing, share * tighter, (share * tighter) ** 1.5, None))
     assert wide.loss <= 1.02 * tight.loss  # the search is a heuristic
 
 
@@ -236,7 +235,7 @@ def test_with_data_blocks_are_dropped_on_the_way_and_never_come_back() -> None:
 
 
 def assert_falls(bench: Bench, rungs: Sequence[tuple[Stage, Plan | None]]) -> None:
-    costs = bench.costs("fp32")
+    costs = bench.costing.pricing("fp32")
     assert len(rungs) > 2
     for (above, _), (below, plan) in itertools.pairwise(rungs):
         assert plan is not None
@@ -249,13 +248,13 @@ def assert_falls(bench: Bench, rungs: Sequence[tuple[Stage, Plan | None]]) -> No
 
 def ladder(bench: Bench, ratio: float) -> list[tuple[Stage, Plan | None]]:
     """The dense stage, and each one below with its plan."""
-    rungs: list[tuple[Stage, Plan | None]] = [(dense_stage(bench), None)]
+    rungs: list[tuple[Stage, Plan | None]] = [(dense_stage(bench.prunable), None)]
     for rung in range(1, 9):
         stage, share = rungs[-1][0], ratio**rung
         planner = candidates(bench, stage, appraise(bench, stage), "fp32").planner
-        plan = planner.within(budgets(bench, share, share**1.5, None))
+        plan = planner.within(budgets(bench.costing, share, share**1.5, None))
         if plan.structure != stage.structure:
-            rungs.append((Stage(stage.cut(bench, plan.structure).eval(), plan.structure), plan))
+            rungs.append((Stage(stage.cut(bench.prunable, plan.structure).eval(), plan.structure), plan))
     return rungs
 
 

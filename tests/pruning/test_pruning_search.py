@@ -20,8 +20,9 @@ from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.cost.price import Price
 from controller.pruning.graph.structure import Structure
-from controller.pruning.jobs.bench import Bench, Built
 from controller.pruning.jobs.candidates import Candidates
+from controller.pruning.jobs.costing import Costing
+from controller.pruning.jobs.lab import Built, Lab
 from controller.pruning.jobs.stage import Stage
 from controller.pruning.shelf import Point, Shelf
 from controller.pruning.solve.plan import Plan, Planner
@@ -64,7 +65,11 @@ class Yard:
     def progress(self, share: float, text: str) -> None:
         assert 0 <= share <= 1
 
-    def note_point(self, structure: Structure, precision: Precision, costs: Costs, only_bytes: bool = False) -> None:
+    @property
+    def prunable(self) -> object:
+        return self
+
+    def note(self, structure: Structure, precision: Precision, costs: Costs, only_bytes: bool = False) -> None:
         self.shelf.add_point(Point(structure.widths, structure.dropped, precision, costs, only_bytes))
 
     def points(self, precision: Precision) -> list[Point]:
@@ -72,7 +77,7 @@ class Yard:
 
     def know(self, *widths: int) -> None:
         for width in widths:
-            self.note_point(of_width(width), self.precision, self.truth(width))
+            self.note(of_width(width), self.precision, self.truth(width))
 
     def cut(self, _bench: object, wanted: Structure) -> Structure:
         return wanted
@@ -103,7 +108,9 @@ class Yard:
         return Plan(of_width(width), price(width), bool(fitting), DENSE - width, width / DENSE)
 
     def search(self, caps: Caps) -> Found | TooTight:
-        return Candidates(cast(Bench, self), cast(Stage, self), cast(Planner, self), self.precision).searched(caps)
+        costing, lab, stage, planner = cast(Costing, self), cast(Lab, self), cast(Stage, self), cast(Planner, self)
+        offered = Candidates(costing, lab, stage, planner, self.precision)
+        return offered.searched(caps)
 
 
 def yard(folder: Path, truth: Truth = straight) -> Yard:

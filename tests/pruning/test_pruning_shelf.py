@@ -46,11 +46,11 @@ def test_a_full_disk_leaves_no_part_of_an_artifact(tmp_path: Path, monkeypatch: 
 def test_what_was_measured_of_other_groups_is_passed_over(glyphs: Path, tmp_path: Path) -> None:
     """As after a release that groups otherwise: the shelf names groups that are no more."""
     bench = open_bench(load_spec(glyphs / "model.yaml"), tmp_path, None, lambda _share, _text: None)
-    here = Point({group.root: 8 for group in bench.groups}, (), "fp32", COSTS)
+    here = Point({group.root: 8 for group in bench.prunable.groups}, (), "fp32", COSTS)
     for point in (POINT, here, Point({**here.widths, "gone": 4}, (), "fp32", COSTS)):
         bench.shelf.add_point(point)
-    assert bench.points("fp32") == [here]
-    assert bench.predictor("fp32").costs(bench.costs("fp32").price(here.widths)).storage_bytes > 0
+    assert bench.costing.points("fp32") == [here]
+    assert bench.costing.predictor("fp32").costs(bench.costing.pricing("fp32").price(here.widths)).storage_bytes > 0
 
 
 @pytest.fixture

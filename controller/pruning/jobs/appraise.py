@@ -23,19 +23,19 @@ def appraise(bench: Bench, stage: Stage) -> Appraisal:
     data = bench.model.data
     if data is None:
         ranks = magnitude(stage.module, _left(bench, stage))
-        return Appraisal(ranks, declared_worth(magnitude(bench.model.module, bench.groups)))
+        return Appraisal(ranks, declared_worth(magnitude(bench.model.module, bench.prunable.groups)))
     curves = dense_worth(bench, data)
     return Appraisal(stage_ranks(bench, stage, data), curves, curves.leaning())
 
 
 def dense_worth(bench: Bench, data: Data) -> WorthCurves:
     """From the shelf, or estimated and put there with how the dense model's units rank."""
-    by, dense = bench.data_sha256, dense_stage(bench)
+    by, dense = bench.data_sha256, dense_stage(bench.prunable)
     assert by is not None
     known = bench.shelf.curves(bench.seed, by)
-    if known is not None and known.covers(dense.structure.kept, bench.blocks):
+    if known is not None and known.covers(dense.structure.kept, bench.prunable.blocks):
         return known
-    found = _estimated(bench, dense, data, bench.blocks)
+    found = _estimated(bench, dense, data, bench.prunable.blocks)
     bench.shelf.put_ranks(bench.seed, by, dense.digest, found.importance)
     bench.shelf.put_curves(bench.seed, by, found.curves)
     return found.curves
@@ -56,10 +56,10 @@ def stage_ranks(bench: Bench, stage: Stage, data: Data) -> Importance:
 def _estimated(bench: Bench, stage: Stage, data: Data, blocks: tuple[str, ...]) -> Estimate:
     task = "estimating what each unit is worth"
     told = Countdown(lambda share, text: bench.progress(0.1 + 0.1 * share, text), task)
-    inputs = some(data.train.inputs, bench.flops, bench.seed)
+    inputs = some(data.train.inputs, bench.prunable.flops, bench.seed)
     return estimate(stage.module, _left(bench, stage), blocks, inputs, bench.seed, told)
 
 
 def _left(bench: Bench, stage: Stage) -> tuple[ChannelGroup, ...]:
     """The groups as the stage numbers them, without those that a dropped block took along."""
-    return tuple(group for group in renumbered(bench.groups, stage.structure) if group.touches)
+    return tuple(group for group in renumbered(bench.prunable.groups, stage.structure) if group.touches)

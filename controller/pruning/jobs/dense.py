@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from controller.core.types import JobState
 from controller.pruning.artifact.measure import THOROUGH
-from controller.pruning.graph.structure import full
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.marks import READY, known_marks
@@ -17,11 +16,11 @@ def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
 
     `end` is the share of the whole job that is done by then.
     """
-    bench.progress(end * 0.1, bench.told)
+    bench.progress(end * 0.1, bench.prunable.told)
     bench.progress(end * 0.2, "exporting and measuring the dense model")
-    structure = full(bench.groups)
-    built = bench.build(bench.model.module, "fp32", *THOROUGH)
-    bench.note_point(structure, "fp32", built.measured.costs)
+    structure = bench.prunable.whole
+    built = bench.lab.build(bench.model.module, "fp32", *THOROUGH)
+    bench.costing.note(structure, "fp32", built.measured.costs)
     bench.progress(end * 0.8, "checking answers")
     origin = Origin(bench.model.module, structure, "fp32", requested="")
     variant, verdict = make_variant(bench, origin, built)

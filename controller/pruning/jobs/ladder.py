@@ -15,7 +15,7 @@ from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.errors import ExportError, TableError
-from controller.pruning.graph.structure import Structure, full
+from controller.pruning.graph.structure import Structure
 from controller.pruning.job import Announce, JobResult
 from controller.pruning.jobs.appraise import appraise
 from controller.pruning.jobs.bench import Bench
@@ -60,13 +60,13 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     """
     ladder = _Ladder(bench, rungs, announce)
     kin = dense_kin(bench)
-    for precision in bench.precisions:
+    for precision in bench.lab.precisions:
         known_marks(bench, kin, precision)
     dense = kin.variant
     ladder.add(dense)
-    stage: Stage | None = dense_stage(bench, dense)
+    stage: Stage | None = dense_stage(bench.prunable, dense)
     _in_integers(
-        ladder, 0, Origin(bench.model.module, full(bench.groups), "fp32", _request(bench, 0), dense.sha256), dense
+        ladder, 0, Origin(bench.model.module, bench.prunable.whole, "fp32", _request(bench, 0), dense.sha256), dense
     )
     for rung in range(1, rungs + 1):
         if stage is not None:
@@ -95,11 +95,11 @@ def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
     asked = _request(bench, rung)
     kin = bench.made_for(asked, "fp32")
     if kin is not None:
-        made, trained = stage_of(bench, kin), training_of(kin.variant)
+        made, trained = stage_of(bench.prunable, kin), training_of(kin.variant)
         ladder.add(kin.variant)
         origin = Origin(made.module, made.structure, "fp32", asked, above.parent, trained)
         _in_integers(ladder, rung, origin, kin.variant)
-        return stage_of(bench, kin, onward=True)
+        return stage_of(bench.prunable, kin, onward=True)
     ladder.told(rung, 0.0, "choosing a structure")
     plan = candidates(bench, above, appraise(bench, above), "fp32").planner.within(_budgets(bench, rung))
     if plan.structure == above.structure:
@@ -114,7 +114,7 @@ def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
 
 def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -> Origin:
     bench = ladder.bench
-    module = above.cut_soundly(bench, structure)
+    module = above.cut_soundly(bench.prunable, structure)
     begin, end = ((rung + share) / (ladder.rungs + 1) for share in (0.1, 0.8))
     recovered = recover_stage(bench, module, bench.model.spec.recovery, begin, end)
     module, onward = (module, None) if recovered is None else (recovered.module, recovered.onward)
@@ -123,14 +123,14 @@ def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -
 
 
 def _budgets(bench: Bench, rung: int) -> Budgets:
-    share, dense = RATIO**rung, bench.costs("fp32").price(full(bench.groups).widths)
+    share, dense = RATIO**rung, bench.costing.pricing("fp32").price(bench.prunable.whole.widths)
     return Budgets(latency_s=kernels_share_s(bench, share), weights_bytes=dense.weights_bytes * share**_BYTES_POWER)
 
 
 def kernels_share_s(bench: Bench, share: float) -> float:
     """`share` of the dense model's time in fp32 kernels; what every run takes to start is not for pruning to save."""
-    costs = bench.costs("fp32")
-    return costs.start_s + (costs.price(full(bench.groups).widths).latency_s - costs.start_s) * share
+    costs = bench.costing.pricing("fp32")
+    return costs.start_s + (costs.price(bench.prunable.whole.widths).latency_s - costs.start_s) * share
 
 
 def _ship(ladder: _Ladder, rung: int, origin: Origin, plain: Variant | None = None) -> Variant | None:
@@ -138,12 +138,12 @@ def _ship(ladder: _Ladder, rung: int, origin: Origin, plain: Variant | None = No
     bench = ladder.bench
     ladder.told(rung, 0.8, f"exporting and measuring {origin.precision}")
     try:
-        built = bench.build(origin.module, origin.precision, *THOROUGH)
+        built = bench.lab.build(origin.module, origin.precision, *THOROUGH)
         variant, verdict = make_variant(bench, origin, built)
     except (ExportError, TableError) as error:
         ladder.keep_out(rung, origin.precision, str(error))
         return None
-    bench.note_point(origin.structure, origin.precision, built.measured.costs)
+    bench.costing.note(origin.structure, origin.precision, built.measured.costs)
     useless = plain is not None and not _gains(variant, plain)
     if useless or not verdict.passed:
         reason = "neither faster nor smaller than in fp32" if useless else verdict.reason
@@ -160,7 +160,7 @@ def _gains(variant: Variant, plain: Variant) -> bool:
 
 def _in_integers(ladder: _Ladder, rung: int, origin: Origin, plain: Variant) -> None:
     """The same rung in the other precisions."""
-    for precision in (each for each in ladder.bench.precisions if each != origin.precision):
+    for precision in (each for each in ladder.bench.lab.precisions if each != origin.precision):
         kin = ladder.bench.made_for(origin.requested, precision)
         if kin is not None:
             ladder.add(kin.variant)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.errors import ExportError, lacked_memory
-from controller.pruning.graph.structure import Structure, full
+from controller.pruning.graph.structure import Structure
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.stage import dense_stage
 from controller.pruning.shelf import Kin, Marked, Marks
@@ -25,7 +25,7 @@ def known_marks(bench: Bench, dense: Kin, precision: Precision) -> tuple[Marked,
     if known is not None:
         return known.marks
     bench.progress(READY, f"measuring the ends of what can be made in {precision}")
-    widest, least = full(bench.groups), smallest(bench)
+    widest, least = bench.prunable.whole, bench.prunable.smallest
     ends = (widest,) if least == widest else (widest, least)
     try:
         marks = tuple(_mark(bench, dense, end, precision) for end in ends)
@@ -37,17 +37,11 @@ def known_marks(bench: Bench, dense: Kin, precision: Precision) -> tuple[Marked,
     return marks
 
 
-def smallest(bench: Bench) -> Structure:
-    """Every group at its floor, and no block that may be dropped."""
-    kept = {root: units[: bench.floors[root]] for root, units in full(bench.groups).kept.items()}
-    return Structure(kept, bench.blocks)
-
-
 def _mark(bench: Bench, dense: Kin, end: Structure, precision: Precision) -> Marked:
-    if precision == "fp32" and end == full(bench.groups):
+    if precision == "fp32" and end == bench.prunable.whole:
         return Marked(dense.variant.sha256, 1.0)
-    built = bench.measured(_artifact(bench, dense, end, precision), precision, *THOROUGH)
-    bench.note_point(end, precision, built.measured.costs)
+    built = bench.lab.measured(_artifact(bench, dense, end, precision), precision, *THOROUGH)
+    bench.costing.note(end, precision, built.measured.costs)
     bench.shelf.put_mark(built.artifact, built.sha256)
     return Marked(built.sha256, built.measured.latency_p50_s / dense.variant.latency_p50_s)
 
@@ -56,6 +50,6 @@ def _artifact(bench: Bench, dense: Kin, end: Structure, precision: Precision) ->
     """Exported, or made of the same end in fp32, which is known first: that takes a fraction of an export."""
     plain = bench.shelf.marks("fp32", dense)
     if precision == "fp32" or plain is None:
-        return bench.export(dense_stage(bench).cut(bench, end), precision)
-    same = plain.marks[0 if end == full(bench.groups) else -1]
-    return bench.converted(bench.shelf.artifact(same.sha256).read_bytes(), precision)
+        return bench.lab.export(dense_stage(bench.prunable).cut(bench.prunable, end), precision)
+    same = plain.marks[0 if end == bench.prunable.whole else -1]
+    return bench.lab.converted(bench.shelf.artifact(same.sha256).read_bytes(), precision)

@@ -11,9 +11,10 @@ from controller.pruning.errors import ExportError, TableError
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.appraise import appraise
-from controller.pruning.jobs.bench import Bench, Built
+from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import Candidates, candidates
 from controller.pruning.jobs.dense import dense_kin
+from controller.pruning.jobs.lab import Built
 from controller.pruning.jobs.marks import READY
 from controller.pruning.jobs.precisions import in_order
 from controller.pruning.jobs.recovery import half, recover_stage
@@ -31,7 +32,7 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
 
     What not even the smallest structure keeps is refused before anything is trained.
     """
-    bench.progress(READY, bench.told)
+    bench.progress(READY, bench.prunable.told)
     smallest = Smallest(bench, dense_kin(bench), caps)
     refusals = list[Refused]()
     if not smallest.refused:
@@ -46,10 +47,14 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
 
 def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...], dense: Variant) -> Stage:
     """The smallest named fp32 variant that still exceeds every cap, else the dense model."""
-    roots = {group.root for group in bench.groups}
+    roots = {group.root for group in bench.prunable.groups}
     kin = [each for each in bench.shelf.kin(start_from) if each.variant.precision == "fp32"]
     kin = [each for each in kin if each.structure.kept.keys() == roots and exceeds_all(caps, each.variant)]
-    return stage_of(bench, min(kin, key=lambda each: each.variant.parameters)) if kin else dense_stage(bench, dense)
+    return (
+        stage_of(bench.prunable, min(kin, key=lambda each: each.variant.parameters))
+        if kin
+        else dense_stage(bench.prunable, dense)
+    )
 
 
 def _attempted(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
@@ -64,17 +69,17 @@ def _attempted(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
 
 def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
     """Search, recover, build; narrower again from the recovered weights where what ships measures above a cap."""
-    bench, stage, precision = offered.bench, offered.stage, offered.precision
+    bench, stage, precision = smallest.bench, offered.stage, offered.precision
     caps, budget = smallest.caps, bench.model.spec.recovery
     for attempt in range(_ATTEMPTS):
         found = offered.searched(held(caps))
         if isinstance(found, TooTight) and not smallest.inside(found.structure, found.costs):
             return Refused(f"no candidate measures inside: {against(found.costs, caps)}", found.binding)
         begin = 0.4 + 0.13 * attempt
-        origin = _recovered(offered, found.structure, caps, budget, begin)
+        origin = _recovered(bench, offered, found.structure, caps, budget, begin)
         bench.progress(begin + 0.1, "exporting and measuring what ships")
-        built = bench.build(origin.module, precision, *THOROUGH)
-        bench.note_point(origin.structure, precision, built.measured.costs)
+        built = bench.lab.build(origin.module, precision, *THOROUGH)
+        bench.costing.note(origin.structure, precision, built.measured.costs)
         if smallest.inside(origin.structure, built.measured.costs):
             return _ship(bench, origin, built, caps)
         stage = Stage(origin.module, origin.structure, stage.parent, origin.trained)
@@ -83,9 +88,11 @@ def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
     return Refused(f"still above the caps: {against(built.measured.costs, caps)}", found.binding)
 
 
-def _recovered(offered: Candidates, structure: Structure, caps: Caps, budget: Recovery, begin: float) -> Origin:
-    bench, stage = offered.bench, offered.stage
-    module = stage.cut_soundly(bench, structure)
+def _recovered(
+    bench: Bench, offered: Candidates, structure: Structure, caps: Caps, budget: Recovery, begin: float
+) -> Origin:
+    stage = offered.stage
+    module = stage.cut_soundly(bench.prunable, structure)
     changed = structure != stage.structure
     recovered = recover_stage(bench, module, budget, begin, begin + 0.1) if changed else None
     module = module if recovered is None else recovered.module

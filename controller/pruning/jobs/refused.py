@@ -12,7 +12,6 @@ from controller.pruning.artifact.parity import Precision
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.bench import Bench
-from controller.pruning.jobs.marks import smallest
 from controller.pruning.jobs.smallest import smallest_costs
 from controller.pruning.shelf import Kin
 from controller.pruning.tell import against, told
@@ -46,7 +45,7 @@ class Smallest:
     @cached_property
     def precisions(self) -> tuple[Precision, ...]:
         """In which of them some structure may be inside. Another one than fp32 is only made where that is too large."""
-        every = self.bench.precisions
+        every = self.bench.lab.precisions
         return every if self.refusal("fp32") is None else tuple(each for each in every if self.refusal(each) is None)
 
     @property
@@ -66,15 +65,15 @@ class Smallest:
 
     def inside(self, structure: Structure, measured: Costs) -> bool:
         """Below the caps by what measurements differ; the smallest structure, which leaves no choice, by nothing."""
-        least = smallest(self.bench)
+        least = self.bench.prunable.smallest
         is_least = (structure.widths, structure.dropped) == (least.widths, least.dropped)
         return binding(measured, self.caps if is_least else held(self.caps))[1] <= 1
 
     @property
     def least(self) -> Caps | None:
         """The least that any precision takes; None where not all of them were measured."""
-        known = [self.costs(each) for each in self.bench.precisions if each in self._costs]
-        if len(known) < len(self.bench.precisions):
+        known = [self.costs(each) for each in self.bench.lab.precisions if each in self._costs]
+        if len(known) < len(self.bench.lab.precisions):
             return None
         found = [each.as_caps(self.caps.runtime) for each in known if each is not None]
         return reduce(Caps.meet, found)
@@ -83,7 +82,7 @@ class Smallest:
 def infeasible(smallest: Smallest, refusals: list[Refused], start_from: tuple[str, ...]) -> JobResult:
     """With the closest of what is on the shelf."""
     bench = smallest.bench
-    tried = refusals or [each for each in map(smallest.refusal, bench.precisions) if each is not None]
+    tried = refusals or [each for each in map(smallest.refusal, bench.lab.precisions) if each is not None]
     return JobResult(
         state=JobState.INFEASIBLE,
         variant=closest(smallest.caps, on_the_shelf(bench, start_from)),

@@ -6,7 +6,7 @@ from controller.core.costs import Costs
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.jobs.bench import Bench
-from controller.pruning.jobs.marks import known_marks, smallest
+from controller.pruning.jobs.marks import known_marks
 from controller.pruning.jobs.stage import dense_stage
 from controller.pruning.shelf import Kin
 
@@ -18,10 +18,10 @@ def smallest_costs(bench: Bench, dense: Kin, precision: Precision) -> Costs | No
     """
     if not known_marks(bench, dense, precision):
         return None
-    structure = smallest(bench)
-    known = [each for each in bench.points(precision) if each.is_of(structure) and not each.only_bytes]
+    structure = bench.prunable.smallest
+    known = [each for each in bench.costing.points(precision) if each.is_of(structure) and not each.only_bytes]
     if known:
         return known[-1].costs
-    built = bench.build(dense_stage(bench).cut(bench, structure), precision, *THOROUGH)
-    bench.note_point(structure, precision, built.measured.costs)
+    built = bench.lab.build(dense_stage(bench.prunable).cut(bench.prunable, structure), precision, *THOROUGH)
+    bench.costing.note(structure, precision, built.measured.costs)
     return built.measured.costs

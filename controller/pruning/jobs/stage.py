@@ -13,8 +13,8 @@ from controller.core.types import Variant
 from controller.pruning.errors import StructureError
 from controller.pruning.graph.cut import cut
 from controller.pruning.graph.probe import unsound
-from controller.pruning.graph.structure import Structure, full
-from controller.pruning.jobs.bench import Bench
+from controller.pruning.graph.structure import Structure
+from controller.pruning.jobs.prunable import Prunable
 from controller.pruning.recover.distil import Recovered
 from controller.pruning.shelf import Kin
 
@@ -51,25 +51,25 @@ class Stage:
                 digest.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy())
         return digest.hexdigest()
 
-    def cut(self, bench: Bench, wanted: Structure) -> nn.Module:
+    def cut(self, prunable: Prunable, wanted: Structure) -> nn.Module:
         """A copy with only what is wanted. Raises `StructureError`."""
-        return cut(self.module, bench.groups, self.structure, wanted)
+        return cut(self.module, prunable.groups, self.structure, wanted)
 
-    def cut_soundly(self, bench: Bench, wanted: Structure) -> nn.Module:
+    def cut_soundly(self, prunable: Prunable, wanted: Structure) -> nn.Module:
         """The same of a structure that passes the soundness probe itself, in eval mode. Raises `StructureError`."""
-        reason = unsound(bench.model.module, bench.probes, bench.groups, wanted)
+        reason = unsound(prunable.module, prunable.probes, prunable.groups, wanted)
         if reason is not None:
             raise StructureError(f"the chosen structure {reason}")
-        return self.cut(bench, wanted).eval()
+        return self.cut(prunable, wanted).eval()
 
 
-def dense_stage(bench: Bench, variant: Variant | None = None) -> Stage:
+def dense_stage(prunable: Prunable, variant: Variant | None = None) -> Stage:
     """The dense model, which is `variant` where it is on the shelf."""
-    return Stage(bench.model.module, full(bench.groups), None if variant is None else variant.sha256)
+    return Stage(prunable.module, prunable.whole, None if variant is None else variant.sha256)
 
 
-def stage_of(bench: Bench, kin: Kin, onward: bool = False) -> Stage:
+def stage_of(prunable: Prunable, kin: Kin, onward: bool = False) -> Stage:
     """The kin's model, brought back from the shelf; `onward` as a next rung is cut from it."""
-    module = dense_stage(bench).cut(bench, kin.structure)
+    module = dense_stage(prunable).cut(prunable, kin.structure)
     module.load_state_dict(kin.onward() if onward else kin.state())
     return Stage(module.eval(), kin.structure, kin.variant.sha256)

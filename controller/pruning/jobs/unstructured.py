@@ -34,7 +34,7 @@ def report_unstructured(bench: Bench, share: float) -> JobResult:
     bench.progress(0.1, f"measuring the dense model beside {share:.0%} zeros")
     data = bench.model.data
     gate = None if data is None else data.gate
-    report = dense_beside_sparse(bench.model.module, bench.sample, share, gate, bench.seed)
+    report = dense_beside_sparse(bench.model.module, bench.prunable.sample, share, gate, bench.seed)
     return JobResult(state=JobState.DONE, report=report, detail=report.conclusion, model_digest=bench.model.digest)
 
 

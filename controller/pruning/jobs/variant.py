@@ -10,10 +10,12 @@ from torch import nn
 
 from controller.core.types import Variant
 from controller.pruning.artifact.parity import Parity, Precision, check_parity
-from controller.pruning.graph.structure import Structure, full
-from controller.pruning.jobs.bench import Bench, Built
+from controller.pruning.graph.structure import Structure
+from controller.pruning.jobs.bench import Bench
+from controller.pruning.jobs.lab import Built
 from controller.pruning.jobs.stage import Trained
 from controller.pruning.judge.gate import Verdict
+from controller.pruning.model.examples import examples
 
 PARITY_SAMPLES = 256
 
@@ -36,8 +38,9 @@ class Origin:
 
 def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, Verdict]:
     """Judge `built`, which came of `origin`, and write it down. Raises `ExportError` where their answers differ."""
-    parity = check_parity(origin.module, built.artifact, bench.inputs(PARITY_SAMPLES), origin.precision, bench.runtime)
-    dense = origin.structure == full(bench.groups) and not origin.trained.epochs and origin.precision == "fp32"
+    inputs = examples(bench.model, PARITY_SAMPLES, bench.seed)
+    parity = check_parity(origin.module, built.artifact, inputs, origin.precision, bench.lab.runtime)
+    dense = origin.structure == bench.prunable.whole and not origin.trained.epochs and origin.precision == "fp32"
     judged = bench.judge(built, dense)
     accuracy, paired = judged.accuracy, judged.paired
     parameters = sum(parameter.numel() for parameter in origin.module.parameters())
@@ -61,7 +64,7 @@ def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, V
         evidence=judged.evidence,
         dense=dense,
         requested=origin.requested,
-        runtime=bench.runtime,
+        runtime=bench.lab.runtime,
         golden_seed=bench.seed,
         golden_outputs=built.measured.golden_outputs,
         golden_tolerance=parity.golden_tolerance,
@@ -80,8 +83,8 @@ def training_of(variant: Variant) -> Trained:
 def _predicted(bench: Bench, origin: Origin) -> dict[str, float]:
     """What the kernel tables and the other measured artifacts say of this one, to hold against its own measurement."""
     structure = origin.structure
-    price = bench.costs(origin.precision).price(structure.widths, structure.dropped)
-    costs = bench.predictor(origin.precision, without=structure).costs(price)
+    price = bench.costing.pricing(origin.precision).price(structure.widths, structure.dropped)
+    costs = bench.costing.predictor(origin.precision, without=structure).costs(price)
     return {
         "ram_bytes": round(costs.ram_bytes),
         "storage_bytes": round(costs.storage_bytes),
@@ -90,7 +93,7 @@ def _predicted(bench: Bench, origin: Origin) -> dict[str, float]:
 
 
 def _lineage(bench: Bench, origin: Origin, parity: Parity, parameters: int, verdict: Verdict) -> dict[str, object]:
-    whole = full(bench.groups)
+    whole = bench.prunable.whole
     widths = {root: f"{len(units)} of {len(whole.kept[root])}" for root, units in origin.structure.kept.items()}
     return {
         **bench.provenance(),
@@ -98,7 +101,7 @@ def _lineage(bench: Bench, origin: Origin, parity: Parity, parameters: int, verd
         "widths": widths,
         "dropped_blocks": list(origin.structure.dropped),
         "parameters_share": parameters / sum(parameter.numel() for parameter in bench.model.module.parameters()),
-        "kept_dense": dict(bench.refused),
+        "kept_dense": dict(bench.prunable.refused),
         "recovery_epochs": round(origin.trained.epochs, 3),
         "recovery_cpu_s": round(origin.trained.cpu_s, 2),
         "parity_max_error": parity.worst,

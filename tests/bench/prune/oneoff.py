@@ -23,11 +23,11 @@ _FINEST = 256
 
 
 def one_off(bench: Bench) -> Peer:
-    return Peer(ONE_OFF, lambda: _candidates(bench, dense_stage(bench)))
+    return Peer(ONE_OFF, lambda: _candidates(bench, dense_stage(bench.prunable)))
 
 
 def from_rung(bench: Bench, rung: Kin) -> Peer:
-    return Peer(FROM_RUNG, lambda: _candidates(bench, stage_of(bench, rung)))
+    return Peer(FROM_RUNG, lambda: _candidates(bench, stage_of(bench.prunable, rung)))
 
 
 def _candidates(bench: Bench, stage: Stage) -> Sequence[Candidate]:
@@ -39,6 +39,6 @@ def _candidates(bench: Bench, stage: Stage) -> Sequence[Candidate]:
         plan = planner.within(Budgets(latency_s=kernels_share_s(bench, share)))
         if not plan.fits:
             break
-        module = stage.cut_soundly(bench, plan.structure)
+        module = stage.cut_soundly(bench.prunable, plan.structure)
         found.setdefault(str(module), Candidate(module, f"{share:.3f} of the time in kernels"))
     return list(found.values())

@@ -90,7 +90,7 @@ def tracked(lab: Lab, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for point in points:
         kin = lab.bench.shelf.kin((point["sha256"],))[0]
         precision = kin.variant.precision
-        costs = lab.bench.costs(precision)  # type: ignore[arg-type]
+        costs = lab.bench.costing.pricing(precision)  # type: ignore[arg-type]
         ends = lab.bench.shelf.points(precision)[:2]
         if any(each.is_of(kin.structure) for each in ends):
             continue

@@ -1,0 +1,84 @@
+"""The lab: makes artifacts for one runtime, and measures what their exact bytes cost."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from agent.wire.profile import RUNTIMES
+from controller.durable import put_file
+from controller.pruning.artifact.export import export_onnx
+from controller.pruning.artifact.int8 import quantise
+from controller.pruning.artifact.measure import Measured, measure
+from controller.pruning.artifact.ncnn import to_ncnn
+from controller.pruning.artifact.parity import Precision
+from controller.pruning.job import Progress
+from controller.pruning.model.data import Floats
+from controller.pruning.shelf import Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An artifact with what its exact bytes were measured to cost."""
+
+    artifact: bytes
+    sha256: str
+    measured: Measured
+
+
+@dataclass(frozen=True)
+class Lab:
+    """Artifacts take the `sample`, `[1, ...]`; INT8 is set up by what the `calibration` inputs are, none without data.
+    Times are told against what the `shelf` has of the dense model."""
+
+    shelf: Shelf
+    sample: torch.Tensor
+    calibration: Floats | None
+    seed: int
+    progress: Progress
+
+    @property
+    def runtime(self) -> str:
+        """What artifacts are made for, and measured with."""
+        return self.shelf.runtime
+
+    @property
+    def precisions(self) -> tuple[Precision, ...]:
+        """What variants may be made in: without data there is nothing to quantise by, and for ncnn nothing does."""
+        return ("fp32",) if self.calibration is None or self.runtime != RUNTIMES[0] else ("fp32", "int8")
+
+    def export(self, module: nn.Module, precision: Precision) -> bytes:
+        """Raises `ExportError`."""
+        return self.converted(export_onnx(module, self.sample), precision)
+
+    def converted(self, plain: bytes, precision: Precision) -> bytes:
+        """The fp32 artifact `plain` in `precision`, for the runtime here. Raises `ExportError`."""
+        if self.runtime == "ncnn":
+            return to_ncnn(plain)
+        if precision == "fp32":
+            return plain
+        assert self.calibration is not None
+        return quantise(plain, self.calibration)
+
+    def build(self, module: nn.Module, precision: Precision, samples: int, repeats: int) -> Built:
+        """Export `module` and measure the bytes, beside the precision's marks. Raises `ExportError`, `TrialError`."""
+        return self.measured(self.export(module, precision), precision, samples, repeats)
+
+    def measured(self, artifact: bytes, precision: Precision, samples: int, repeats: int) -> Built:
+        """The same of an artifact that is there. Raises `TrialError`."""
+        sha256, pace = hashlib.sha256(artifact).hexdigest(), self.shelf.pace(precision)
+
+        def counted(number: int, most: int) -> None:
+            of = f"{len(artifact) / 1024:.0f} KiB in {precision}"
+            self.progress(0.0, f"timing an artifact of {of}, {number} of at most {most} times")
+
+        with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
+            path = Path(folder) / sha256
+            put_file(artifact, path)
+            measured = measure(path, sha256, self.seed, samples, repeats, pace, self.runtime, counted)
+            return Built(artifact, sha256, measured)
