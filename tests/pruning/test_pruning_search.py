@@ -225,7 +225,7 @@ def test_what_shipped_measured_above_the_cap_is_not_found_again(tmp_path: Path) 
     known, caps = yard(tmp_path), Caps(latency_s=3e-4)
     first = known.search(caps)
     assert isinstance(first, Found)
-    known.note_point(first.structure, "fp32", replace(first.costs, latency_s=3.05e-4))
+    known.note(first.structure, "fp32", replace(first.costs, latency_s=3.05e-4))
     second = known.search(caps)
     assert isinstance(second, Found)
     assert second.structure.widths["a"] < first.structure.widths["a"]
