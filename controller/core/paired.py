@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from statistics import NormalDist
 
-_ONE_SIDED, _TWO_SIDED = 0.05, 0.025  # error at one end of a one-sided and of a two-sided 95 % statement
+ONE_SIDED, _TWO_SIDED = 0.05, 0.025  # error at one end of a one-sided and of a two-sided 95 % statement
 _HALVINGS = 50
 
 
@@ -41,16 +41,17 @@ class Paired:
     @property
     def smallest_margin(self) -> float:
         """The variant is shown to be no worse than this, at one-sided 95 %; 1 where there are no samples."""
-        return self.highest(_ONE_SIDED)
+        return self.highest(ONE_SIDED)
 
-    def non_inferior(self, margin: float) -> bool:
-        return self.smallest_margin <= margin
+    def non_inferior(self, margin: float, error: float = ONE_SIDED) -> bool:
+        """Shown to be at most `margin` worse: of those that are as bad as it, this is said with a chance of `error`."""
+        return self.highest(error) <= margin
 
-    def samples_needed(self, margin: float) -> int | None:
+    def samples_needed(self, margin: float, error: float = ONE_SIDED) -> int | None:
         """How many samples would show it, were the shares those seen here; None where none would."""
         if not self.samples or margin <= self.drop:
             return None
-        return math.ceil(self.samples * (_z(_ONE_SIDED) / self._score(min(margin, 1.0))) ** 2)
+        return math.ceil(self.samples * (_z(error) / self._score(min(margin, 1.0))) ** 2)
 
     def highest(self, error: float) -> float:
         """The largest drop that the samples do not contradict: a true one is above it with a chance of `error`."""

@@ -173,7 +173,7 @@ class Shelf:
         put_file(artifact, self.artifact(sha256))
 
     def put_marks(self, precision: str, marks: Marks) -> None:
-        put_file(msgspec.json.encode(marks), self._own(f"{self.runtime}-{precision}.json", "marks"))
+        put_file(msgspec.json.encode(marks), self.file("marks", f"{self.runtime}-{precision}.json"))
 
     def curves(self, seed: int, data: str) -> WorthCurves | None:
         """What narrowing the dense model loses, as it was estimated with this seed and these data's digest."""
@@ -184,7 +184,7 @@ class Shelf:
             return None
 
     def put_curves(self, seed: int, data: str, curves: WorthCurves) -> None:
-        put_file(msgspec.json.encode(curves), self._own(f"{data[:16]}-{seed}.json", "curves"))
+        put_file(msgspec.json.encode(curves), self.file("curves", f"{data[:16]}-{seed}.json"))
 
     def ranks(self, seed: int, data: str, stage: str) -> dict[str, list[float]]:
         """How the units of the stage of this digest rank, with this seed and data; empty where that is not known."""
@@ -196,18 +196,18 @@ class Shelf:
     def put_ranks(self, seed: int, data: str, stage: str, ranks: Importance) -> None:
         put_file(msgspec.json.encode(ranks), self._ranks(seed, data, stage))
 
-    def _own(self, rest: str, kind: str) -> Path:
+    def file(self, kind: str, rest: str) -> Path:
         """The model's file of this kind, as it is written."""
         return self.folder / f"{kind}-{self.digest[:16]}-{rest}"
 
     def _found(self, rest: str, kind: str) -> Path:
         """The model's file of this kind, where it has none the one that another release left."""
-        own = self._own(rest, kind)
+        own = self.file(kind, rest)
         others = [self.folder / f"{kind}-{each[:16]}-{rest}" for each in self.formerly]
         return own if own.is_file() else next((each for each in others if each.is_file()), own)
 
     def _ranks(self, seed: int, data: str, stage: str) -> Path:
-        return self._own(f"{data[:16]}-{seed}-{stage[:16]}.json", "ranks")
+        return self.file("ranks", f"{data[:16]}-{seed}-{stage[:16]}.json")
 
     def _read(self, weights: Path) -> Kin | None:
         try:

@@ -50,12 +50,12 @@ class Bench:
         assert self.model.data is not None
         return Teacher.of(self.model.module, self.model.data)
 
-    def judge(self, built: Built, dense: bool) -> Judged:
-        """Ask the gate; no margin is asked of the `dense` model.
+    def judge(self, built: Built, dense: bool, error: float) -> Judged:
+        """Ask the gate; no margin is asked of the `dense` model, and what is worse passes with a chance of `error`.
 
         Raises `ExportError` where the labels are of other classes than the outputs.
         """
-        return self._jury.judge(lambda inputs: run_artifact(built.artifact, inputs, self.lab.runtime), dense)
+        return self._jury.judge(lambda inputs: run_artifact(built.artifact, inputs, self.lab.runtime), dense, error)
 
     @cached_property
     def _jury(self) -> Jury:

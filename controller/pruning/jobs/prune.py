@@ -15,6 +15,7 @@ from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import Candidates, candidates
 from controller.pruning.jobs.dense import dense_kin
 from controller.pruning.jobs.lab import Built
+from controller.pruning.jobs.looks import look_at
 from controller.pruning.jobs.marks import READY
 from controller.pruning.jobs.precisions import in_order
 from controller.pruning.jobs.recovery import half, recover_stage
@@ -102,7 +103,7 @@ def _recovered(
 
 def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult | Refused:
     bench.progress(0.93, "judging accuracy")
-    variant, verdict = make_variant(bench, origin, built)
+    variant, verdict = make_variant(bench, origin, built, look_at(bench, caps.key, built.sha256))
     which, inside = _inside(built.measured.costs, caps)
     if not verdict.passed:
         return Refused(f"the {variant.precision} variant inside the caps: {verdict.reason}; it {inside}", which)

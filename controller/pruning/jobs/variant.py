@@ -8,11 +8,13 @@ from typing import cast
 
 from torch import nn
 
+from controller.core.paired import ONE_SIDED
 from controller.core.types import Variant
 from controller.pruning.artifact.parity import Parity, Precision, check_parity
 from controller.pruning.graph.structure import Structure
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.lab import Built
+from controller.pruning.jobs.looks import Look
 from controller.pruning.jobs.stage import Trained
 from controller.pruning.judge.gate import Verdict
 from controller.pruning.model.examples import examples
@@ -36,12 +38,15 @@ class Origin:
     onward: nn.Module | None = None
 
 
-def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, Verdict]:
-    """Judge `built`, which came of `origin`, and write it down. Raises `ExportError` where their answers differ."""
+def make_variant(bench: Bench, origin: Origin, built: Built, look: Look | None = None) -> tuple[Variant, Verdict]:
+    """Judge `built`, which came of `origin`, and write it down. Raises `ExportError` where their answers differ.
+
+    `look` where the request may look at the gate more than once.
+    """
     inputs = examples(bench.model, PARITY_SAMPLES, bench.seed)
     parity = check_parity(origin.module, built.artifact, inputs, origin.precision, bench.lab.runtime)
     dense = origin.structure == bench.prunable.whole and not origin.trained.epochs and origin.precision == "fp32"
-    judged = bench.judge(built, dense)
+    judged = bench.judge(built, dense, ONE_SIDED if look is None else look.error)
     accuracy, paired = judged.accuracy, judged.paired
     parameters = sum(parameter.numel() for parameter in origin.module.parameters())
     variant = Variant(
@@ -68,10 +73,14 @@ def make_variant(bench: Bench, origin: Origin, built: Built) -> tuple[Variant, V
         golden_seed=bench.seed,
         golden_outputs=built.measured.golden_outputs,
         golden_tolerance=parity.golden_tolerance,
-        lineage=_lineage(bench, origin, parity, parameters, judged.verdict),
+        lineage=_lineage(bench, origin, parity, parameters, judged.verdict) | _looked(look),
         created_unix_s=time.time(),
     )
     return variant, judged.verdict
+
+
+def _looked(look: Look | None) -> dict[str, object]:
+    return {} if look is None else {"gate_looks": look.number, "gate_error": look.error}
 
 
 def training_of(variant: Variant) -> Trained:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.core.paired import Paired
+from controller.core.paired import ONE_SIDED, Paired
 from controller.pruning.judge.accuracy import Accuracy
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """`floor` is the least accuracy; `margin` how much worse than the dense model may not be ruled out. Both shares."""
+    """`floor` is the least accuracy; `margin` how much worse than the dense model a variant may be. Both shares.
+
+    One that is worse than the margin passes with a chance of at most `error`.
+    """
 
     floor: float | None = None
     margin: float | None = None
+    error: float = ONE_SIDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +43,19 @@ def judge(accuracy: Accuracy | None, paired: Paired | None, gate: Gate, agreemen
     )
     if gate.floor is not None and accuracy.share < gate.floor:
         return Verdict(False, f"accuracy {measured} is below the floor of {_percent(gate.floor)} %")
-    if gate.margin is not None and paired is not None and not paired.non_inferior(gate.margin):
-        return Verdict(False, _inferior(paired, gate.margin))
+    if gate.margin is not None and paired is not None and not paired.non_inferior(gate.margin, gate.error):
+        return Verdict(False, _inferior(paired, gate.margin, gate.error))
     return Verdict(True, f"accuracy {measured}")
 
 
-def _inferior(paired: Paired, margin: float) -> str:
-    needed = paired.samples_needed(margin)
+def _inferior(paired: Paired, margin: float, error: float) -> str:
+    needed = paired.samples_needed(margin, error)
     if needed is None:
         way_out = "no number of samples would show it at this drop"
     else:
         way_out = f"at least {needed} would be needed to show it"
     return (
-        f"may be up to {_percent(paired.smallest_margin)} pp worse than the dense model, {_percent(margin)} pp is "
+        f"may be up to {_percent(paired.highest(error))} pp worse than the dense model, {_percent(margin)} pp is "
         f"allowed (measured {_percent(paired.drop)} pp on {paired.samples} samples; {way_out})"
     )
 

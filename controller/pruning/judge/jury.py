@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from controller.core.evidence import Evidence, right_or_not
-from controller.core.paired import Paired
+from controller.core.paired import ONE_SIDED, Paired
 from controller.pruning.errors import ExportError
 from controller.pruning.judge.accuracy import Accuracy, classify, pair, right
 from controller.pruning.judge.gate import Gate, Verdict, judge
@@ -32,13 +32,15 @@ class Jury:
 
     model: LoadedModel
 
-    def judge(self, answering: Callable[[Floats], Floats], dense: bool = False) -> Judged:
+    def judge(self, answering: Callable[[Floats], Floats], dense: bool = False, error: float = ONE_SIDED) -> Judged:
         """Of an artifact that gives its first outputs for inputs `[n, ...]`; of the `dense` model's no margin is asked.
+
+        One that is worse than the margin allows passes with a chance of at most `error`.
 
         Raises `ExportError` where the labels are of other classes than the outputs.
         """
         spec, data = self.model.spec, self.model.data
-        asked = Gate(spec.accuracy_floor, spec.accuracy_margin)
+        asked = Gate(spec.accuracy_floor, spec.accuracy_margin, error)
         if data is None:
             return Judged(None, None, judge(None, None, asked))
         outputs = answering(data.gate.inputs)
