@@ -19,7 +19,7 @@ from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.structure import ChannelGroup, Structure, Unit, full
 from controller.pruning.model.attention import prepare
 from controller.pruning.model.outputs import first_output
-from controller.pruning.recover.distil import distance
+from controller.pruning.recover.loss import distance
 from controller.pruning.solve.elimination import eliminate
 from tests.pruning.test_pruning_graph_random import KINDS, SIZE, grow
 

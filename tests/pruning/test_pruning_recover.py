@@ -16,7 +16,8 @@ from controller.pruning.errors import DataError
 from controller.pruning.model.data import Data, Split, check_data
 from controller.pruning.model.outputs import answers, answers_alone
 from controller.pruning.recover.budget import Clock
-from controller.pruning.recover.distil import Recovered, Teacher, recover
+from controller.pruning.recover.course import Teacher
+from controller.pruning.recover.distil import Recovered, recover
 from controller.pruning.recover.recalibrate import recalibrate
 
 

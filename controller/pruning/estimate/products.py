@@ -22,7 +22,7 @@ from controller.pruning.estimate.readers import Reader, changed, find_readers
 from controller.pruning.graph.structure import ChannelGroup
 from controller.pruning.model.data import Floats
 from controller.pruning.model.outputs import all_outputs, laid_out
-from controller.pruning.recover.distil import TEMPERATURE, are_classes
+from controller.pruning.recover.loss import TEMPERATURE, are_classes
 
 _BATCH = 32
 _DRAWS = 2

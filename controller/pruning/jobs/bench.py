@@ -22,7 +22,7 @@ from controller.pruning.judge.jury import Judged, Jury
 from controller.pruning.model.data import data_digest
 from controller.pruning.model.examples import examples
 from controller.pruning.model.load import LoadedModel, load_model
-from controller.pruning.recover.distil import Teacher
+from controller.pruning.recover.course import Teacher
 from controller.pruning.shelf import Kin, Shelf, known_as
 from controller.pruning.spec import ModelSpec
 from controller.pruning.tell import Countdown

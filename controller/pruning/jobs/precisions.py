@@ -12,7 +12,7 @@ from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import Candidates, candidates
 from controller.pruning.jobs.marks import known_marks
 from controller.pruning.jobs.stage import Stage
-from controller.pruning.recover.distil import distance
+from controller.pruning.recover.loss import distance
 from controller.pruning.shelf import Kin
 from controller.pruning.solve.plan import Appraisal
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 from torch import nn
 
 from controller.core.types import Recovery
 from controller.pruning.jobs.bench import Bench
+from controller.pruning.jobs.stage import weights_digest
 from controller.pruning.recover.distil import Recovered, recover
+from controller.pruning.recover.keep import Keep
 
 _MORE_RECOVERY = 3
 
@@ -18,24 +22,34 @@ def recover_stage(bench: Bench, module: nn.Module, budget: Recovery, begin: floa
 
     Up to three more such budgets are spent while the select split's score is below the spec's floor.
     """
-    data = bench.model.data
+    data, floor = bench.model.data, bench.model.spec.accuracy_floor
     if data is None:
         return None
 
     def progress(done: float, text: str) -> None:
         bench.progress(begin + (end - begin) * done, text)
 
-    recovered = recover(module, data, bench.teacher, budget, bench.seed, progress)
-    floor = bench.model.spec.accuracy_floor
+    recovered = recovered_once(bench, module, budget, bench.seed, progress)
     for _ in range(_MORE_RECOVERY):
         if data.select.labels is None or floor is None or recovered.score >= floor:
             break
         # Cut this deep, the budget was not enough; the gate's data must not be what tells.
-        more = recover(recovered.onward, data, bench.teacher, budget, bench.seed + round(recovered.epochs), progress)
+        seed = bench.seed + round(recovered.epochs)
+        more = recovered_once(bench, recovered.onward, budget, seed, progress)
         best = more if more.score >= recovered.score else recovered
         epochs, cpu_s = recovered.epochs + more.epochs, recovered.cpu_s + more.cpu_s
         recovered = replace(best, onward=more.onward, epochs=epochs, cpu_s=cpu_s)
     return recovered
+
+
+def recovered_once(
+    bench: Bench, module: nn.Module, budget: Recovery, seed: int, progress: Callable[[float, str], None]
+) -> Recovered:
+    """With one budget; a job that was killed in it goes on from the shelf."""
+    assert bench.model.data is not None
+    asked = f"{weights_digest(module)} {bench.data_sha256} {budget} {seed}"
+    keep = Keep(bench.shelf.file("recovering", hashlib.sha256(asked.encode()).hexdigest()[:16]))
+    return recover(module, bench.model.data, bench.teacher, budget, seed, progress, keep)
 
 
 def half(budget: Recovery) -> Recovery:

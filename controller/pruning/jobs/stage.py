@@ -44,12 +44,7 @@ class Stage:
     @property
     def digest(self) -> str:
         """sha256 over what is left and its weights; counters that a run moves are not of them."""
-        digest = hashlib.sha256(msgspec.json.encode(self.structure))
-        for name, tensor in self.module.state_dict().items():
-            if tensor.is_floating_point():
-                digest.update(name.encode())
-                digest.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy())
-        return digest.hexdigest()
+        return weights_digest(self.module, msgspec.json.encode(self.structure))
 
     def cut(self, prunable: Prunable, wanted: Structure) -> nn.Module:
         """A copy with only what is wanted. Raises `StructureError`."""
@@ -61,6 +56,16 @@ class Stage:
         if reason is not None:
             raise StructureError(f"the chosen structure {reason}")
         return self.cut(prunable, wanted).eval()
+
+
+def weights_digest(module: nn.Module, beside: bytes = b"") -> str:
+    """sha256 over the module's floating-point weights and their names, after what is `beside` them."""
+    digest = hashlib.sha256(beside)
+    for name, tensor in module.state_dict().items():
+        if tensor.is_floating_point():
+            digest.update(name.encode())
+            digest.update(tensor.reshape(-1).contiguous().view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def dense_stage(prunable: Prunable, variant: Variant | None = None) -> Stage:

@@ -15,10 +15,12 @@ class Clock:
     budget: Recovery
     began_cpu_s: float
     began_s: float
+    began_epochs: float
 
     @staticmethod
-    def start(budget: Recovery) -> Clock:
-        return Clock(budget, time.process_time(), time.monotonic())
+    def start(budget: Recovery, used_cpu_s: float = 0.0, epochs: float = 0.0) -> Clock:
+        """What was used already is that of a process which did not come to its end."""
+        return Clock(budget, time.process_time() - used_cpu_s, time.monotonic(), epochs)
 
     def used(self, epochs: float) -> float:
         """The share of the budget that `epochs` epochs have taken, at most 1."""
@@ -33,5 +35,5 @@ class Clock:
 
     def left_s(self, used: float) -> float | None:
         """An estimate from the pace so far; None before there is one."""
-        passed_s = time.monotonic() - self.began_s
-        return None if used <= 0.0 else passed_s * (1.0 - used) / used
+        passed_s, before = time.monotonic() - self.began_s, self.used(self.began_epochs)
+        return None if used <= before else passed_s * (1.0 - used) / (used - before)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from itertools import islice
 
 import torch
 from torch import nn
 
 from controller.pruning.model.data import Floats
+from controller.pruning.recover.batches import Batches
 
 _BATCH = 64
 _SAMPLES = 1024
@@ -25,9 +25,9 @@ def recalibrate(model: nn.Module, inputs: Floats, dice: torch.Generator) -> None
     with renorming(model, None) as norms:  # None is torch's word for the cumulative average, every batch alike
         for norm in norms:
             norm.reset_running_stats()
-        few = islice(batches(len(inputs), _BATCH, dice), -(-_SAMPLES // _BATCH) if norms else 0)
-        for chosen in few:
-            model(torch.from_numpy(inputs)[chosen])
+        batches = Batches.shuffled(len(inputs), _BATCH, dice)
+        for _ in range(min(-(-_SAMPLES // _BATCH), batches.an_epoch) if norms else 0):
+            model(torch.from_numpy(inputs)[batches.next()])
 
 
 @contextlib.contextmanager
@@ -48,11 +48,3 @@ def renorming(model: nn.Module, momentum: float | None) -> Iterator[list[nn.modu
         for norm, before in zip(norms, momenta, strict=True):
             norm.momentum = before
         model.eval()
-
-
-def batches(count: int, batch: int, dice: torch.Generator) -> Iterator[torch.Tensor]:
-    """Shuffled full batches of numbers below `count`; a last smaller one would bend the BatchNorm statistics."""
-    order = torch.randperm(count, generator=dice)
-    if count < batch:
-        return iter((order,))
-    return (order[start : start + batch] for start in range(0, count - batch + 1, batch))

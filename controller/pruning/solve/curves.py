@@ -36,6 +36,15 @@ class WorthCurves:
         }
         return replace(self, curves=leant)
 
+    def scaled(self, factors: Mapping[str, float]) -> WorthCurves:
+        """The same with a group's or a block's losses by its factor, 1 where there is none."""
+
+        def by(name: str, losses: tuple[float, ...]) -> tuple[float, ...]:
+            return tuple(loss * factors.get(name, 1.0) for loss in losses)
+
+        curves = {root: (widths, by(root, losses)) for root, (widths, losses) in self.curves.items()}
+        return WorthCurves(curves, {block: by(block, (loss,))[0] for block, loss in self.blocks.items()})
+
     def loss(self, root: str, width: int) -> float:
         """Of a group of this width, on straight lines between the known ones."""
         widths, losses = self.curves[root]
