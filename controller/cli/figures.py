@@ -31,6 +31,15 @@ def predicted(row: Row, key: str) -> str:
     return "-" if said is None or not measured else format_quantity(said / measured, Unit.SHARE)
 
 
+def took(row: Row) -> str:
+    """How long its job took until it was judged, and where most of that went; "-" where that was not written down."""
+    seconds: dict[str, float] = row["lineage"].get("seconds", {})
+    if not sum(seconds.values()):
+        return "-"
+    longest, total = max(seconds, key=lambda step: seconds[step]), sum(seconds.values())
+    return f"{total:.0f} s, {seconds[longest] / total:.0%} {longest}"
+
+
 def instead(plan: Row) -> str | None:
     """What the other preference would run, and what that would cost; None where it is the same variant."""
     other = next((each for each in plan["choices"] if each["sha256"] != plan["sha256"]), None)

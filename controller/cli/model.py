@@ -39,6 +39,7 @@ _VARIANTS = (
     Column("RAM PREDICTED", "ram_predicted", 1),
     Column("SIZE", "size_bytes", 8),
     Column("PARAMETERS", "parameters", 3),
+    Column("MADE IN", "took", 2),
 )
 _PLAN = (
     Column("DEVICE", "device"),
@@ -166,6 +167,7 @@ def _in_words(variant: Row) -> Row:
     return {
         **variant,
         "drop_words": figures.drop(variant),
+        "took": figures.took(variant),
         "latency_predicted": figures.predicted(variant, "latency_p95_s"),
         "ram_predicted": figures.predicted(variant, "ram_bytes"),
     }

@@ -154,12 +154,13 @@ def _kernel_tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     The start of a run takes longer than all of so small a net, and a ladder of it would have next to no rungs.
     """
     from controller.pruning.cost.tables import host_name
-    from controller.pruning.jobs.bench import tables_folder
+    from controller.pruning.paces import host_folder
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
-        tables_folder().mkdir(parents=True)
-        (tables_folder() / f"{host_name()}.jsonl").write_text('{"kernel": "start", "seconds": 1e-6}\n')
+        kernels = host_folder() / "kernels"
+        kernels.mkdir(parents=True)
+        (kernels / f"{host_name()}.jsonl").write_text('{"kernel": "start", "seconds": 1e-6}\n')
         yield
 
 

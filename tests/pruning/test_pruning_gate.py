@@ -87,7 +87,8 @@ def jury(margin: float | None) -> Jury:
     inputs = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
     split = Split(inputs, answers(module, inputs).argmax(1))
     spec = SimpleNamespace(accuracy_floor=None, accuracy_margin=margin)
-    return Jury(SimpleNamespace(spec=spec, module=module, data=Data(split, split, split)))  # type: ignore[arg-type]
+    model = SimpleNamespace(spec=spec, module=module, data=Data(split, split, split))
+    return Jury(model, lambda data: answers(module, data.gate.inputs))  # type: ignore[arg-type]
 
 
 def test_the_jury_asks_the_spec_s_margin_of_variants_and_none_of_the_dense_model() -> None:

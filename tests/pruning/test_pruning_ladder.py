@@ -15,6 +15,7 @@ from controller.pruning.jobs.bench import open_bench
 from controller.pruning.jobs.ladder import RATIO, request
 from controller.pruning.shelf import Kin, Shelf
 from controller.pruning.spec import load_spec, terms
+from controller.pruning.steps import unheard
 from tests.pruning.conftest import RUNGS, SEED, Follow, Followed, ladder_request
 
 STRUCTURED = ("widths", "dropped_blocks", "parameters_share", "recovery_epochs", "parent", "seed", "data_sha256")
@@ -71,7 +72,7 @@ def test_each_rung_is_told_of_as_it_is_made_in_both_precisions_with_its_artifact
 
 @pytest.mark.slow
 def test_rungs_fall_by_the_tables_and_each_is_a_part_of_the_one_above(ladder: Ladder) -> None:
-    bench = open_bench(load_spec(ladder.spec), ladder.shelf.folder, SEED, lambda _share, _text: None)
+    bench = open_bench(load_spec(ladder.spec), ladder.shelf.folder, SEED, unheard())
     costs = bench.costing.pricing("fp32")
     kin = [ladder.kin(variant) for variant in ladder.of("fp32")]
     prices = [costs.price(each.structure.widths, each.structure.dropped) for each in kin]

@@ -14,6 +14,7 @@ from controller.pruning.errors import DataError, LoadError
 from controller.pruning.jobs.bench import open_bench
 from controller.pruning.model.load import load_model, read_weights
 from controller.pruning.spec import ModelSpec, parse_spec
+from controller.pruning.steps import unheard
 
 NET = "from types import SimpleNamespace\nfrom torch import nn\ndef build(): return nn.Linear(3, 2)\n"
 SPEC = "name: m\nversion: '1'\nfactory: net.py:build\nweights: w.pt\ninput: {shape: [1, 3]}\ndata: net.py:data\n"
@@ -70,7 +71,7 @@ def with_example(folder: Path, example: bytes | np.ndarray[Any, Any]) -> ModelSp
 
 def test_an_example_is_what_the_model_is_traced_with_and_part_of_what_it_is(tmp_path: Path) -> None:
     spec = with_example(tmp_path, np.array([[0.5, 7, -3]]))
-    bench = open_bench(spec, tmp_path / "shelf", 0, lambda _share, _text: None)
+    bench = open_bench(spec, tmp_path / "shelf", 0, unheard())
     assert bench.prunable.sample.dtype is torch.float32
     assert bench.prunable.sample.tolist() == [[0.5, 7.0, -3.0]]
     assert bench.model.sample_shape == (3,)

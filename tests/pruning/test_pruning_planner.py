@@ -33,6 +33,7 @@ from controller.pruning.shelf import Shelf
 from controller.pruning.solve.curves import WorthCurves
 from controller.pruning.solve.plan import Appraisal, Plan
 from controller.pruning.spec import FunctionRef, ModelSpec
+from controller.pruning.steps import unheard
 from tests.bench.prune.oneoff import one_off
 
 SHAPE = (3, 8, 8)
@@ -84,7 +85,7 @@ def bench_of(data: Data | None, seed: int = 0, net: nn.Module | None = None) -> 
         parameter.data.mul_(2)  # fresh weights hardly answer at all, whatever is cut
     model = LoadedModel(spec, net, SHAPE, data, "a" * 64)
     shelf = Shelf(Path(tempfile.gettempdir()) / "nothing-is-put-here", model.digest)
-    return laid_out(model, shelf, Counted(), seed, lambda _share, _text: None, torch.randn(1, *SHAPE))
+    return laid_out(model, shelf, Counted(), seed, unheard(), torch.randn(1, *SHAPE))
 
 
 @functools.cache

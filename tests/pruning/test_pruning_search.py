@@ -27,6 +27,7 @@ from controller.pruning.jobs.stage import Stage
 from controller.pruning.shelf import Point, Shelf
 from controller.pruning.solve.plan import Plan, Planner
 from controller.pruning.solve.search import Found, TooTight
+from controller.pruning.steps import Steps, unheard
 
 DENSE, NARROWEST = 64, 4
 Truth = Callable[[int], Costs]
@@ -62,8 +63,9 @@ class Yard:
     def shelf(self) -> Shelf:
         return Shelf(self.folder, "f" * 64)
 
-    def progress(self, share: float, text: str) -> None:
-        assert 0 <= share <= 1
+    @property
+    def steps(self) -> Steps:
+        return unheard()
 
     @property
     def prunable(self) -> object:

@@ -19,6 +19,7 @@ from controller.pruning.jobs.bench import open_bench
 from controller.pruning.shelf import Marked, Marks, Point, Shelf, known_as
 from controller.pruning.solve.curves import WorthCurves
 from controller.pruning.spec import load_spec
+from controller.pruning.steps import unheard
 
 COSTS = Costs(ram_bytes=1.0, storage_bytes=2.0, latency_s=3.0)
 POINT = Point({"a": 3}, (), "fp32", COSTS)
@@ -45,7 +46,7 @@ def test_a_full_disk_leaves_no_part_of_an_artifact(tmp_path: Path, monkeypatch: 
 
 def test_what_was_measured_of_other_groups_is_passed_over(glyphs: Path, tmp_path: Path) -> None:
     """As after a release that groups otherwise: the shelf names groups that are no more."""
-    bench = open_bench(load_spec(glyphs / "model.yaml"), tmp_path, None, lambda _share, _text: None)
+    bench = open_bench(load_spec(glyphs / "model.yaml"), tmp_path, None, unheard())
     here = Point({group.root: 8 for group in bench.prunable.groups}, (), "fp32", COSTS)
     for point in (POINT, here, Point({**here.widths, "gone": 4}, (), "fp32", COSTS)):
         bench.shelf.add_point(point)
@@ -108,8 +109,8 @@ def test_before_the_dense_variant_there_is_nothing_to_tell_times_against(tmp_pat
 def test_without_a_seed_of_its_own_a_job_has_the_spec_s(glyphs: Path, tmp_path: Path) -> None:
     spec = load_spec(glyphs / "model.yaml")
     assert spec.seed == 1
-    assert open_bench(spec, tmp_path, None, lambda _share, _text: None).seed == 1
-    assert open_bench(spec, tmp_path, 7, lambda _share, _text: None).seed == 7
+    assert open_bench(spec, tmp_path, None, unheard()).seed == 1
+    assert open_bench(spec, tmp_path, 7, unheard()).seed == 7
 
 
 @pytest.mark.parametrize("torn", [b"", b"{", b'{"curves": {}, "blocks": {"a": null}}'])

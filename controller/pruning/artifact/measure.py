@@ -20,10 +20,10 @@ from controller.pruning.artifact.turns import by_turns
 Counted = Callable[[int, int], None]
 """Hears of each repeat before it begins: its number, and how many there are at most."""
 
-THOROUGH = (100, 5)
+THOROUGH = (60, 5)
 """Samples and repeats, at most, for what ships."""
 
-QUICK = (100, 2)
+QUICK = (60, 2)
 """Samples and repeats for what guides a search or a prediction and does not ship."""
 
 _T = TypeVar("_T")

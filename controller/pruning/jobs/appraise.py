@@ -11,7 +11,7 @@ from controller.pruning.model.data import Data
 from controller.pruning.solve.curves import WorthCurves, declared_worth
 from controller.pruning.solve.importance import Importance
 from controller.pruning.solve.plan import Appraisal
-from controller.pruning.tell import Countdown
+from controller.pruning.steps import Step
 
 
 def appraise(bench: Bench, stage: Stage) -> Appraisal:
@@ -54,10 +54,9 @@ def stage_ranks(bench: Bench, stage: Stage, data: Data) -> Importance:
 
 
 def _estimated(bench: Bench, stage: Stage, data: Data, blocks: tuple[str, ...]) -> Estimate:
-    task = "estimating what each unit is worth"
-    told = Countdown(lambda share, text: bench.progress(0.1 + 0.1 * share, text), task)
     inputs = some(data.train.inputs, bench.prunable.flops, bench.seed)
-    return estimate(stage.module, _left(bench, stage), blocks, inputs, bench.seed, told)
+    bench.steps.enter(Step.ESTIMATING, bench.pass_s * len(inputs))
+    return estimate(stage.module, _left(bench, stage), blocks, inputs, bench.seed, bench.steps.within)
 
 
 def _left(bench: Bench, stage: Stage) -> tuple[ChannelGroup, ...]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import torch
 from agent.wire.profile import RUNTIMES
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.cost.tables import Tables
-from controller.pruning.job import Progress
+from controller.pruning.jobs.answers import gate_answers, teacher
 from controller.pruning.jobs.costing import Costing
 from controller.pruning.jobs.lab import Built, Lab
 from controller.pruning.jobs.prunable import Prunable
@@ -22,12 +22,14 @@ from controller.pruning.judge.jury import Judged, Jury
 from controller.pruning.model.data import data_digest
 from controller.pruning.model.examples import examples
 from controller.pruning.model.load import LoadedModel, load_model
+from controller.pruning.paces import host_folder
 from controller.pruning.recover.course import Teacher
 from controller.pruning.shelf import Kin, Shelf, known_as
 from controller.pruning.spec import ModelSpec
-from controller.pruning.tell import Countdown
+from controller.pruning.steps import Steps
 
 _PROBE_SAMPLES = 8
+_PASSED = 32
 _PACKAGES = ("torch", "torch-pruning", "onnxruntime", "hedgerow")
 _CONVERTERS: Mapping[str, tuple[str, ...]] = {"onnxruntime": (), "ncnn": ("ncnn", "pnnx")}
 
@@ -39,16 +41,27 @@ class Bench:
     model: LoadedModel
     shelf: Shelf
     seed: int
-    progress: Progress
+    steps: Steps
     prunable: Prunable
     costing: Costing
     lab: Lab
 
     @cached_property
+    def pass_s(self) -> float:
+        """What the dense model takes for a sample of a batch, on this host and in torch: a measure for other work."""
+        inputs = torch.from_numpy(examples(self.model, _PASSED, self.seed))
+        with torch.no_grad():
+            self.model.module(inputs)
+            began_s = time.perf_counter()
+            self.model.module(inputs)
+        return (time.perf_counter() - began_s) / _PASSED
+
+    @cached_property
     def teacher(self) -> Teacher:
         """The dense model's answers for the train and the select split."""
         assert self.model.data is not None
-        return Teacher.of(self.model.module, self.model.data)
+        assert self.data_sha256 is not None
+        return teacher(self.shelf, self.model, self.model.data, self.data_sha256)
 
     def judge(self, built: Built, dense: bool, error: float) -> Judged:
         """Ask the gate; no margin is asked of the `dense` model, and what is worse passes with a chance of `error`.
@@ -59,7 +72,7 @@ class Bench:
 
     @cached_property
     def _jury(self) -> Jury:
-        return Jury(self.model)
+        return Jury(self.model, partial(gate_answers, self.shelf, self.model))
 
     def made_for(self, requested: str, precision: str) -> Kin | None:
         """The variant that an earlier job made for the same request, of these groups and by these data."""
@@ -87,32 +100,27 @@ class Bench:
 
 
 def open_bench(
-    spec: ModelSpec, artifact_dir: Path, seed: int | None, progress: Progress, runtime: str = RUNTIMES[0]
+    spec: ModelSpec, artifact_dir: Path, seed: int | None, steps: Steps, runtime: str = RUNTIMES[0]
 ) -> Bench:
     """Load the model; without a `seed` it is the spec's. Raises what `load_model` raises."""
-    progress(0.02, f"loading {spec.ref}")
+    steps.within(None, spec.ref)
     model, seed = load_model(spec), spec.seed if seed is None else seed
     torch.manual_seed(seed)
     sample = torch.randn((1, *model.sample_shape)) if model.example is None else torch.from_numpy(model.example)
     shelf = Shelf(artifact_dir, model.digest, runtime, known_as(artifact_dir, model.digest, model.formerly))
-    timing = Countdown(lambda _share, text: progress(0.0, text), "timing kernels that are new to this host")
-    return laid_out(model, shelf, Tables(tables_folder(), timing), seed, progress, sample)
+
+    def timing(done: float) -> None:
+        steps.within(done if done < 1 else None, "timing kernels that are new to this host")
+
+    return laid_out(model, shelf, Tables(host_folder() / "kernels", timing), seed, steps, sample)
 
 
-def laid_out(
-    model: LoadedModel, shelf: Shelf, tables: Tables, seed: int, progress: Progress, sample: torch.Tensor
-) -> Bench:
+def laid_out(model: LoadedModel, shelf: Shelf, tables: Tables, seed: int, steps: Steps, sample: torch.Tensor) -> Bench:
     """The bench of a model that is loaded; `sample` `[1, ...]` is traced and exported with."""
     prunable = Prunable(model.module, sample, torch.from_numpy(examples(model, _PROBE_SAMPLES, seed)), seed)
     calibration = None if model.data is None else model.data.train.inputs
-    costing, lab = Costing(prunable, shelf, tables, progress), Lab(shelf, sample, calibration, seed, progress)
-    return Bench(model, shelf, seed, progress, prunable, costing, lab)
-
-
-def tables_folder() -> Path:
-    """Kernel times are the host's, whatever model or controller asks."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "hedgerow" / "kernels"
+    costing, lab = Costing(prunable, shelf, tables, steps), Lab(shelf, sample, calibration, seed, steps)
+    return Bench(model, shelf, seed, steps, prunable, costing, lab)
 
 
 def _version(package: str) -> str:

@@ -38,9 +38,9 @@ class Candidates:
             self.plan, lambda plan: self._costs(plan, only_bytes(caps)), self.stage.structure, caps, self._told
         )
 
-    def _told(self, number: int, plan: Plan) -> None:
+    def _told(self, _number: int, plan: Plan) -> None:
         text = f"measuring a candidate of {plan.weights_share:.0%} of the weights"
-        self.costing.progress(0.2 + 0.025 * number, text)
+        self.costing.steps.within(None, text)
 
     def _costs(self, plan: Plan, only_bytes: bool) -> Costs:
         """As measured last, now or by an earlier job: so that the same request finds the same structure again.

@@ -18,6 +18,8 @@ from agent.wire.errors import WireError
 from controller.core.types import JobKind, JobState
 from controller.pruning.errors import lacked_memory
 from controller.pruning.job import Announce, JobRequest, JobResult, Progress, ProgressLine, ResultLine, VariantLine
+from controller.pruning.paces import Paces, host_folder
+from controller.pruning.steps import Steps
 
 if TYPE_CHECKING:
     from controller.pruning.jobs.bench import Bench
@@ -56,7 +58,8 @@ def run_job(request: JobRequest, progress: Progress, announce: Announce = lambda
     What the model or its data are wrong in is so the next time too; a full disk, no memory or a measurement that did
     not end is not.
     """
-    progress(0.0, "loading torch")
+    steps = Steps(progress, Paces(host_folder() / "steps.json"))
+    steps.within(None, "torch")
     import torch
 
     from agent.worker.ask import TrialError
@@ -65,8 +68,10 @@ def run_job(request: JobRequest, progress: Progress, announce: Announce = lambda
     torch.set_num_threads(request.threads)
     try:
         spec, shelf = _spec(request), Path(request.artifact_dir)
-        bench = open_bench(spec, shelf, request.seed, progress, request.caps.runtime)
-        return _do(bench, request, announce)
+        bench = open_bench(spec, shelf, request.seed, steps, request.caps.runtime)
+        result = _do(bench, request, announce)
+        steps.close()
+        return result
     except (TrialError, MemoryError, OSError) as error:
         return JobResult(state=JobState.FAILED, detail=str(error) or type(error).__name__, retry=True)
     except (WireError, ValueError, RuntimeError) as error:  # the errors of these modules say what and why themselves

@@ -13,9 +13,9 @@ from controller.pruning.cost.model import CostModel, describe_costs
 from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.cost.tables import Tables
 from controller.pruning.graph.structure import Structure
-from controller.pruning.job import Progress
 from controller.pruning.jobs.prunable import Prunable
 from controller.pruning.shelf import Point, Shelf
+from controller.pruning.steps import Steps
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Costing:
     prunable: Prunable
     shelf: Shelf
     tables: Tables
-    progress: Progress
+    steps: Steps
 
     @cached_property
     def _pricings(self) -> dict[Precision, CostModel]:
@@ -37,7 +37,7 @@ class Costing:
         They are onnxruntime's. What another runtime is measured to take corrects them, as it does for this one.
         """
         if precision not in self._pricings:
-            self.progress(0.09, f"pricing widths in {precision}")
+            self.steps.within(None, f"pricing widths in {precision}")
             self._pricings[precision] = describe_costs(self.prunable.runs, precision, self.tables)
         return self._pricings[precision]
 

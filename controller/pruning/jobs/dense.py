@@ -5,32 +5,37 @@ from __future__ import annotations
 from controller.core.types import JobState
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.job import JobResult
+from controller.pruning.jobs.ahead import judging, measuring, prune_ahead
 from controller.pruning.jobs.bench import Bench
-from controller.pruning.jobs.marks import READY, known_marks
+from controller.pruning.jobs.marks import known_marks
 from controller.pruning.jobs.variant import Origin, make_variant
 from controller.pruning.shelf import Kin
+from controller.pruning.steps import Step
 
 
-def make_dense(bench: Bench, end: float = 1.0) -> JobResult:
-    """The dense fp32 variant, its artifact on the shelf. Raises `StructureError`, `ExportError`, `TrialError`.
-
-    `end` is the share of the whole job that is done by then.
-    """
-    bench.progress(end * 0.1, bench.prunable.told)
-    bench.progress(end * 0.2, "exporting and measuring the dense model")
+def make_dense(bench: Bench) -> JobResult:
+    """The dense fp32 variant, its artifact on the shelf. Raises `StructureError`, `ExportError`, `TrialError`."""
+    bench.steps.enter(Step.DENSE, measuring(bench), bench.prunable.told)
     structure = bench.prunable.whole
     built = bench.lab.build(bench.model.module, "fp32", *THOROUGH)
     bench.costing.note(structure, "fp32", built.measured.costs)
-    bench.progress(end * 0.8, "checking answers")
+    bench.steps.enter(Step.PRICING)
+    bench.costing.pricing("fp32")
+    bench.steps.enter(Step.JUDGING, judging(bench))
     origin = Origin(bench.model.module, structure, "fp32", requested="")
     variant, verdict = make_variant(bench, origin, built)
     bench.shelf.put(built.artifact, variant, structure, bench.model.module)
     return JobResult(
         state=JobState.DONE,
         variant=variant,
-        detail="" if verdict.passed else f"the dense model itself: {verdict.reason}",
+        detail=_first_prune(bench) if verdict.passed else f"the dense model itself: {verdict.reason}",
         model_digest=bench.model.digest,
     )
+
+
+def _first_prune(bench: Bench) -> str:
+    """How long an owner is going to wait for it."""
+    return f"a first prune is expected to take about {bench.steps.seconds(prune_ahead(bench)):.0f} s on this host"
 
 
 def dense_kin(bench: Bench) -> Kin:
@@ -40,7 +45,7 @@ def dense_kin(bench: Bench) -> Kin:
     """
     kin = bench.shelf.dense()
     if kin is None or not bench.judged_by(kin):
-        make_dense(bench, READY)
+        make_dense(bench)
         kin = bench.shelf.dense()
     assert kin is not None
     known_marks(bench, kin, "fp32")

@@ -17,9 +17,9 @@ from controller.pruning.artifact.int8 import quantise
 from controller.pruning.artifact.measure import Measured, measure
 from controller.pruning.artifact.ncnn import to_ncnn
 from controller.pruning.artifact.parity import Precision
-from controller.pruning.job import Progress
 from controller.pruning.model.data import Floats
 from controller.pruning.shelf import Shelf
+from controller.pruning.steps import Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Lab:
     sample: torch.Tensor
     calibration: Floats | None
     seed: int
-    progress: Progress
+    steps: Steps
 
     @property
     def runtime(self) -> str:
@@ -75,7 +75,7 @@ class Lab:
 
         def counted(number: int, most: int) -> None:
             of = f"{len(artifact) / 1024:.0f} KiB in {precision}"
-            self.progress(0.0, f"timing an artifact of {of}, {number} of at most {most} times")
+            self.steps.within(None, f"timing an artifact of {of}, {number} of at most {most} times")
 
         with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
             path = Path(folder) / sha256

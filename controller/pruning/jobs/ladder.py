@@ -17,6 +17,7 @@ from controller.pruning.cost.budgets import Budgets
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import Announce, JobResult
+from controller.pruning.jobs.ahead import epochs_of, judging, made_ahead, measuring
 from controller.pruning.jobs.appraise import appraise
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import candidates
@@ -26,6 +27,7 @@ from controller.pruning.jobs.recovery import recover_stage
 from controller.pruning.jobs.stage import Stage, Trained, dense_stage, stage_of
 from controller.pruning.jobs.variant import Origin, make_variant, training_of
 from controller.pruning.spec import terms
+from controller.pruning.steps import Step
 
 RATIO = 0.8
 # Narrowing all layers alike cuts weights by about this power of the kernels' time. Left free, the weights would stay:
@@ -48,8 +50,12 @@ class _Ladder:
     def keep_out(self, rung: int, precision: Precision, reason: str) -> None:
         self.kept_out.append(f"rung {rung} in {precision} is kept out: {reason}")
 
-    def told(self, rung: int, share: float, text: str) -> None:
-        self.bench.progress((rung + share) / (self.rungs + 1), f"rung {rung} of {self.rungs}: {text}")
+    def begin(self, rung: int) -> None:
+        """Say what is ahead: this rung and those below it, in every precision."""
+        bench, budget = self.bench, epochs_of(self.bench.model.spec.recovery)
+        others = [*made_ahead(bench, 0)] * (len(bench.lab.precisions) - 1)
+        bench.steps.part = f"rung {rung} of {self.rungs}"
+        bench.steps.expect([*made_ahead(bench, budget), *others] * (self.rungs + 1 - rung))
 
 
 def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
@@ -100,7 +106,8 @@ def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
         origin = Origin(made.module, made.structure, "fp32", asked, above.parent, trained)
         _in_integers(ladder, rung, origin, kin.variant)
         return stage_of(bench.prunable, kin, onward=True)
-    ladder.told(rung, 0.0, "choosing a structure")
+    ladder.begin(rung)
+    bench.steps.enter(Step.CHOOSING)
     plan = candidates(bench, above, appraise(bench, above), "fp32").planner.within(_budgets(bench, rung))
     if plan.structure == above.structure:
         return above if plan.fits else None
@@ -115,8 +122,7 @@ def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
 def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -> Origin:
     bench = ladder.bench
     module = above.cut_soundly(bench.prunable, structure)
-    begin, end = ((rung + share) / (ladder.rungs + 1) for share in (0.1, 0.8))
-    recovered = recover_stage(bench, module, bench.model.spec.recovery, begin, end)
+    recovered = recover_stage(bench, module, bench.model.spec.recovery)
     module, onward = (module, None) if recovered is None else (recovered.module, recovered.onward)
     asked, trained = _request(bench, rung), Trained().and_by(recovered)
     return Origin(module, structure, "fp32", asked, above.parent, trained, onward)
@@ -136,9 +142,10 @@ def kernels_share_s(bench: Bench, share: float) -> float:
 def _ship(ladder: _Ladder, rung: int, origin: Origin, plain: Variant | None = None) -> Variant | None:
     """Build, judge and announce; None where it is kept out, with the reason noted. `plain` is the same in fp32."""
     bench = ladder.bench
-    ladder.told(rung, 0.8, f"exporting and measuring {origin.precision}")
+    bench.steps.enter(Step.SHIPPING, measuring(bench), f"in {origin.precision}")
     try:
         built = bench.lab.build(origin.module, origin.precision, *THOROUGH)
+        bench.steps.enter(Step.JUDGING, judging(bench))
         variant, verdict = make_variant(bench, origin, built)
     except (ExportError, TableError) as error:
         ladder.keep_out(rung, origin.precision, str(error))

@@ -9,11 +9,11 @@ from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.errors import ExportError, lacked_memory
 from controller.pruning.graph.structure import Structure
+from controller.pruning.jobs.ahead import measuring
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.stage import dense_stage
 from controller.pruning.shelf import Kin, Marked, Marks
-
-READY = 0.08  # the share of a prune or a ladder that is done by then
+from controller.pruning.steps import Step
 
 
 def known_marks(bench: Bench, dense: Kin, precision: Precision) -> tuple[Marked, ...]:
@@ -24,7 +24,7 @@ def known_marks(bench: Bench, dense: Kin, precision: Precision) -> tuple[Marked,
     known = bench.shelf.marks(precision, dense)
     if known is not None:
         return known.marks
-    bench.progress(READY, f"measuring the ends of what can be made in {precision}")
+    bench.steps.enter(Step.SMALLEST, measuring(bench), f"in {precision}")
     widest, least = bench.prunable.whole, bench.prunable.smallest
     ends = (widest,) if least == widest else (widest, least)
     try:

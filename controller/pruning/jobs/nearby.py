@@ -17,7 +17,6 @@ from controller.pruning.graph.structure import Structure
 from controller.pruning.jobs.agenda import Agenda, Counts, Tried
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import Candidates, candidates
-from controller.pruning.jobs.marks import READY
 from controller.pruning.jobs.recovery import recovered_once
 from controller.pruning.jobs.stage import Stage
 from controller.pruning.model.outputs import quick_answers
@@ -25,8 +24,6 @@ from controller.pruning.recover.loss import distance
 from controller.pruning.solve.plan import Appraisal
 
 _SPREAD = 0.4  # of the factors' logarithms: half of them are within a factor of 1.3
-TRIED = 0.5
-"""The share of a refine job that is done once all structures were tried."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +57,9 @@ def try_one(nearby: Nearby, agenda: Agenda, number: int, todo: Counts) -> None:
         agenda.note(Tried(factors, name, None))
         return
 
-    def progress(done: float, text: str) -> None:
-        share = READY + (TRIED - READY) * (number + done) / todo.trials
-        nearby.bench.progress(share, f"structure {number + 1} of {todo.trials}: {text}")
-
+    nearby.bench.steps.part = f"structure {number + 1} of {todo.trials}"
     module = nearby.stage.cut_soundly(nearby.bench.prunable, plan.structure)
-    made = recovered_once(nearby.bench, module, Recovery(epochs=todo.brief_epochs), nearby.bench.seed, progress)
+    made = recovered_once(nearby.bench, module, Recovery(epochs=todo.brief_epochs), nearby.bench.seed)
     agenda.note(Tried(factors, name, _distance(nearby.bench, made.module)))
 
 

@@ -15,6 +15,7 @@ from controller.pruning.jobs.stage import Stage
 from controller.pruning.recover.loss import distance
 from controller.pruning.shelf import Kin
 from controller.pruning.solve.plan import Appraisal
+from controller.pruning.steps import Step
 
 
 def in_order(
@@ -25,6 +26,7 @@ def in_order(
 
     What a precision itself loses is asked only where it would come first by what is cut: that takes an artifact of it.
     """
+    bench.steps.enter(Step.PRICING)
     offered = [candidates(bench, stage, appraisal, each) for each in precisions]
     plans = {each.precision: each.plan(caps) for each in offered}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from agent.wire.units import Unit, format_quantity
 from controller.core.caps import exceeds_all, held, use
 from controller.core.compare import best_of
 from controller.core.costs import Costs, binding, costs_of
@@ -10,19 +11,22 @@ from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
+from controller.pruning.jobs.ahead import epochs_of, judging, made_ahead, measuring, prune_ahead
 from controller.pruning.jobs.appraise import appraise
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import Candidates, candidates
 from controller.pruning.jobs.dense import dense_kin
 from controller.pruning.jobs.lab import Built
 from controller.pruning.jobs.looks import look_at
-from controller.pruning.jobs.marks import READY
 from controller.pruning.jobs.precisions import in_order
 from controller.pruning.jobs.recovery import half, recover_stage
 from controller.pruning.jobs.refused import Refused, Smallest, infeasible, on_the_shelf
 from controller.pruning.jobs.stage import Stage, dense_stage, stage_of
 from controller.pruning.jobs.variant import Origin, make_variant
+from controller.pruning.judge.accuracy import classify
+from controller.pruning.model.outputs import quick_answers
 from controller.pruning.solve.search import TooTight
+from controller.pruning.steps import Step
 from controller.pruning.tell import against
 
 _ATTEMPTS = 4
@@ -33,7 +37,7 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
 
     What not even the smallest structure keeps is refused before anything is trained.
     """
-    bench.progress(READY, bench.prunable.told)
+    bench.steps.expect(prune_ahead(bench))
     smallest = Smallest(bench, dense_kin(bench), caps)
     refusals = list[Refused]()
     if not smallest.refused:
@@ -72,13 +76,15 @@ def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
     """Search, recover, build; narrower again from the recovered weights where what ships measures above a cap."""
     bench, stage, precision = smallest.bench, offered.stage, offered.precision
     caps, budget = smallest.caps, bench.model.spec.recovery
-    for attempt in range(_ATTEMPTS):
+    for _ in range(_ATTEMPTS):
+        bench.steps.enter(Step.CHOOSING, measuring(bench))
+        bench.steps.expect([*made_ahead(bench, epochs_of(budget))])
         found = offered.searched(held(caps))
         if isinstance(found, TooTight) and not smallest.inside(found.structure, found.costs):
             return Refused(f"no candidate measures inside: {against(found.costs, caps)}", found.binding)
-        begin = 0.4 + 0.13 * attempt
-        origin = _recovered(bench, offered, found.structure, caps, budget, begin)
-        bench.progress(begin + 0.1, "exporting and measuring what ships")
+        origin = _recovered(bench, offered, found.structure, caps, budget)
+        bench.steps.best = _so_far(bench, origin, found.costs)
+        bench.steps.enter(Step.SHIPPING, measuring(bench))
         built = bench.lab.build(origin.module, precision, *THOROUGH)
         bench.costing.note(origin.structure, precision, built.measured.costs)
         if smallest.inside(origin.structure, built.measured.costs):
@@ -89,20 +95,28 @@ def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
     return Refused(f"still above the caps: {against(built.measured.costs, caps)}", found.binding)
 
 
-def _recovered(
-    bench: Bench, offered: Candidates, structure: Structure, caps: Caps, budget: Recovery, begin: float
-) -> Origin:
+def _recovered(bench: Bench, offered: Candidates, structure: Structure, caps: Caps, budget: Recovery) -> Origin:
     stage = offered.stage
     module = stage.cut_soundly(bench.prunable, structure)
     changed = structure != stage.structure
-    recovered = recover_stage(bench, module, budget, begin, begin + 0.1) if changed else None
+    recovered = recover_stage(bench, module, budget) if changed else None
     module = module if recovered is None else recovered.module
     trained = stage.trained.and_by(recovered)
     return Origin(module, structure, offered.precision, caps.key, stage.parent, trained)
 
 
+def _so_far(bench: Bench, origin: Origin, costs: Costs) -> str:
+    """What is about to be measured, as far as it is known: who waits may see that it is enough, or hopeless."""
+    latency = f"p95 {format_quantity(costs.latency_s, Unit.SECONDS)} as a candidate"
+    if bench.model.data is None or bench.model.data.select.labels is None:
+        return f"so far {latency}"
+    got = quick_answers(origin.module, bench.model.data.select.inputs)
+    share = classify(got, bench.model.data.select.labels).share
+    return f"so far {share:.1%} right on the data that choose, {latency}"
+
+
 def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult | Refused:
-    bench.progress(0.93, "judging accuracy")
+    bench.steps.enter(Step.JUDGING, judging(bench))
     variant, verdict = make_variant(bench, origin, built, look_at(bench, caps.key, built.sha256))
     which, inside = _inside(built.measured.costs, caps)
     if not verdict.passed:

@@ -3,53 +3,49 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 
 from torch import nn
 
 from controller.core.types import Recovery
+from controller.pruning.jobs.ahead import recovering
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.stage import weights_digest
 from controller.pruning.recover.distil import Recovered, recover
 from controller.pruning.recover.keep import Keep
+from controller.pruning.steps import Step
 
 _MORE_RECOVERY = 3
 
 
-def recover_stage(bench: Bench, module: nn.Module, budget: Recovery, begin: float, end: float) -> Recovered | None:
-    """`module` distilled from the dense model; None without data. Progress runs from `begin` to `end`.
+def recover_stage(bench: Bench, module: nn.Module, budget: Recovery) -> Recovered | None:
+    """`module` distilled from the dense model; None without data.
 
     Up to three more such budgets are spent while the select split's score is below the spec's floor.
     """
     data, floor = bench.model.data, bench.model.spec.accuracy_floor
     if data is None:
         return None
-
-    def progress(done: float, text: str) -> None:
-        bench.progress(begin + (end - begin) * done, text)
-
-    recovered = recovered_once(bench, module, budget, bench.seed, progress)
+    recovered = recovered_once(bench, module, budget, bench.seed)
     for _ in range(_MORE_RECOVERY):
         if data.select.labels is None or floor is None or recovered.score >= floor:
             break
         # Cut this deep, the budget was not enough; the gate's data must not be what tells.
         seed = bench.seed + round(recovered.epochs)
-        more = recovered_once(bench, recovered.onward, budget, seed, progress)
+        more = recovered_once(bench, recovered.onward, budget, seed)
         best = more if more.score >= recovered.score else recovered
         epochs, cpu_s = recovered.epochs + more.epochs, recovered.cpu_s + more.cpu_s
         recovered = replace(best, onward=more.onward, epochs=epochs, cpu_s=cpu_s)
     return recovered
 
 
-def recovered_once(
-    bench: Bench, module: nn.Module, budget: Recovery, seed: int, progress: Callable[[float, str], None]
-) -> Recovered:
+def recovered_once(bench: Bench, module: nn.Module, budget: Recovery, seed: int) -> Recovered:
     """With one budget; a job that was killed in it goes on from the shelf."""
     assert bench.model.data is not None
+    bench.steps.enter(Step.RECOVERING, recovering(bench, budget.epochs) if budget.epochs is not None else None)
     asked = f"{weights_digest(module)} {bench.data_sha256} {budget} {seed}"
     keep = Keep(bench.shelf.file("recovering", hashlib.sha256(asked.encode()).hexdigest()[:16]))
-    return recover(module, bench.model.data, bench.teacher, budget, seed, progress, keep)
+    return recover(module, bench.model.data, bench.teacher, budget, seed, bench.steps.within, keep)
 
 
 def half(budget: Recovery) -> Recovery:

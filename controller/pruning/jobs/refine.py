@@ -20,13 +20,13 @@ from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.agenda import Agenda, Counts, Tried, counts, name_of
+from controller.pruning.jobs.ahead import judging, made_ahead, measuring, recovering
 from controller.pruning.jobs.appraise import appraise
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.dense import dense_kin
 from controller.pruning.jobs.lab import Built
 from controller.pruning.jobs.looks import look_at
-from controller.pruning.jobs.marks import READY
-from controller.pruning.jobs.nearby import TRIED, Nearby, try_one
+from controller.pruning.jobs.nearby import Nearby, try_one
 from controller.pruning.jobs.recovery import recovered_once
 from controller.pruning.jobs.refused import Smallest, on_the_shelf
 from controller.pruning.jobs.stage import Trained, dense_stage
@@ -35,12 +35,12 @@ from controller.pruning.judge.accuracy import right
 from controller.pruning.recover.loss import distance
 from controller.pruning.solve.search import TooTight
 from controller.pruning.spec import terms
+from controller.pruning.steps import Ahead, Step
 from controller.pruning.tell import against
 
 
 def make_refined(bench: Bench, caps: Caps, budget_s: float, start_from: tuple[str, ...]) -> JobResult:
     """DONE with the better variant, or with the one that stands and why there is none. Raises what the steps raise."""
-    bench.progress(READY, bench.prunable.told)
     dense = dense_kin(bench).variant
     standing = [each for each in on_the_shelf(bench, start_from) if use(caps, each) <= 1]
     if not standing:
@@ -54,6 +54,7 @@ def make_refined(bench: Bench, caps: Caps, budget_s: float, start_from: tuple[st
     agenda = _agenda(nearby, trained)
     todo = counts(budget_s, trained.epochs, agenda.epoch_s)
     for number in range(len(agenda.tried), todo.trials):
+        bench.steps.expect(_ahead(bench, todo, number))
         try_one(nearby, agenda, number, todo)
     made = _last(nearby, agenda.best, todo)
     return _stays(bench, stands, made) if isinstance(made, str) else _judged(nearby, stands, *made)
@@ -76,6 +77,12 @@ def _agenda(nearby: Nearby, trained: Trained) -> Agenda:
     return Agenda.of(bench.shelf.file("refine", f"{name}.json"), epoch_s)
 
 
+def _ahead(bench: Bench, todo: Counts, number: int) -> list[Ahead]:
+    """With the trial of this number, which is the next."""
+    brief = Ahead(Step.RECOVERING, recovering(bench, todo.brief_epochs))
+    return [*[brief] * (todo.trials - number), *made_ahead(bench, todo.epochs)]
+
+
 def _last(nearby: Nearby, best: Tried | None, todo: Counts) -> tuple[Origin, Built] | str:
     """The best, recovered as long as there is time, where it measures inside; or why it is not made."""
     bench, caps, precision = nearby.bench, nearby.caps, nearby.precision
@@ -84,13 +91,13 @@ def _last(nearby: Nearby, best: Tried | None, todo: Counts) -> tuple[Origin, Bui
     if isinstance(found, TooTight) and not smallest.inside(found.structure, found.costs):
         return f"no other structure measures inside: {against(found.costs, caps)}"
 
-    def progress(done: float, text: str) -> None:
-        bench.progress(TRIED + (0.9 - TRIED) * done, text)
-
+    bench.steps.part = ""
+    bench.steps.expect([*made_ahead(bench, todo.epochs)])
     module = nearby.stage.cut_soundly(bench.prunable, found.structure)
-    made = recovered_once(bench, module, Recovery(epochs=todo.epochs), bench.seed, progress)
+    made = recovered_once(bench, module, Recovery(epochs=todo.epochs), bench.seed)
     trained = nearby.stage.trained.and_by(made)
     origin = Origin(made.module, found.structure, precision, caps.key, nearby.stage.parent, trained)
+    bench.steps.enter(Step.SHIPPING, measuring(bench))
     try:
         built = bench.lab.build(origin.module, precision, *THOROUGH)
     except (ExportError, TableError) as error:
@@ -110,7 +117,7 @@ def _judged(nearby: Nearby, stands: Variant, origin: Origin, built: Built) -> Jo
     )
     if after <= before:
         return _stays(bench, stands, "what was made is no better than what stands, on the data that choose")
-    bench.progress(0.95, "judging accuracy")
+    bench.steps.enter(Step.JUDGING, judging(bench))
     variant, verdict = make_variant(bench, origin, built, look_at(bench, nearby.caps.key, built.sha256))
     if not verdict.passed:
         return _stays(bench, stands, f"what was made may not ship: {verdict.reason}")

@@ -21,9 +21,11 @@ from controller.pruning.artifact.measure import Measured, measure
 from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.artifact.sparse import sparsify, transfer_bytes, zeros_share
 from controller.pruning.job import JobResult
+from controller.pruning.jobs.ahead import measuring
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.data import Split
+from controller.pruning.steps import Step
 
 _SAMPLES, _REPEATS = 200, 3
 _COMPRESSION = "the smaller of zlib level 9 and lzma"
@@ -31,7 +33,7 @@ _COMPRESSION = "the smaller of zlib level 9 and lzma"
 
 def report_unstructured(bench: Bench, share: float) -> JobResult:
     """Dense beside `share` of the weights at zero, both measured. Raises `ExportError`, `TrialError`."""
-    bench.progress(0.1, f"measuring the dense model beside {share:.0%} zeros")
+    bench.steps.enter(Step.DENSE, 2 * measuring(bench), f"beside {share:.0%} zeros")
     data = bench.model.data
     gate = None if data is None else data.gate
     report = dense_beside_sparse(bench.model.module, bench.prunable.sample, share, gate, bench.seed)

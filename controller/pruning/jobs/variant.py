@@ -118,5 +118,6 @@ def _lineage(bench: Bench, origin: Origin, parity: Parity, parameters: int, verd
         "parity_samples": parity.samples,
         "verdict": verdict.reason,
         "predicted": _predicted(bench, origin),
+        "seconds": {str(step): round(seconds, 1) for step, seconds in bench.steps.took.items()},
         "latency_source": "thread CPU time, by turns with the precision's marks where it had any",
     }

@@ -11,9 +11,8 @@ from controller.core.paired import ONE_SIDED, Paired
 from controller.pruning.errors import ExportError
 from controller.pruning.judge.accuracy import Accuracy, classify, pair, right
 from controller.pruning.judge.gate import Gate, Verdict, judge
-from controller.pruning.model.data import Floats, Labels, split_digest
+from controller.pruning.model.data import Data, Floats, Labels, split_digest
 from controller.pruning.model.load import LoadedModel
-from controller.pruning.model.outputs import answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +27,10 @@ class Judged:
 
 @dataclass(frozen=True)
 class Jury:
-    """Judges artifacts of `model`; what the dense one answers is asked once."""
+    """Judges artifacts of `model` beside what the dense one answers for the gate, which is asked for once."""
 
     model: LoadedModel
+    dense_answers: Callable[[Data], Floats]
 
     def judge(self, answering: Callable[[Floats], Floats], dense: bool = False, error: float = ONE_SIDED) -> Judged:
         """Of an artifact that gives its first outputs for inputs `[n, ...]`; of the `dense` model's no margin is asked.
@@ -60,7 +60,7 @@ class Jury:
     @cached_property
     def _dense_answers(self) -> Floats:
         assert self.model.data is not None
-        return answers(self.model.module, self.model.data.gate.inputs)
+        return self.dense_answers(self.model.data)
 
 
 def _check_classes(outputs: Floats, labels: Labels) -> None:

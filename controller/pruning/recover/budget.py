@@ -1,4 +1,4 @@
-"""How far a recovery has come in its budget of epochs or CPU time, and how long the rest will take."""
+"""How far a recovery has come in its budget of epochs or CPU time."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ class Clock:
 
     budget: Recovery
     began_cpu_s: float
-    began_s: float
-    began_epochs: float
 
     @staticmethod
-    def start(budget: Recovery, used_cpu_s: float = 0.0, epochs: float = 0.0) -> Clock:
+    def start(budget: Recovery, used_cpu_s: float = 0.0) -> Clock:
         """What was used already is that of a process which did not come to its end."""
-        return Clock(budget, time.process_time() - used_cpu_s, time.monotonic(), epochs)
+        return Clock(budget, time.process_time() - used_cpu_s)
 
     def used(self, epochs: float) -> float:
         """The share of the budget that `epochs` epochs have taken, at most 1."""
@@ -32,8 +30,3 @@ class Clock:
     @property
     def cpu_s(self) -> float:
         return time.process_time() - self.began_cpu_s
-
-    def left_s(self, used: float) -> float | None:
-        """An estimate from the pace so far; None before there is one."""
-        passed_s, before = time.monotonic() - self.began_s, self.used(self.began_epochs)
-        return None if used <= before else passed_s * (1.0 - used) / (used - before)

@@ -108,7 +108,7 @@ class Course:
         torch.set_rng_state(kept["random"])
         self._done, self.best_score = progressed.done, progressed.best_score
         self._risen_at, self._checks = progressed.risen_at, progressed.checks
-        self.clock = Clock.start(self.clock.budget, progressed.cpu_s, self.epochs)
+        self.clock = Clock.start(self.clock.budget, progressed.cpu_s)
 
     def _tensors(self) -> dict[str, torch.Tensor]:
         """Weights as they are, averaged and at their best; the optimiser's moments; the dice and their order."""
@@ -133,9 +133,8 @@ class Course:
         return self.clock.used(self.epochs)
 
     def told(self) -> str:
-        left_s = self.clock.left_s(self.used)
         of = "" if self.clock.budget.epochs is None else f" of {self.clock.budget.epochs:g}"
-        return f"recovering, epoch {int(self.epochs) + 1}{of}" + ("" if left_s is None else f", {left_s:.0f} s left")
+        return f"epoch {int(self.epochs) + 1}{of}"
 
     def train(self, tell: Callable[[], None]) -> None:
         """To the next check: an epoch, or a part of the budget where it is only a few epochs long.

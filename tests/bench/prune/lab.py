@@ -23,8 +23,10 @@ from controller.pruning.jobs.bench import Bench, open_bench
 from controller.pruning.judge.accuracy import Accuracy, classify, pair
 from controller.pruning.model.data import Floats, Split
 from controller.pruning.model.outputs import answers
+from controller.pruning.paces import Paces
 from controller.pruning.recover.distil import recover
 from controller.pruning.spec import load_spec
+from controller.pruning.steps import Steps
 from tests.bench.prune import nets
 from tests.bench.prune.hot import speedup
 
@@ -74,7 +76,9 @@ class Lab:
     def bench(self) -> Bench:
         """For measuring and training in this process, on the jobs' own shelf."""
         torch.set_num_threads(THREADS)
-        return open_bench(load_spec(self.spec_path), self.shelf, SEED, lambda _share, text: self.say(text))
+        return open_bench(
+            load_spec(self.spec_path), self.shelf, SEED, Steps(lambda _share, text: self.say(text), Paces(None))
+        )
 
     def job(
         self,

@@ -23,7 +23,7 @@ from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.groups import find_groups
 from controller.pruning.graph.probe import sound_groups
 from controller.pruning.graph.structure import full, inside
-from controller.pruning.jobs.bench import tables_folder
+from controller.pruning.paces import host_folder
 from controller.pruning.solve.choose import Choice, Space, choose
 from controller.pruning.solve.curves import WorthCurves, declared_worth
 from controller.zoo.residual import Block
@@ -58,7 +58,7 @@ def solves() -> dict[str, Any]:
     blocks = find_blocks(model, sample)
     groups, _ = sound_groups(model, sample, find_groups(model, sample)[0], 0, blocks)
     runs = run_widths(model, sample, groups, blocks)
-    costs = describe_costs(runs, "fp32", Tables(tables_folder()))
+    costs = describe_costs(runs, "fp32", Tables(host_folder() / "kernels"))
     widths, curves = full(groups).widths, declared_worth(magnitude(model, groups)).curves
     worth = WorthCurves(curves, dict.fromkeys(blocks, 1.0))  # to drop a block loses as much as a whole group
     space = Space(grains(costs, widths), dict.fromkeys(widths, _FLOOR), inside(groups, blocks))
