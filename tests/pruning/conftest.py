@@ -70,14 +70,14 @@ def build():
     return nn.Sequential(nn.Linear(20, 64), nn.Tanh(), nn.Linear(64, 48), nn.ReLU(), nn.Linear(48, 3))
 """
 BRIEF = """\
-import controller.pruning.jobs.bench
+import controller.pruning.jobs.lab
 from controller.pruning.artifact.measure import measure
 from controller.pruning.jobs.child import main
 
 def measure_briefly(path, sha256, golden_seed, samples, repeats, *beside):
     return measure(path, sha256, golden_seed, 10, 1, *beside)
 
-controller.pruning.jobs.bench.measure = measure_briefly
+controller.pruning.jobs.lab.measure = measure_briefly
 main()
 """
 RUNGS, SEED = 2, 7
