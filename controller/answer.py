@@ -10,7 +10,7 @@ from typing import assert_never
 
 from agent.wire.errors import WireError
 from agent.wire.profile import RUNTIMES
-from controller.answer_model import add_model, set_model
+from controller.answer_model import add_model, budget_of, set_model
 from controller.core.caps import below_floor, shippable, use
 from controller.core.intents import (
     AbortRollout,
@@ -42,6 +42,7 @@ from controller.core.types import (
 )
 from controller.pruning.spec import MOST_RUNGS
 from controller.record import declared
+from controller.refine import queue_refine
 from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.answer")
@@ -122,16 +123,22 @@ def _ask_job(tx: Tx, intent: AskJob, now_unix_s: float) -> str:
             caps=intent.caps,
             rungs=intent.rungs,
             share=intent.share,
+            budget_s=intent.budget_s,
             asked=True,
             created_unix_s=now_unix_s,
         )
     )
     known = tx.get_job(job.id)
+    if known is not None and job.budget_s is None:
+        job = replace(job, budget_s=known.budget_s)
     if known is None or _runs_anew(tx, model, known, intent.again):
         log.info("event=asked job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
         tx.put_job(job)
-    elif not known.asked:
-        tx.put_job(replace(known, asked=True))
+        return job.id
+    known = replace(known, asked=True, budget_s=job.budget_s)
+    tx.put_job(known)
+    if intent.budget_s is not None:
+        queue_refine(tx, known, intent.again)
     return job.id
 
 
@@ -148,6 +155,7 @@ def _runs_anew(tx: Tx, model: Model, known: PruneJob, again: bool) -> bool:
 
 def _refuse_nonsense(intent: AskJob) -> None:
     caps, rungs, share = intent.caps, intent.rungs, intent.share
+    budget_of(intent.budget_s or 0.0)
     match intent.kind:
         case JobKind.PRUNE:
             given = [cap for cap in (caps.ram_bytes, caps.storage_bytes, caps.latency_s) if cap is not None]
@@ -163,6 +171,8 @@ def _refuse_nonsense(intent: AskJob) -> None:
                 raise IntentError(400, f"share {share}: above 0 and below 1 is allowed, as in 80 %")
         case JobKind.DENSE:
             raise IntentError(400, "the dense variant is made when its model is added")
+        case JobKind.REFINE:
+            raise IntentError(400, "a refine follows its prune: ask for that, with a budget above 0")
 
 
 def _measured(tx: Tx, ref: str) -> tuple[Model, Variant]:

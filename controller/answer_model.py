@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,9 +53,11 @@ def set_model(tx: Tx, intent: SetModel, now_unix_s: float) -> str:
         accuracy_floor=_share("floor", intent.accuracy_floor, known.accuracy_floor),
         accuracy_margin=_share("margin", intent.accuracy_margin, known.accuracy_margin),
         recovery=intent.recovery or known.recovery,
+        refine_s=known.refine_s if intent.refine_s is None else budget_of(intent.refine_s),
     )
-    log.info("event=model_set model=%s prefer=%s ladder=%d floor=%s margin=%s recovery=%s", model.ref, model.prefer,
-             model.ladder, model.accuracy_floor, model.accuracy_margin, model.recovery)  # fmt: skip
+    log.info("event=model_set model=%s prefer=%s ladder=%d floor=%s margin=%s recovery=%s refine_s=%g", model.ref,
+             model.prefer, model.ladder, model.accuracy_floor, model.accuracy_margin, model.recovery,
+             model.refine_s)  # fmt: skip
     _put(tx, known, model, now_unix_s)
     return model.ref
 
@@ -70,6 +73,7 @@ def _declared(spec: ModelSpec, spec_path: Path, digest: str, added_unix_s: float
         prefer=spec.prefer,
         ladder=spec.ladder,
         recovery=spec.recovery,
+        refine_s=spec.refine_s,
         added_unix_s=added_unix_s,
     )
 
@@ -95,8 +99,15 @@ def _ask_again(tx: Tx, model: Model) -> None:
     may_ship = {each.sha256 for each in shippable(tx.variants(model.ref), model.accuracy_floor)}
     for job in tx.jobs(JobState.INFEASIBLE, JobState.DONE):
         stale = job.state is JobState.INFEASIBLE or job.sha256 not in may_ship
-        if job.model == model.ref and job.kind is JobKind.PRUNE and stale:
+        if job.model == model.ref and job.kind in (JobKind.PRUNE, JobKind.REFINE) and stale:
             tx.put_job(replace(job, state=JobState.QUEUED, attempts=0))
+
+
+def budget_of(seconds: float) -> float:
+    """How long a variant may be refined. Raises `IntentError`."""
+    if not 0 <= seconds < math.inf:
+        raise IntentError(400, f"refine {seconds:g}: a number of seconds from 0 is allowed, 0 for none")
+    return seconds
 
 
 def _share(name: str, wanted: float | None, known: float | None) -> float | None:

@@ -104,17 +104,20 @@ class Client:
         storage_bytes: int | None = None,
         latency_s: float | None = None,
         runtime: str = "onnxruntime",
+        refine_s: float | None = None,
         again: bool = False,
     ) -> Row:
         """The job under these caps, at least one; equal caps are one job.
 
-        `again` runs one that failed or found nothing once more.
+        `again` runs one that failed or found nothing once more. `refine_s` is how long a refine may follow it, 0 not at
+        all, None as the model's policy says.
         """
         body = {
             "ram_cap_bytes": ram_bytes,
             "storage_cap_bytes": storage_bytes,
             "latency_cap_ms": None if latency_s is None else latency_s * 1e3,
             "runtime": runtime,
+            "refine_s": refine_s,
             "again": again,
         }
         return self._row("POST", f"/models/{_part(ref)}/prune", body)

@@ -26,12 +26,14 @@ from controller.clock import Clock
 from controller.core.decide import decide
 from controller.core.intents import Intent, IntentError
 from controller.core.policy import Policy
-from controller.core.types import JobState, Model, PruneJob, Variant
+from controller.core.types import AT_WORK, JobKind, JobState, Model, PruneJob, Variant
 from controller.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Stop
 from controller.look import Looker
-from controller.perform import Performer, Publish, RunJob, Send
+from controller.perform import EndJob, Performer, Publish, RunJob, Send
+from controller.pruning.job import JobResult
 from controller.push import Block, Push
 from controller.record import Recorded, record
+from controller.refine import queue_refine
 from controller.store.artifacts import Artifacts
 from controller.store.errors import ArtifactError
 from controller.store.store import Store
@@ -50,7 +52,28 @@ class Jobs(Protocol):
     def start(self, job: PruneJob, model: Model, start_from: tuple[str, ...]) -> None:
         """`start_from` are the model's known variants, which a prune may go on from."""
 
+    def cancel(self, job: str) -> None:
+        """End it soon, with whatever result; nothing where it has ended."""
+
     def stop(self) -> None: ...
+
+
+def _as_it_ended(job: PruneJob, result: JobResult, now_unix_s: float) -> PruneJob:
+    """What was told to stop and did is no failure; what came to its own end before it was is as good as ever."""
+    if job.state is JobState.STOPPING and result.state is JobState.FAILED and result.retry:
+        detail, attempts = "stopped as something else was to do; goes on later", max(job.attempts - 1, 0)
+        return replace(job, state=JobState.QUEUED, detail=detail, attempts=attempts)
+    return replace(
+        job,
+        state=result.state,
+        sha256=None if result.variant is None else result.variant.sha256,
+        binding=result.binding,
+        least=result.least or job.least,
+        detail=result.detail,
+        report=result.report,
+        retry=result.retry,
+        finished_unix_s=now_unix_s,
+    )
 
 
 class Daemon:
@@ -91,7 +114,7 @@ class Daemon:
     def start(self) -> None:
         """Take up where the last run ended: its running jobs wait again, and nobody is online before he says so."""
         with self._store.begin() as tx:
-            for job in tx.jobs(JobState.RUNNING):
+            for job in tx.jobs(*AT_WORK):
                 tx.put_job(replace(job, state=JobState.QUEUED, attempts=max(job.attempts - 1, 0)))
             for device in tx.devices():
                 tx.put_device(replace(device, online=False))
@@ -240,7 +263,7 @@ class Daemon:
         tx.put_variant(replace(variant, model=model, created_unix_s=created))
 
     def _job_ended(self, tx: Tx, ended: JobEnded) -> None:
-        job, result, now = tx.get_job(ended.job), ended.result, self._clock.now()
+        job, result = tx.get_job(ended.job), ended.result
         if job is None:
             return
         log.info("event=ended job=%s state=%s detail=%r", job.id, result.state, result.detail)
@@ -249,19 +272,9 @@ class Daemon:
             self._keep(tx, job.model, variant)
         for rung in result.variants:
             self._keep(tx, job.model, rung)
-        tx.put_job(
-            replace(
-                job,
-                state=result.state,
-                sha256=None if variant is None else variant.sha256,
-                binding=result.binding,
-                least=result.least or job.least,
-                detail=result.detail,
-                report=result.report,
-                retry=result.retry,
-                finished_unix_s=now,
-            )
-        )
+        known = _as_it_ended(job, result, self._clock.now())
+        tx.put_job(known)
+        queue_refine(tx, known, again=job.kind is JobKind.PRUNE)
 
     # --- deciding ----------------------------------------------------------------------------------------------------
 
@@ -304,6 +317,8 @@ class Daemon:
                 self._link.publish(topic, payload, retain=retain)
             case RunJob(job, model, start_from):
                 self._jobs.start(job, model, start_from)
+            case EndJob(name):
+                self._jobs.cancel(name)
 
     # --- artifact blocks ---------------------------------------------------------------------------------------------
 

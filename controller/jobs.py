@@ -29,6 +29,7 @@ class ProcessJobs:
             caps=job.caps,
             rungs=job.rungs or 0,
             share=job.share or 0.0,
+            budget_s=job.budget_s or 0.0,
             start_from=start_from,
             threads=self._threads,
             policy=JobPolicy(
@@ -42,6 +43,9 @@ class ProcessJobs:
             lambda job_id, result: self._report(JobEnded(job_id, result)),
             lambda job_id, variant: self._report(JobMade(job_id, variant)),
         )
+
+    def cancel(self, job: str) -> None:
+        self._runner.cancel(job)
 
     def stop(self) -> None:
         self._runner.close()

@@ -51,7 +51,12 @@ class RunJob:
     start_from: tuple[str, ...]
 
 
-Send = Publish | RunJob
+@dataclass(frozen=True, slots=True)
+class EndJob:
+    job: str
+
+
+Send = Publish | RunJob | EndJob
 
 
 class Performer:
@@ -75,6 +80,8 @@ class Performer:
                 tx.drop_job(job_id)
             case do.StartJob(job):
                 return self._start(tx, job)
+            case do.StopJob(job):
+                return self._stop(tx, job)
             case do.Assign():
                 return self._assign(tx, action, now_unix_s)
             case do.SendDesired(device):
@@ -132,6 +139,11 @@ class Performer:
         tx.put_job(running)
         known = tuple(variant.sha256 for variant in tx.variants(model.ref))
         return [RunJob(running, model, known)]
+
+    def _stop(self, tx: Tx, job: PruneJob) -> list[Send]:
+        log.info("event=stopping job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
+        tx.put_job(replace(job, state=JobState.STOPPING))
+        return [EndJob(job.id)]
 
     def _assign(self, tx: Tx, action: do.Assign, now_unix_s: float) -> list[Send]:
         variant = tx.get_variant(action.placement.model, action.sha256)

@@ -16,7 +16,7 @@ def follow(client: Client, job: Row, hint: str) -> Row:
     Raises `ClientError` with the reason where it failed, now or when it was asked for before, and with `hint`.
     """
     told = ""
-    while job["state"] in ("queued", "running"):
+    while job["state"] in ("queued", "running", "stopping"):
         if progress(job) != told:
             told = progress(job)
             note(told)
@@ -29,5 +29,5 @@ def follow(client: Client, job: Row, hint: str) -> Row:
 
 def progress(job: Row) -> str:
     """A queued job may still have the words of an earlier attempt."""
-    words = job["detail"] if job["state"] == "running" else ""
+    words = job["detail"] if job["state"] in ("running", "stopping") else ""
     return " ".join(part for part in (f"job {job['id']}: {job['state']}", words) if part)

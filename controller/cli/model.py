@@ -98,6 +98,7 @@ def _measured(client: Client, model: Row) -> Row:
 @app.command("set")
 def set_model(
     model: Ref,
+    *,
     prefer: Annotated[
         str | None,
         typer.Option(
@@ -113,6 +114,10 @@ def set_model(
     recover: Annotated[
         str | None, typer.Option(help="How long a variant may train: epochs, as 2, or CPU time, as 30s.")
     ] = None,
+    refine: Annotated[
+        str | None,
+        typer.Option(help="How long each variant may be made better once it is there, as 10min; 0s for none."),
+    ] = None,
     api: Api = API,
     output: Output = OUTPUT,
 ) -> None:
@@ -122,6 +127,7 @@ def set_model(
         "ladder": ladder,
         "accuracy_floor": quantity("--floor", floor, Unit.SHARE),
         "accuracy_margin": quantity("--margin", margin, Unit.SHARE),
+        "refine_s": quantity("--refine", refine, Unit.SECONDS),
         **_recovery(recover),
     }
     with Client(api) as client:

@@ -52,6 +52,9 @@ def prune(
         ),
     ] = None,
     runtime: Annotated[str, typer.Option(help="What is to run it: onnxruntime or ncnn.")] = "onnxruntime",
+    refine: Annotated[
+        str | None, typer.Option(help="How long it may be made better once it is done, as 10min; 0s for not at all.")
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Also where the same failed, or nothing fitted.")] = False,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it to its end.")] = True,
     api: Api = API,
@@ -60,9 +63,11 @@ def prune(
     """Prune to caps on this host, whatever any device declares. The same caps are the same job, with its answer."""
     latency_s = quantity("--latency", latency, Unit.SECONDS)
     ram_bytes, storage_bytes = _bytes("--ram", ram), _bytes("--storage", storage)
-    share = quantity("--unstructured", unstructured, Unit.SHARE)
+    share, refine_s = quantity("--unstructured", unstructured, Unit.SHARE), quantity("--refine", refine, Unit.SECONDS)
     if (share is None) == all(cap is None for cap in (latency_s, ram_bytes, storage_bytes)):
         raise ClientError("give caps (at least one of --latency, --ram and --storage), or --unstructured", USAGE)
+    if share is not None and refine_s is not None:
+        raise ClientError("--refine makes a variant under caps better; --unstructured makes none", USAGE)
     with Client(api) as client:
         if share is None:
             job = client.ask_prune(
@@ -71,6 +76,7 @@ def prune(
                 ram_bytes=ram_bytes,
                 storage_bytes=storage_bytes,
                 runtime=runtime,
+                refine_s=refine_s,
                 again=again,
             )
         else:
@@ -102,7 +108,7 @@ def _show(job: Row, output: Format) -> None:
 def _show_answer(job: Row) -> None:
     variant = job["made"] or job["closest"]
     show_row({"job": job["id"], "model": job["model"], "state": job["state"], "binding": job["binding"]}, Format.TABLE)
-    show_row({"detail": job["detail"]}, Format.TABLE)
+    show_row({"detail": job["detail"], "refine": _refine(job["refine"])}, Format.TABLE)
     if variant is None:
         return
     print()
@@ -123,6 +129,14 @@ def _show_answer(job: Row) -> None:
     if job["relaxations"]:
         print()
         show_row({"would do": job["relaxations"]}, Format.TABLE)
+
+
+def _refine(job: Row | None) -> str | None:
+    """How it goes with making the variant better, as in `running, 10 min in all: 40% recovering`."""
+    if job is None:
+        return None
+    told = [job["state"], f"{cell('budget_s', job['budget_s'])} in all", job["variant"] and f"variant {job['variant']}"]
+    return ": ".join(filter(None, (", ".join(filter(None, told)), job["detail"])))
 
 
 def _costs(job: Row, variant: Row) -> list[Row]:

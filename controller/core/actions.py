@@ -38,6 +38,13 @@ class StartJob:
 
 
 @dataclass(frozen=True, slots=True)
+class StopJob:
+    """End a running job without its answer: something else is to do, and it goes on later."""
+
+    job: PruneJob
+
+
+@dataclass(frozen=True, slots=True)
 class Assign:
     """Make the next assignment of a device: a new seq, signed, stored and published in this order."""
 
@@ -94,6 +101,7 @@ Action = (
     Place
     | QueuePrune
     | StartJob
+    | StopJob
     | DropJob
     | Assign
     | SendDesired

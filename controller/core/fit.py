@@ -21,6 +21,8 @@ from controller.core.envelope import Impossible, collapse
 from controller.core.pays import pays, predict
 from controller.core.relax import UNTRIED, lower_floor, relaxations
 from controller.core.types import (
+    AT_WORK,
+    UNFINISHED,
     Calibration,
     Caps,
     Constraint,
@@ -110,7 +112,7 @@ def fit(
     job = catalog.answer(caps)
     if job is not None and (short := catalog.too_small(caps)) is not None:
         return _refuse(profile, calibration, envelope, catalog, short.binding, _too_small(catalog.model, short))
-    if job is None or job.state in (JobState.QUEUED, JobState.RUNNING):
+    if job is None or job.state in UNFINISHED:
         return NeedsPrune(caps, binding, envelope)
     if job.state is JobState.FAILED:
         again = caps.key if job.retry and (attempts is None or job.attempts < attempts) else None
@@ -141,9 +143,9 @@ def _better(best: Variant, caps: Caps, catalog: Catalog) -> Prune | None:
     What goes out may be tied with the best and cost less: a prune that only makes up for that would not go out either.
     """
     job = catalog.answer(caps)
-    if catalog.is_made(caps) or (job is not None and job.state not in (JobState.QUEUED, JobState.RUNNING)):
+    if catalog.is_made(caps) or (job is not None and job.state not in UNFINISHED):
         return None
-    if job is not None and job.state is JobState.RUNNING:
+    if job is not None and job.state in AT_WORK:
         return Prune(caps, job.prediction)
     prediction = predict(best, caps, catalog.variants, list(catalog.jobs.values()))
     return Prune(caps, prediction, pays=prediction is None or pays(prediction))

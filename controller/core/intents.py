@@ -41,7 +41,7 @@ class AddModel:
 
 @dataclass(frozen=True, slots=True)
 class SetModel:
-    """Change a model's policy; what is None stays. A floor or margin of 0 is none at all."""
+    """Change a model's policy; what is None stays. A floor, a margin or a `refine_s` of 0 is none at all."""
 
     model: str
     prefer: str | None = None
@@ -49,13 +49,15 @@ class SetModel:
     accuracy_floor: float | None = None
     accuracy_margin: float | None = None
     recovery: Recovery | None = None
+    refine_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AskJob:
     """A prune under at least one cap, a ladder of `rungs`, or a report on unstructured sparsity at this `share`.
 
-    Asked twice it is one job with one answer; one that failed or found nothing is run once more `again`.
+    Asked twice it is one job with one answer; one that failed or found nothing is run once more `again`. `budget_s` is
+    how long a refine may follow the prune, whatever its model says, 0 not at all; where the prune is done, at once.
     """
 
     model: str
@@ -63,6 +65,7 @@ class AskJob:
     caps: Caps = field(default_factory=Caps)
     rungs: int | None = None
     share: float | None = None
+    budget_s: float | None = None
     again: bool = False
 
 

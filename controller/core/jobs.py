@@ -9,15 +9,15 @@ from dataclasses import replace
 from functools import reduce
 from itertools import islice
 
-from controller.core.actions import Action, DropJob, StartJob
+from controller.core.actions import Action, DropJob, StartJob, StopJob
 from controller.core.catalog import NEAR
 from controller.core.gain import gains
 from controller.core.policy import Policy
-from controller.core.types import Caps, JobKind, JobState, Prediction, PruneJob
+from controller.core.types import AT_WORK, Caps, JobKind, JobState, Prediction, PruneJob
 
 _FOR_AN_AUDIT = 4  # prunes that paid by their prediction, for each that is made all the same
 _BETTER = 3  # the rank of what would only serve better
-_PATIENCE = {JobKind.UNSTRUCTURED: 0, JobKind.LADDER: 1, JobKind.PRUNE: 2}
+_PATIENCE = {JobKind.UNSTRUCTURED: 0, JobKind.LADDER: 1, JobKind.PRUNE: 2, JobKind.REFINE: 3}
 """Nothing in the fleet waits for these, a prune only as an audit; a ladder takes as long as all its rungs."""
 
 
@@ -42,13 +42,15 @@ def decide_jobs(
     policy: Policy,
     now_unix_s: float,
 ) -> list[Action]:
-    """Start what somebody waits for, while there is room; a failed one again after a pause. Drop what nobody wants.
+    """Start what somebody waits for, while there is room; a failed one again after a pause. Drop what nobody wants, and
+    stop a refine as soon as anything else is to do.
 
     First every model's dense variant, then what devices wait for that have nothing to run, then operators' prunes, then
     what would only serve better. Of the last that first which is modelled to win the most over all that it serves; of
     the others the tightest: what is under its caps is under all looser ones too, so that the most devices have
     something soonest. A patient job only starts where nothing else is to do, and once it runs it takes no prune's
-    place: an incident that needs a variant must not wait for a ladder's end.
+    place: an incident that needs a variant must not wait for a ladder's end. A refine may take hours, so it leaves the
+    host to all others: it only runs alone.
     """
 
     def fleet(job: PruneJob) -> bool:
@@ -67,14 +69,24 @@ def decide_jobs(
     ready.sort(key=turn)
     urgent = [job for job in ready if not _patient(job, fleet(job))]
     patient = sorted((job for job in ready if _patient(job, fleet(job))), key=lambda job: _PATIENCE[job.kind])
-    running = [job for job in jobs if job.state is JobState.RUNNING]
+    running = [job for job in jobs if job.state in AT_WORK]
     at_work = sum(not _patient(job, fleet(job)) for job in running)
     starting = list(islice(_together(urgent, jobs, fleet), max(policy.parallel_jobs - at_work, 0)))
     if not urgent and len(running) < policy.parallel_jobs and at_work == len(running):
-        starting = patient[:1]
+        starting = [job for job in patient if not running or not _alone(job)][:1]
     wished = {job.id for job in wanted}
     unwanted = [job for job in jobs if job.state is JobState.QUEUED and job.id not in wished]
-    return [*(DropJob(job.id) for job in unwanted), *map(StartJob, starting)]
+    return [*(DropJob(job.id) for job in unwanted), *_make_way(ready, running), *map(StartJob, starting)]
+
+
+def _make_way(ready: Sequence[PruneJob], running: Sequence[PruneJob]) -> Iterator[StopJob]:
+    """What runs only alone is stopped for anything else that may start or runs; once is enough."""
+    if not all(map(_alone, (*ready, *running))):
+        yield from (StopJob(job) for job in running if _alone(job) and job.state is JobState.RUNNING)
+
+
+def _alone(job: PruneJob) -> bool:
+    return job.kind is JobKind.REFINE
 
 
 def _tells(job: PruneJob, jobs: Sequence[PruneJob]) -> bool:
@@ -106,7 +118,7 @@ def _together(
     """
     served = set[str]()
     for job in ready:
-        if job.id in served or any(_serves(other, job) for other in jobs if other.state is JobState.RUNNING):
+        if job.id in served or any(_serves(other, job) for other in jobs if other.state in AT_WORK):
             continue
         group = [job] if job.asked or job.kind is not JobKind.PRUNE else _near(job, [*filter(fleet, ready)], jobs)
         served |= {each.id for each in group}

@@ -200,7 +200,8 @@ class Model:
     The rest is its owner's policy, which may change: `accuracy_floor` is a share (0.85), `accuracy_margin` how much
     worse than dense a variant may be (0.01), None where none is set; `prefer` says which of the variants that fit goes
     out; `ladder` how many rungs are made in the background; `recovery` how long a variant may train, None as the spec
-    says. The dense variant is an ordinary `Variant` with `dense=True`.
+    says; `refine_s` how many seconds of job time may go into making each variant better once it is there, 0 for none.
+    The dense variant is an ordinary `Variant` with `dense=True`.
     """
 
     name: str
@@ -212,6 +213,7 @@ class Model:
     prefer: Prefer = Prefer.ACCURACY
     ladder: int = 0
     recovery: Recovery | None = None
+    refine_s: float = 0.0
     added_unix_s: float = 0.0
 
     @property
@@ -258,20 +260,29 @@ class Variant:
 
 
 class JobState(StrEnum):
+    """STOPPING: it runs, and was told to end, as something else is to do; it is queued again once it has."""
+
     QUEUED = "queued"
     RUNNING = "running"
+    STOPPING = "stopping"
     DONE = "done"
     INFEASIBLE = "infeasible"
     FAILED = "failed"
 
 
+AT_WORK = (JobState.RUNNING, JobState.STOPPING)
+UNFINISHED = (JobState.QUEUED, *AT_WORK)
+
+
 class JobKind(StrEnum):
-    """What a job makes: the dense variant, one under caps, a ladder of them, or a report on unstructured sparsity."""
+    """What a job makes: the dense variant, one under caps, a ladder of them, a report on unstructured sparsity, or a
+    better variant under the caps of a prune that is done."""
 
     DENSE = "dense"
     PRUNE = "prune"
     LADDER = "ladder"
     UNSTRUCTURED = "unstructured"
+    REFINE = "refine"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -291,12 +302,14 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneJob:
-    """A job on a model: to `caps` (prune), of so many `rungs` (ladder), or with this `share` of zeros (unstructured).
+    """A job on a model: to `caps` (prune, refine), of so many `rungs` (ladder), or with this `share` of zeros
+    (unstructured).
 
     INFEASIBLE: no variant at the accuracy floor or above fits; `sha256` is the closest one. `asked`: an operator wants
     it, whether or not a device waits for it. `audit`: it was predicted not to pay and is made all the same, to hold
     predictions against. `least`: no structure of the model was measured below any of these, in any precision.
-    `retry`: a failure may pass by itself.
+    `budget_s`: of a refine how long it may take in all; of a prune that of the refine which follows it, None as its
+    model says. `retry`: a failure may pass by itself.
     """
 
     id: str
@@ -307,6 +320,7 @@ class PruneJob:
     share: float | None = None
     asked: bool = False
     audit: bool = False
+    budget_s: float | None = None
     prediction: Prediction | None = None
     state: JobState = JobState.QUEUED
     sha256: str | None = None
@@ -327,6 +341,8 @@ class PruneJob:
                 return f"ladder rungs={self.rungs}"
             case JobKind.UNSTRUCTURED:
                 return f"unstructured share={self.share:.4g}"
+            case JobKind.REFINE:
+                return f"refine {self.caps.key}"
             case _:
                 return self.caps.key
 

@@ -47,12 +47,13 @@ class JobPolicy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
     """`dense`: check, export and measure the model as it is. `prune`: a variant under `caps`. `ladder`: of `rungs`.
-    `unstructured`: a report on `share` of the weights at zero.
+    `unstructured`: a report on `share` of the weights at zero. `refine`: a better variant under `caps`, within
+    `budget_s` in all.
 
     The owner's `policy` is the controller's, whatever the spec file says by now; None takes the file's.
     `artifact_dir` takes the artifact, called as `controller.core.artifacts` says. `start_from` names variants of the
-    model in it, from which a prune may go on rather than from the dense model. `seed` is the spec's where there is
-    none. `threads` is for torch; measurements always use one.
+    model in it, from which a prune or a refine may go on rather than from the dense model. `seed` is the spec's where
+    there is none. `threads` is for torch; measurements always use one.
     """
 
     kind: JobKind
@@ -61,6 +62,7 @@ class JobRequest:
     caps: Caps = field(default_factory=Caps)
     rungs: int = 0
     share: float = 0.0
+    budget_s: float = 0.0
     seed: int | None = None
     start_from: tuple[str, ...] = ()
     threads: int = 1

@@ -40,7 +40,8 @@ class ModelSpec:
 
     Without `data` nothing is recovered but left as pruned, and accuracy stays unverified. `accuracy_floor` and
     `accuracy_margin`, how much worse than the dense model a variant may be, are shares. These, `prefer`, `ladder` (how
-    many rungs are made in the background) and `recovery` are the owner's policy; the rest is what the model is.
+    many rungs are made in the background), `recovery` and `refine_s` (how long a variant may be made better once it is
+    there) are the owner's policy; the rest is what the model is.
     `file_policy` is what 0.1 digested of the policy that is in the file.
     """
 
@@ -56,6 +57,7 @@ class ModelSpec:
     prefer: Prefer = Prefer.ACCURACY
     ladder: int = 0
     recovery: Recovery
+    refine_s: float = 0.0
     seed: int
     file_policy: Mapping[str, Any] = field(default_factory=dict)
 
@@ -97,6 +99,7 @@ def parse_spec(text: str, path: Path) -> ModelSpec:
         prefer=top.take("prefer", prefer_of) or Prefer.ACCURACY,
         ladder=top.take("ladder", rungs_of) or 0,
         recovery=recovery,
+        refine_s=_refining(top.section("prune")),
         seed=top.take("seed", _count) or 0,
         file_policy={"accuracy_floor": floor, "accuracy_margin": margin, "recovery": asdict(recovery)},
     )
@@ -198,6 +201,14 @@ def _recovery(section: Section | None) -> Recovery:
     if (cpu_s is None) == (epochs is None):
         raise section.error("give either 'budget' (as in 10 s) or 'epochs'")
     return Recovery(cpu_s=cpu_s, epochs=epochs)
+
+
+def _refining(section: Section | None) -> float:
+    if section is None:
+        return 0.0
+    budget_s: float = section.need("budget", section.quantity("budget", Unit.SECONDS))
+    section.done()
+    return budget_s
 
 
 def _epochs(value: Any) -> float:

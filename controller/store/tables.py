@@ -94,6 +94,7 @@ models = Table(
     Column("prefer", Text, nullable=False, server_default="accuracy"),
     Column("ladder", Integer, nullable=False, server_default="0"),
     Column("recovery", JSON(none_as_null=True)),
+    Column("refine_s", Double, nullable=False, server_default="0"),
     Column("added_unix_s", Double, nullable=False),
 )
 
@@ -139,6 +140,7 @@ jobs = Table(
     Column("share", Double),
     Column("asked", Boolean, nullable=False),
     Column("audit", Boolean, nullable=False, server_default=false()),
+    Column("budget_s", Double),
     Column("prediction", JSON(none_as_null=True)),
     Column("state", Text, nullable=False),
     Column("sha256", Text),

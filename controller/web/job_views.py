@@ -28,6 +28,7 @@ def job_view(job: PruneJob) -> Json:
         "latency_cap_ms": None if job.caps.latency_s is None else job.caps.latency_s * 1e3,
         "rungs": job.rungs,
         "share": job.share,
+        "budget_s": job.budget_s,
         "asked": job.asked,
         "sha256": job.sha256,
         "variant": short(job.sha256),
@@ -39,8 +40,9 @@ def job_view(job: PruneJob) -> Json:
     }
 
 
-def job_detail(job: PruneJob, model: Model, variants: Sequence[Variant]) -> Json:
-    """A job with its answer: what it made, or the variant closest to its caps and what would do; or its report.
+def job_detail(job: PruneJob, model: Model, variants: Sequence[Variant], refine: PruneJob | None) -> Json:
+    """A job with its answer: what it made, or the variant closest to its caps and what would do; or its report. A prune
+    also with the `refine` that follows it, where there is one.
 
     `closest` and `relaxations` are of the variants that are known now; none is below the accuracy floor.
     """
@@ -56,6 +58,7 @@ def job_detail(job: PruneJob, model: Model, variants: Sequence[Variant]) -> Json
         **_uses(job.caps, made or near),
         "relaxations": list(relaxations_of_caps(job.caps, candidates, job.least)),
         "report": None if job.report is None else report_view(job.report),
+        "refine": None if refine is None or job.kind is not JobKind.PRUNE else job_view(refine),
     }
 
 

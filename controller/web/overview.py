@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 
-from controller.core.types import Device, DeviceState, JobState, RolloutState
+from controller.core.types import UNFINISHED, Device, DeviceState, RolloutState
 from controller.store import Tx
 from controller.web.device_views import Json
 from controller.web.job_views import job_view
@@ -30,7 +30,7 @@ def health_view(tx: Tx) -> Json:
         **_counts(tx.devices()),
         "incidents_open": len(tx.incidents(open_only=True)),
         "rollouts_running": len(tx.rollouts(RolloutState.RUNNING)),
-        "jobs_unfinished": len(tx.jobs(JobState.QUEUED, JobState.RUNNING)),
+        "jobs_unfinished": len(tx.jobs(*UNFINISHED)),
     }
 
 
@@ -39,7 +39,7 @@ def overview(tx: Tx) -> Json:
         **health_view(tx),
         "rollouts": [rollout_view(rollout) for rollout in tx.rollouts()[:_NEWEST]],
         "incidents": [incident_view(incident) for incident in tx.incidents()[:_NEWEST]],
-        "jobs": [job_view(job) for job in tx.jobs(JobState.QUEUED, JobState.RUNNING)[:_NEWEST]],
+        "jobs": [job_view(job) for job in tx.jobs(*UNFINISHED)[:_NEWEST]],
     }
 
 

@@ -139,7 +139,7 @@ def _ask(tx: Tx, intent: AskJob) -> str:
     job = identified(
         PruneJob(
             id="", model=intent.model, kind=intent.kind, caps=intent.caps, rungs=intent.rungs, share=intent.share,
-            asked=True, created_unix_s=time.time(),
+            budget_s=intent.budget_s, asked=True, created_unix_s=time.time(),
         )
     )  # fmt: skip
     known = tx.get_job(job.id)

@@ -32,6 +32,7 @@ def model_view(model: Model, measuring: PruneJob | None = None) -> Json:
         "ladder": model.ladder,
         "recover_epochs": model.recovery.epochs if model.recovery else None,
         "recover_cpu_s": model.recovery.cpu_s if model.recovery else None,
+        "refine_s": model.refine_s,
         "added_unix_s": model.added_unix_s,
     }
 

@@ -14,7 +14,7 @@ import pytest
 from typer.testing import Result
 
 from agent.wire.messages import Window
-from controller.core.intents import AbortRollout, AddModel, RecalibrateDevice, RegisterDevice, StartRollout
+from controller.core.intents import AbortRollout, AddModel, RecalibrateDevice, RegisterDevice, SetModel, StartRollout
 from controller.core.types import (
     BreachKind,
     Cap,
@@ -126,6 +126,17 @@ def variant() -> Variant:
         ram_base_bytes=50_000_000, latency_p50_s=0.003, latency_p95_s=0.004, parameters=10_000, accuracy=0.91,
         lineage={"predicted": {"latency_p95_s": 0.0042}},
     )  # fmt: skip
+
+
+def test_how_long_a_models_variants_may_be_made_better_is_set_and_shown(run: Run, fleet: StorePort) -> None:
+    assert run("model", "set", "fall", "--refine", "10").exit_code == 2
+    assert fleet.asked == []
+    result = run("model", "set", "fall", "--refine", "10min")
+    assert result.exit_code == 0, result.stderr
+    assert fleet.asked == [SetModel("fall@1", refine_s=600.0)]
+    assert "refine: 10 min\n" in result.stdout
+    assert answer(run("model", "set", "fall", "--ladder", "0", "-o", "json"))["refine_s"] == 600.0
+    assert answer(run("model", "set", "fall", "--refine", "0s", "-o", "json"))["refine_s"] == 0.0
 
 
 def test_a_plan_names_target_binding_and_why(run: Run, fleet: StorePort) -> None:

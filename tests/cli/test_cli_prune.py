@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from controller.cli.follow import follow
 from controller.cli.prune import with_share
+from controller.client import Client
 from controller.core.intents import AddModel, AskJob
+from controller.core.refine import refinement
 from controller.core.sparsity import SparseSide, SparsityReport
 from controller.core.types import Caps, Constraint, JobKind, JobState, PruneJob, Variant
 from controller.web.testing import StorePort
@@ -82,6 +85,8 @@ def meanwhile(port: StorePort, *steps: dict[str, Any]) -> threading.Thread:
         (("--storage", "4 ms"), "--storage: '4 ms'"),
         (("--unstructured", "--ram", "6MiB"), "or --unstructured"),
         (("--unstructured", "1 apple"), "--unstructured: '1 apple'"),
+        (("--latency", "4ms", "--refine", "10"), "--refine: '10' is not a number of seconds"),
+        (("--unstructured", "--refine", "10min"), "--unstructured makes none"),
     ],
 )
 def test_wrong_usage_exits_2_and_asks_for_nothing(
@@ -128,6 +133,40 @@ def test_the_same_caps_have_their_answer_at_once(run: Run, shop: StorePort) -> N
     assert (result.exit_code, result.stderr) == (0, "")
     job = json.loads(result.stdout)
     assert (job["made"]["sha256"], job["ram_use_share"]) == (SHA, 0.5)
+
+
+def test_how_it_goes_with_making_it_better_is_told_with_the_answer(run: Run, shop: StorePort) -> None:
+    run(*ASKED, "--no-wait", "--refine", "10min")
+    assert shop.asked == [AskJob("fall@1", JobKind.PRUNE, caps=CAPS, budget_s=600.0)]
+    put(shop, state=JobState.DONE, sha256=SHA)
+    assert "refine:" not in run(*ASKED).stdout
+    with shop.store.begin() as tx:
+        (prune,), model = [each for each in tx.jobs() if each.asked], tx.get_model("fall@1")
+        refine = None if model is None else refinement(prune, model)
+        assert refine is not None
+        tx.put_job(replace(refine, state=JobState.STOPPING, detail="40% recovering"))
+    assert "refine: stopping, 10 min in all: 40% recovering\n" in run(*ASKED).stdout
+    with shop.store.begin() as tx:
+        tx.put_job(replace(refine, state=JobState.DONE, sha256=DENSE))
+    assert "refine: done, 10 min in all, variant cdcdcdcdcdcd\n" in run(*ASKED).stdout
+
+
+def test_what_is_being_stopped_is_still_followed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A refine has an id as any job; it is over when it says so."""
+    rows = [
+        {"id": "r", "kind": "refine", "model": "fall@1", "detail": "", "state": state} for state in ("queued", "done")
+    ]
+    first = {**rows[0], "state": "stopping", "detail": "40% recovering"}
+    assert follow(Told(rows), first, "") == rows[-1]
+    assert capsys.readouterr().err == "job r: stopping 40% recovering\njob r: queued\n"
+
+
+class Told(Client):
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self._left = rows[:]
+
+    def job(self, job: str) -> dict[str, Any]:
+        return self._left.pop(0)
 
 
 def test_without_waiting_the_job_is_named(run: Run, shop: StorePort) -> None:

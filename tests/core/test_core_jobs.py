@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.actions import DropJob, StartJob
+from controller.core.actions import Action, DropJob, StartJob, StopJob
 from controller.core.jobs import audited, decide_jobs, identified
 from controller.core.policy import Policy
-from controller.core.types import Caps, JobKind, JobState, Prediction, PruneJob
+from controller.core.types import AT_WORK, Caps, JobKind, JobState, Prediction, PruneJob
 from tests.core.builders import MODEL, NOW, always
 
 POLICY = Policy(attempts=3, retry_s=60, parallel_jobs=1)
@@ -206,24 +206,138 @@ def test_a_report_goes_before_a_ladder() -> None:
     assert started(ladder(created_unix_s=1.0), report) == ["report"]
 
 
+def refine(name: str = "unwanted", state: JobState = JobState.QUEUED, **fields: object) -> PruneJob:
+    return job(name, state, **{"kind": JobKind.REFINE, "asked": True, "budget_s": 600.0, **fields})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        job("prune"),
+        job("prune", JobState.RUNNING),
+        job("prune", JobState.FAILED, attempts=1, finished_unix_s=NOW - 60),
+        job("unwanted", caps=Caps(ram_bytes=9), audit=True),
+        job("unwanted", caps=Caps(ram_bytes=9), audit=True, state=JobState.RUNNING),
+        ladder(),
+        ladder(state=JobState.RUNNING),
+        ladder(kind=JobKind.UNSTRUCTURED, share=0.8),
+        refine("another", JobState.RUNNING, caps=Caps(ram_bytes=3)),
+        refine("another", JobState.STOPPING, caps=Caps(ram_bytes=3)),
+    ],
+    ids=lambda each: f"{each.kind} {each.state}",
+)
+@pytest.mark.parametrize("parallel", [1, 2, 9])
+def test_a_refine_only_starts_where_nothing_else_is_to_do_or_under_way(other: PruneJob, parallel: int) -> None:
+    policy = replace(POLICY, parallel_jobs=parallel)
+    assert started(refine("r"), policy=policy) == ["r"]
+    assert "r" not in started(refine("r"), other, policy=policy)
+
+
+def decided(*jobs: PruneJob, policy: Policy = POLICY) -> list[Action]:
+    waited_for = frozenset((each.model, each.key) for each in jobs if each.id != "unwanted")
+    return decide_jobs(jobs, waited_for, waited_for, policy, NOW)
+
+
+def test_a_refine_that_runs_is_stopped_for_a_prune_that_starts_at_once_beside_it() -> None:
+    running, prune = refine("r", JobState.RUNNING), job("prune", caps=Caps(ram_bytes=2))
+    assert decided(running, prune) == [StopJob(running), StartJob(prune)]
+    assert decided(running, replace(prune, state=JobState.RUNNING)) == [StopJob(running)]
+    stopping = replace(running, state=JobState.STOPPING)
+    assert decided(stopping, prune) == [StartJob(prune)], "it is told to stop once"
+    assert decided(stopping, replace(prune, state=JobState.RUNNING)) == []
+
+
+def test_a_refine_is_stopped_for_what_an_operator_follows_though_that_starts_only_once_it_has_ended() -> None:
+    running = refine("r", JobState.RUNNING)
+    for other in (ladder("l"), ladder("u", kind=JobKind.UNSTRUCTURED, share=0.8)):
+        assert decided(running, other) == [StopJob(running)]
+        stopping = replace(running, state=JobState.STOPPING)
+        assert decided(stopping, other) == []
+        assert decided(replace(running, state=JobState.QUEUED), other) == [StartJob(other)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        job("done", JobState.DONE),
+        job("paused", JobState.FAILED, attempts=1, finished_unix_s=NOW - 59),
+        job("hopeless", JobState.FAILED, attempts=1, finished_unix_s=0.0, retry=False),
+        job("unwanted", caps=Caps(ram_bytes=2)),
+        refine("another", caps=Caps(ram_bytes=3)),
+    ],
+    ids=lambda each: each.id,
+)
+def test_a_refine_is_not_stopped_for_what_will_not_start(other: PruneJob) -> None:
+    running = refine("r", JobState.RUNNING)
+    assert [each for each in decided(running, other) if not isinstance(each, DropJob)] == []
+
+
+def test_a_refine_that_is_asked_for_is_kept_and_the_tightest_goes_first() -> None:
+    tight, loose = refine("t", caps=Caps(latency_s=1.0)), refine("l", caps=Caps(latency_s=2.0), created_unix_s=-9.0)
+    assert decide_jobs([loose, tight], frozenset(), frozenset(), POLICY, NOW) == [StartJob(tight)]
+
+
 kinds = st.builds(
     job, st.uuids().map(str), st.sampled_from(JobState), kind=st.sampled_from(JobKind), rungs=st.just(8),
     share=st.just(0.8), asked=st.booleans(), attempts=st.integers(0, 4), finished_unix_s=st.just(0.0),
+    audit=st.booleans(), caps=st.sampled_from([Caps(ram_bytes=1), Caps(ram_bytes=2), Caps(latency_s=1.0), *CLOSE]),
 )  # fmt: skip
+some_jobs = st.lists(kinds, max_size=8)
 
 
 @always
-@given(st.lists(kinds, max_size=8), st.integers(1, 3))
+@given(some_jobs, st.integers(1, 3))
 def test_whatever_is_asked_for_room_is_kept_and_no_ladder_delays_a_prune(jobs: list[PruneJob], parallel: int) -> None:
     policy = replace(POLICY, parallel_jobs=parallel)
     names = set(started(*jobs, policy=policy))
     starting = [each for each in jobs if each.id in names]
-    patient = [each for each in jobs if each.kind in (JobKind.LADDER, JobKind.UNSTRUCTURED)]
+    patient = [each for each in jobs if each.kind in (JobKind.LADDER, JobKind.UNSTRUCTURED, JobKind.REFINE)]
     without = [each for each in jobs if each not in patient]
-    urgent_after = [each for each in without if each.state is JobState.RUNNING or each in starting]
+    urgent_after = [each for each in without if each.state in AT_WORK or each in starting]
     assert len([each for each in starting if each in without]) == len(started(*without, policy=policy))
-    assert len(urgent_after) <= max(parallel, sum(each.state is JobState.RUNNING for each in without))
+    assert len(urgent_after) <= max(parallel, sum(each.state in AT_WORK for each in without))
     assert sum(each in starting for each in patient) <= 1
+
+
+def after(jobs: list[PruneJob], actions: list[Action]) -> list[PruneJob]:
+    """The jobs once the actions are performed; how a job ends is another day's news."""
+    rows = {each.id: each for each in jobs}
+    for action in actions:
+        match action:
+            case StartJob(begun):
+                rows[begun.id] = replace(begun, state=JobState.RUNNING, attempts=begun.attempts + 1)
+            case StopJob(stopped):
+                assert rows[stopped.id].state is JobState.RUNNING
+                rows[stopped.id] = replace(stopped, state=JobState.STOPPING)
+            case DropJob(name):
+                assert (rows[name].asked, rows[name].state) == (False, JobState.QUEUED)
+                del rows[name]
+    return list(rows.values())
+
+
+@always
+@given(some_jobs, st.sets(st.sampled_from([Caps(ram_bytes=1), *CLOSE])), st.integers(1, 3))
+def test_no_refine_runs_while_anything_else_does_and_all_comes_to_rest(
+    jobs: list[PruneJob], waiting: set[Caps], parallel: int
+) -> None:
+    policy = replace(POLICY, parallel_jobs=parallel)
+    waited_for = frozenset((MODEL.ref, caps.key) for caps in waiting)
+    begun, stopped = set[str](), set[str]()
+    for _ in range(len(jobs) + 2):
+        actions = decide_jobs(jobs, waited_for, frozenset(), policy, NOW)
+        if not actions:
+            break
+        jobs = after(jobs, actions)
+        begun |= {each.job.id for each in actions if isinstance(each, StartJob)}
+        stopped |= {each.job.id for each in actions if isinstance(each, StopJob)}
+        alone = [each for each in jobs if each.kind is JobKind.REFINE and each.state is JobState.RUNNING]
+        assert not alone or not any(each.state in AT_WORK and each.kind is not JobKind.REFINE for each in jobs)
+    else:
+        raise AssertionError("it never comes to rest")
+    assert not begun & stopped, "nothing is begun only to be stopped"
+    assert {each.kind for each in jobs if each.id in stopped} <= {JobKind.REFINE}
+    urgent = [each for each in jobs if each.kind is JobKind.PRUNE and each.asked and each.state is JobState.QUEUED]
+    assert not (urgent and any(each.kind is JobKind.REFINE and each.state is JobState.RUNNING for each in jobs))
 
 
 def test_equal_requests_are_one_job_and_others_are_not() -> None:
@@ -236,6 +350,8 @@ def test_equal_requests_are_one_job_and_others_are_not() -> None:
         PruneJob(id="", model=MODEL.ref, kind=JobKind.LADDER, rungs=4),
         PruneJob(id="", model=MODEL.ref, kind=JobKind.UNSTRUCTURED, share=0.8),
         PruneJob(id="", model=MODEL.ref, kind=JobKind.UNSTRUCTURED, share=0.9),
+        PruneJob(id="", model=MODEL.ref, kind=JobKind.REFINE, caps=Caps(ram_bytes=5)),
+        PruneJob(id="", model=MODEL.ref, kind=JobKind.REFINE, caps=Caps(storage_bytes=5)),
     ]
     assert len({identified(each).id for each in asked}) == len(asked)
     assert identified(asked[0]).id == identified(replace(asked[0], created_unix_s=9.0, asked=True)).id

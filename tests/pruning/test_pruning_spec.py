@@ -75,6 +75,8 @@ def test_a_whole_spec_is_read_in_si_units(folder: Path) -> None:
     assert spec.weights == (folder / "weights.pt").resolve()
     assert spec.input_shape == (1, 4)
     assert spec.accuracy_margin == pytest.approx(0.01)
+    assert spec.refine_s == 0.0
+    assert load_spec(write(folder, GOOD + "prune: {budget: 10 min}\n")).refine_s == 600.0
 
 
 def test_floor_and_margin_are_each_optional_and_at_most_everything(folder: Path) -> None:
@@ -100,6 +102,13 @@ def test_floor_and_margin_are_each_optional_and_at_most_everything(folder: Path)
         ("margin: 1 %", "margin: 0 %", 10, "above 0"),
         ("budget: 10 s", "budget: 10 lines", 12, "recover.budget"),
         ("seed: 3", "sed: 3", 13, "unknown key; allowed here"),
+        ("seed: 3", "prune: 10 min", 13, "a mapping of keys"),
+        ("seed: 3", "prune: {}", 13, "'budget' is missing"),
+        ("seed: 3", "prune: {budget: 10}", 13, "prune.budget"),
+        ("seed: 3", "prune: {budget: 0 s}", 13, "above 0"),
+        ("seed: 3", "prune: {budget: -1 min}", 13, "above 0"),
+        ("seed: 3", "prune: {epochs: 2}", 13, "missing"),
+        ("seed: 3", "prune: {budget: 10 min, epochs: 2}", 13, "allowed here: budget"),
     ],
 )
 def test_an_error_names_file_line_key_and_what_is_allowed(
@@ -187,7 +196,7 @@ def test_the_digest_follows_what_the_model_is_and_not_what_its_owner_wants_of_it
     text = GOOD.replace("data: net.py:data\n", "")
     first = load_model(load_spec(write(folder, text))).digest
     assert load_model(load_spec(write(folder, text + "# a comment\n"))).digest == first
-    policy = text.replace("85", "80").replace("10 s", "20 s") + "prefer: frugal\nladder: 6\n"
+    policy = text.replace("85", "80").replace("10 s", "20 s") + "prefer: frugal\nladder: 6\nprune: {budget: 1 h}\n"
     assert load_model(load_spec(write(folder, policy))).digest == first
     assert load_model(load_spec(write(folder, text.replace("seed: 3", "seed: 4")))).digest != first
     (folder / "net.py").write_text(NET + "# other code\n")
@@ -207,7 +216,7 @@ def test_the_digests_that_release_0_1_gave_are_known(tmp_path: Path) -> None:
     assert load_model(spec).formerly == "1f158b9b38c2738cccea8f25e1b1194b9fa848d1d71608b2ae38ae6c44ba8970"
     stored = formerly_stored(spec, tmp_path / "model.yaml")
     assert stored == "7caf844e315ad218c646a59f719c5ee7216e460e9d8f6adf2df925a09a6b764f"
-    other = replace(spec, accuracy_floor=0.7, prefer=Prefer.FRUGAL, recovery=Recovery(epochs=9))
+    other = replace(spec, accuracy_floor=0.7, prefer=Prefer.FRUGAL, recovery=Recovery(epochs=9), refine_s=9.0)
     assert load_model(other).formerly == load_model(spec).formerly, "the controller's policy is not the file's"
 
 

@@ -85,6 +85,7 @@ def test_jobs_get_their_kind_and_nothing_is_lost(of_0001: Engine) -> None:
     with store.read() as tx:
         dense, prune = tx.jobs()
         (variant,) = tx.variants()
+        (model,) = tx.models()
         (stored,) = tx.recent_windows("cam-1", 9)
     assert schema.differences(of_0001) == []
     of_0001.dispose()
@@ -93,6 +94,8 @@ def test_jobs_get_their_kind_and_nothing_is_lost(of_0001: Engine) -> None:
     assert (prune.kind, prune.caps, prune.state) == (JobKind.PRUNE, Caps(ram_bytes=0), JobState.FAILED)
     for job in (dense, prune):
         assert (job.detail, job.attempts, job.retry, job.asked, job.report) == ("as it was", 2, True, False, None)
+        assert job.budget_s is None
+    assert model.refine_s == 0.0
     assert (variant.accuracy, variant.drop, variant.gate_samples) == (0.9, None, None)
     assert variant.ram_base_bytes == 7  # as its model said, before each runtime had its own
     window = stored.window

@@ -149,7 +149,7 @@ def test_a_device_whose_text_tells_another_profile_is_refused(store: Store) -> N
 
 
 def test_models_and_variants(store: Store) -> None:
-    newer = replace(MODEL, version="2", added_unix_s=2.0, accuracy_floor=None)
+    newer = replace(MODEL, version="2", added_unix_s=2.0, accuracy_floor=None, refine_s=600.0)
     dense = replace(VARIANT, sha256="b" * 64, dense=True, created_unix_s=1.0)
     with store.begin() as tx:
         tx.put_model(MODEL)
@@ -204,7 +204,9 @@ def test_every_kind_of_job_and_a_report_come_back(store: Store) -> None:
         PruneJob(id="j2", model="fall@1", caps=Caps(latency_s=0.01), asked=True),
         PruneJob(id="j3", model="fall@1", kind=JobKind.LADDER, rungs=8, asked=True, detail="40% rung 3 of 8"),
         PruneJob(id="j4", model="fall@1", kind=JobKind.UNSTRUCTURED, share=0.8, report=report, state=JobState.DONE),
+        PruneJob(id="j5", model="fall@1", kind=JobKind.REFINE, budget_s=600.0, asked=True, state=JobState.STOPPING),
     ]
+    assert {each.kind for each in jobs} == set(JobKind)
     with store.begin() as tx:
         for job in jobs:
             tx.put_job(job)

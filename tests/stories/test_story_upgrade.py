@@ -61,15 +61,16 @@ def test_what_runs_stays_and_nothing_is_pruned_or_assigned_anew(upgraded: World)
         assert (now.sha256, now.feasible, now.waiting_for) == (placed.sha256, placed.feasible, placed.waiting_for)
         assert upgraded.assignments(device) == assigned
     assert upgraded.jobs.started == []
-    assert (model(upgraded).prefer, model(upgraded).ladder) == (Prefer.ACCURACY, 0)
+    assert (model(upgraded).prefer, model(upgraded).ladder, model(upgraded).refine_s) == (Prefer.ACCURACY, 0, 0.0)
 
 
 def test_the_same_spec_is_the_same_model_and_other_weights_are_not(upgraded: World) -> None:
     before = model(upgraded).digest
     assert upgraded.ask(AddModel(spec(upgraded))) == "watch@1"
     assert model(upgraded).digest != before, "told apart by what the model is from now on"
-    assert upgraded.ask(AddModel(spec(upgraded, "# a comment\nrecover: {epochs: 3}\n"))) == "watch@1"
-    assert model(upgraded).recovery == Recovery(epochs=3)
+    policy = "# a comment\nrecover: {epochs: 3}\nprune: {budget: 10 min}\n"
+    assert upgraded.ask(AddModel(spec(upgraded, policy))) == "watch@1"
+    assert (model(upgraded).recovery, model(upgraded).refine_s) == (Recovery(epochs=3), 600.0)
     with pytest.raises(IntentError, match="give it a new version"):
         upgraded.ask(AddModel(spec(upgraded, weights=b"other weights")))
     upgraded.run(10)
@@ -83,7 +84,10 @@ def test_policy_is_changed_without_a_new_version_and_what_was_refused_is_asked_a
     upgraded.until(lambda: bool(upgraded.jobs.started), 30)
     upgraded.ask(SetModel("watch@1", prefer="frugal"))
     assert (model(upgraded).prefer, model(upgraded).accuracy_margin) == (Prefer.FRUGAL, 0.02)
-    for wrong in ({"prefer": "speed"}, {"ladder": 99}, {"accuracy_floor": 1.5}):
+    upgraded.ask(SetModel("watch@1", refine_s=60.0))
+    upgraded.ask(SetModel("watch@1", ladder=0))
+    assert model(upgraded).refine_s == 60.0
+    for wrong in ({"prefer": "speed"}, {"ladder": 99}, {"accuracy_floor": 1.5}, {"refine_s": -1.0}):
         with pytest.raises(IntentError) as refused:
             upgraded.ask(SetModel("watch@1", **wrong))
         assert refused.value.status == 400

@@ -53,7 +53,8 @@ START_UNIX_S = 1_800_000_000.0
 class ModelledJobs:
     """Prunes take `seconds` of the story's time and hit 97% of every cap; below `floor` times dense they cannot.
 
-    A ladder takes as long for each rung that it was not started from. `answers` overrides how a job ends.
+    A ladder takes as long for each rung that it was not started from. A refine takes what is left of its budget, also
+    after it was cancelled, and makes what is right a little more often. `answers` overrides how a job ends.
     """
 
     world: World
@@ -62,22 +63,40 @@ class ModelledJobs:
     running: dict[str, tuple[float, PruneJob]] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
     left: dict[str, list[Variant]] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
+    refined_s: dict[str, float] = field(default_factory=dict)
     spoilt: Callable[[Variant], Variant] = lambda variant: variant
     answers: Callable[[PruneJob], JobResult | None] = lambda job: None
 
     def start(self, job: PruneJob, model: Model, start_from: tuple[str, ...]) -> None:
         self.started.append(job.key)
+        assert job.id not in self.running
         self.running[job.id] = (self.world.now_s + self.seconds, job)
+        if job.kind is JobKind.REFINE:
+            left_s = (job.budget_s or 0.0) - self.refined_s.get(job.id, 0.0)
+            self.running[job.id] = (self.world.now_s + left_s, job)
         if job.kind is JobKind.LADDER:
             rungs = [self._variant(job, 1 - at / ((job.rungs or 0) + 1)) for at in range(1, (job.rungs or 0) + 1)]
             self.left[job.id] = [rung for rung in rungs if rung.sha256 not in start_from]
+
+    def cancel(self, job: str) -> None:
+        if job in self.running:
+            self.cancelled.append(job)
 
     def stop(self) -> None:
         self.running.clear()
 
     def due(self) -> list[Fact]:
         moved = [job for due_s, job in self.running.values() if due_s <= self.world.now_s]
-        return [fact for job in moved for fact in self._step(job)]
+        ended = [fact for job in moved for fact in self._step(job)]
+        killed = [self._killed(name) for name in self.cancelled if name in self.running]
+        self.cancelled.clear()
+        return [*ended, *killed]
+
+    def _killed(self, name: str) -> Fact:
+        due_s, job = self.running.pop(name)
+        self.refined_s[name] = (job.budget_s or 0.0) - (due_s - self.world.now_s)
+        return JobEnded(name, JobResult(state=JobState.FAILED, detail="cancelled", retry=True))
 
     def _step(self, job: PruneJob) -> list[Fact]:
         left = self.left.get(job.id, [])
@@ -106,17 +125,19 @@ class ModelledJobs:
                 detail="the smallest is 10% of the dense model",
             )  # fmt: skip
         variant = self._variant(job, 1.0 if share == 1.0 else share * 0.97)
+        if job.kind is JobKind.REFINE:
+            self.refined_s[job.id] = job.budget_s or 0.0
         return JobResult(state=JobState.DONE, variant=variant, binding=None, detail="")
 
     def _variant(self, job: PruneJob, share: float) -> Variant:
-        size = int(DENSE.size_bytes * share)
+        size, better = int(DENSE.size_bytes * share), 0.01 if job.kind is JobKind.REFINE else 0.0
         data = hashlib.sha256(f"{job.key} {share}".encode()).digest() * (size // 32 + 1)
         sha256 = self.world.artifacts.put(data[:size])
         variant = replace(
             DENSE, sha256=sha256, model=job.model, size_bytes=size, ram_bytes=int(DENSE.ram_bytes * share),
             latency_p50_s=DENSE.latency_p50_s * share, latency_p95_s=DENSE.latency_p95_s * share,
             parameters=int(DENSE.parameters * share),
-            accuracy=0.95 - 0.1 * (1 - share), dense=share == 1.0, requested=job.caps.key,
+            accuracy=0.95 - 0.1 * (1 - share) + better, dense=share == 1.0, requested=job.caps.key,
         )  # fmt: skip
         self.world.costs[sha256] = (variant.ram_bytes, variant.latency_p50_s)
         return self.spoilt(variant)

@@ -193,10 +193,12 @@ def test_a_models_policy_can_be_changed_and_nonsense_is_refused(client: httpx.Cl
     told = {key: changed.json()[key] for key in ("prefer", "accuracy_margin", "ladder", "accuracy_floor")}
     assert told == {"prefer": "frugal", "accuracy_margin": 0.01, "ladder": 3, "accuracy_floor": 0.85}
     assert any(job["kind"] == "ladder" for job in get(client, "/jobs"))
-    for wrong in ({"prefer": "fast"}, {"ladder": 99}, {"accuracy_floor": 2}, {"recover_epochs": 1, "recover_cpu_s": 1}):
+    assert client.patch(f"{API}/models/fall", json={"refine_s": 600}).json()["refine_s"] == 600.0
+    for wrong in ({"prefer": "fast"}, {"ladder": 99}, {"accuracy_floor": 2}, {"recover_epochs": 1, "recover_cpu_s": 1},
+                  {"refine_s": -1}):  # fmt: skip
         refused = client.patch(f"{API}/models/fall", json=wrong)
         assert (refused.status_code, "allowed" in refused.json()["error"] or "one of" in refused.text) == (400, True)
-    assert get(client, "/models/fall")["prefer"] == "frugal"
+    assert (get(client, "/models/fall")["prefer"], get(client, "/models/fall")["refine_s"]) == ("frugal", 600.0)
 
 
 def test_a_rollout_from_start_to_abort(client: httpx.Client, port: StorePort) -> None:

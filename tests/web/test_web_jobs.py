@@ -9,8 +9,10 @@ import httpx
 import pytest
 
 from controller.core.intents import AskJob
+from controller.core.refine import refinement
 from controller.core.sparsity import SparseSide, SparsityReport
 from controller.core.types import Caps, Constraint, JobKind, JobState, PruneJob
+from controller.web.overview import overview
 from controller.web.testing import StorePort
 from tests.web.conftest import DENSE, SHA, variant
 
@@ -51,6 +53,32 @@ def test_a_job_that_is_done_shows_what_it_made_its_use_of_each_cap_and_its_file(
     assert (job["ram_use_share"], job["storage_use_share"]) == (0.5, None)
     assert job["latency_use_share"] == pytest.approx(0.8)
     assert job["file"] == f"/artifacts/{SHA}.onnx"
+
+
+def test_a_prune_is_shown_with_the_refine_that_follows_it_which_counts_as_unfinished_until_it_has_ended(
+    client: httpx.Client, port: StorePort
+) -> None:
+    asked = post(client, "/models/fall/prune", latency_cap_ms=5, refine_s=600)
+    assert port.asked == [AskJob("fall@1", JobKind.PRUNE, caps=Caps(latency_s=0.005), budget_s=600.0)]
+    assert (asked["budget_s"], asked["refine"]) == (600.0, None)
+    before = client.get(f"{API}/health").json()["jobs_unfinished"]
+    end(port, asked["id"], state=JobState.DONE, sha256=SHA)
+    with port.store.begin() as tx:
+        prune, model = tx.get_job(asked["id"]), tx.get_model("fall@1")
+        assert prune is not None
+        assert model is not None
+        refine = refinement(prune, model)
+        assert refine is not None
+        tx.put_job(replace(refine, state=JobState.STOPPING, detail="40% recovering"))
+    shown = client.get(f"{API}/jobs/{asked['id']}").json()["refine"]
+    assert (shown["id"], shown["kind"], shown["state"], shown["budget_s"]) == (refine.id, "refine", "stopping", 600.0)
+    assert client.get(f"{API}/health").json()["jobs_unfinished"] == before
+    with port.store.read() as tx:
+        jobs = overview(tx)["jobs"]
+    assert ("refine", "stopping") in [(each["kind"], each["state"]) for each in jobs]
+    end(port, refine.id, state=JobState.DONE, sha256=DENSE)
+    job = client.get(f"{API}/jobs/{refine.id}").json()
+    assert (job["made"]["sha256"], job["latency_cap_ms"], job["refine"]) == (DENSE, 5.0, None)
 
 
 def test_a_refusal_has_the_closest_variant_and_what_would_do(client: httpx.Client, port: StorePort) -> None:
@@ -107,6 +135,7 @@ def test_a_ladder_is_asked_for_and_shown(client: httpx.Client, port: StorePort) 
         ("/models/nobody/ladder", {}, 404),
         ("/models/nobody/unstructured", {}, 404),
         ("/models/fall/prune", {"latency_cap_ms": "soon"}, 422),
+        ("/models/fall/prune", {"latency_cap_ms": 5, "refine_s": "long"}, 422),
         ("/models/fall/ladder", {"rungs": "many"}, 422),
     ],
 )

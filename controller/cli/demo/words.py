@@ -17,8 +17,9 @@ def plan_line(row: Row) -> str:
 
 
 def jobs_line(jobs: Iterable[Row]) -> str:
-    """The jobs that run, each with how far it is; empty where none does."""
-    return "; ".join(f"{_caps(job)}: {job['detail'] or 'starting'}" for job in jobs if job["state"] == "running")
+    """The jobs that run, each with how far it is; empty where none does. Nothing waits for a refine."""
+    running = [job for job in jobs if job["state"] == "running" and job["kind"] != "refine"]
+    return "; ".join(f"{_caps(job)}: {job['detail'] or 'starting'}" for job in running)
 
 
 def rollout_line(rollout: Row, jobs: Iterable[Row]) -> str:

@@ -114,6 +114,10 @@ def _do(bench: Bench, request: JobRequest, announce: Announce) -> JobResult:
             from controller.pruning.jobs.unstructured import report_unstructured
 
             return report_unstructured(bench, request.share)
+        case JobKind.REFINE:
+            from controller.pruning.jobs.refine import make_refined
+
+            return make_refined(bench, request.caps, request.budget_s, request.start_from)
 
 
 def _end_with_parent() -> None:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 
 from agent.wire.profile import RUNTIMES
 from controller.core.intents import AskJob
+from controller.core.refine import refine_of
 from controller.core.types import Caps, JobKind
 from controller.web.answers import Json, Port, found
 from controller.web.api.models import resolve
@@ -22,13 +23,15 @@ router = APIRouter(tags=["jobs"])
 class Prune:
     """At least one cap, in the reference host's terms; latency is the p95.
 
-    `again` also where it failed or found nothing before.
+    `again` also where it failed or found nothing before. `refine_s`: how long a refine may follow it, 0 for none, null
+    as its model says.
     """
 
     ram_cap_bytes: int | None = None
     storage_cap_bytes: int | None = None
     latency_cap_ms: float | None = None
     runtime: str = RUNTIMES[0]
+    refine_s: float | None = None
     again: bool = False
 
 
@@ -63,7 +66,8 @@ def ask_prune(port: Port, ref: str, body: Prune) -> Json:
     """The job under these caps: a new one, or the one that was asked for before, with its answer."""
     latency_s = None if body.latency_cap_ms is None else body.latency_cap_ms / 1e3
     caps = Caps(body.ram_cap_bytes, body.storage_cap_bytes, latency_s, body.runtime)
-    return _ask(port, AskJob(_ref(port, ref), JobKind.PRUNE, caps=caps, again=body.again))
+    asked = AskJob(_ref(port, ref), JobKind.PRUNE, caps=caps, budget_s=body.refine_s, again=body.again)
+    return _ask(port, asked)
 
 
 @router.post("/models/{ref}/ladder", status_code=202)
@@ -94,5 +98,5 @@ def _ask(port: ControllerPort, intent: AskJob) -> Json:
 def _detail(port: ControllerPort, name: str) -> Row:
     with port.read() as tx:
         job = found(tx.get_job(name), "job", name)
-        detail = job_detail(job, resolve(tx, job.model), tx.variants(job.model))
+        detail = job_detail(job, resolve(tx, job.model), tx.variants(job.model), tx.get_job(refine_of(job)))
     return {**detail, "file": str(port.artifact(detail["sha256"])) if detail["made"] else None}

@@ -28,7 +28,7 @@ class Addition:
 
 @dataclass
 class Policy:
-    """What is null stays as it is. A floor or a margin of 0 is none; recovery takes one of its two budgets."""
+    """What is null stays as it is. A floor, a margin or a `refine_s` of 0 is none. Recovery takes one budget."""
 
     prefer: str | None = None
     ladder: int | None = None
@@ -36,13 +36,16 @@ class Policy:
     accuracy_margin: float | None = None
     recover_epochs: float | None = None
     recover_cpu_s: float | None = None
+    refine_s: float | None = None
 
     def intent(self, ref: str) -> SetModel:
         budgets = (self.recover_cpu_s, self.recover_epochs)
         if all(each is not None for each in budgets) or any(each is not None and each < 0 for each in budgets):
             raise IntentError(400, "recovery takes epochs or seconds of CPU time, one of the two, from 0")
         recovery = Recovery(*budgets) if budgets != (None, None) else None
-        return SetModel(ref, self.prefer, self.ladder, self.accuracy_floor, self.accuracy_margin, recovery)
+        return SetModel(
+            ref, self.prefer, self.ladder, self.accuracy_floor, self.accuracy_margin, recovery, self.refine_s
+        )
 
 
 def resolve(tx: Tx, ref: str) -> Model:

@@ -129,7 +129,7 @@ function showSummary(fleet) {
 }
 
 const TONES = {
-  finished: "good", repaired: "good", running: "warn", acting: "warn", open: "warn",
+  finished: "good", repaired: "good", running: "warn", stopping: "warn", acting: "warn", open: "warn",
   failed: "bad", aborted: "bad", unrepaired: "bad",
 };
 

@@ -75,6 +75,9 @@ class RealJobs:
             self._made(job.id, variant)
         self._ended(job.id, kept.result)
 
+    def cancel(self, job: str) -> None:
+        self._runner.cancel(job)
+
     def stop(self) -> None:
         self._runner.close()
 
