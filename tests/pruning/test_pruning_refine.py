@@ -1,0 +1,138 @@
+"""The refine job: a better variant under the same caps, or the one that stands; stopped as often as need be."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.core.types import Caps, JobKind, JobState, Variant
+from controller.pruning.job import JobRequest, JobResult, JobRunner
+from tests.pruning.conftest import Follow, Run
+
+
+@pytest.fixture(scope="session")
+def first(glyphs: Path, shelf_dir: Path, dense: JobResult, run_job: Run) -> JobResult:
+    """A prune that loses something: to a thirtieth of the bytes."""
+    assert dense.variant is not None
+    caps = Caps(storage_bytes=int(dense.variant.size_bytes * 0.05))
+    return run_job(request_of(JobKind.PRUNE, glyphs / "low.yaml", shelf_dir, caps, dense.variant))
+
+
+def request_of(
+    kind: JobKind, spec: Path, shelf: Path, caps: Caps, *known: Variant, budget_s: float = 0.0
+) -> JobRequest:
+    return JobRequest(
+        kind=kind, spec_path=str(spec), artifact_dir=str(shelf), caps=caps, budget_s=budget_s,
+        start_from=tuple(each.sha256 for each in known),
+    )  # fmt: skip
+
+
+def caps_of(variant: Variant) -> Caps:
+    text = variant.requested.split("storage=")[1].split()[0]
+    return Caps(storage_bytes=int(text))
+
+
+@pytest.mark.slow
+def test_what_is_found_is_inside_the_caps_and_what_stands_goes_on_standing(
+    first: JobResult, glyphs: Path, shelf_dir: Path, briefly: Follow
+) -> None:
+    stands = first.variant
+    assert stands is not None, first.detail
+    caps = caps_of(stands)
+    asked = request_of(JobKind.REFINE, glyphs / "low.yaml", shelf_dir, caps, stands, budget_s=20.0)
+    followed = briefly(asked)
+    result = followed.result
+    assert result.state is JobState.DONE, result.detail
+    assert result.variant is not None
+    assert result.variant.size_bytes <= (caps.storage_bytes or 0)
+    assert (shelf_dir / f"{stands.sha256}.onnx").is_file()
+    assert any("structure 2 of" in step for step in followed.steps)
+    if result.variant.sha256 != stands.sha256:
+        assert result.variant.lineage["refined"] == stands.sha256
+        assert result.variant.lineage["gate_looks"] == 2
+        assert result.variant.lineage["gate_error"] == pytest.approx(0.0125)
+    again = briefly(asked)
+    assert again.result.variant in (result.variant, stands)
+    assert not any("structure 1 of" in step for step in again.steps)  # it was tried, and is on the shelf
+
+
+@pytest.mark.slow
+def test_stopped_at_any_moment_it_goes_on_and_ends_with_the_same_structure(
+    first: JobResult, glyphs: Path, shelf_dir: Path, tmp_path: Path
+) -> None:
+    stands = first.variant
+    assert stands is not None
+    asked = request_of(JobKind.REFINE, glyphs / "low.yaml", tmp_path, caps_of(stands), stands, budget_s=12.0)
+    ends = list[Variant]()
+    for kills in ((), (6, 14, 22)):
+        shelf = tmp_path / str(len(kills))
+        _copied(shelf_dir, shelf)
+        for words in kills:
+            assert _stopped(replace(asked, artifact_dir=str(shelf)), words).state is JobState.FAILED
+        result = _stopped(replace(asked, artifact_dir=str(shelf)), None)
+        assert result.state is JobState.DONE, result.detail
+        assert result.variant is not None
+        ends.append(result.variant)
+    assert ends[0].lineage["widths"] == ends[1].lineage["widths"]
+    assert ends[0].sha256 == ends[1].sha256
+
+
+@pytest.mark.slow
+def test_where_the_dense_model_is_inside_there_is_nothing_to_refine(
+    dense: JobResult, glyphs: Path, shelf_dir: Path, briefly: Follow
+) -> None:
+    assert dense.variant is not None
+    caps = Caps(storage_bytes=2 * dense.variant.size_bytes)
+    asked = request_of(JobKind.REFINE, glyphs / "low.yaml", shelf_dir, caps, dense.variant, budget_s=60.0)
+    followed = briefly(asked)
+    assert followed.result.state is JobState.DONE
+    assert followed.result.variant == dense.variant
+    assert "dense model itself is inside the caps" in followed.result.detail
+    assert not any("recovering" in step for step in followed.steps)
+
+
+@pytest.mark.slow
+def test_where_nothing_is_inside_that_is_said_and_no_failure(glyphs: Path, shelf_dir: Path, briefly: Follow) -> None:
+    followed = briefly(
+        request_of(JobKind.REFINE, glyphs / "low.yaml", shelf_dir, Caps(storage_bytes=10), budget_s=60.0)
+    )
+    assert (followed.result.state, followed.result.variant) == (JobState.DONE, None)
+    assert "nothing to refine" in followed.result.detail
+
+
+@pytest.mark.slow
+def test_without_data_nothing_is_trained(untaught: Path, tmp_path: Path, briefly: Follow) -> None:
+    made = briefly(request_of(JobKind.DENSE, untaught / "model.yaml", tmp_path, Caps())).result.variant
+    assert made is not None
+    caps = Caps(storage_bytes=int(made.size_bytes * 0.7))
+    pruned = briefly(request_of(JobKind.PRUNE, untaught / "model.yaml", tmp_path, caps, made)).result.variant
+    assert pruned is not None
+    result = briefly(request_of(JobKind.REFINE, untaught / "model.yaml", tmp_path, caps, pruned, budget_s=60.0)).result
+    assert (result.state, result.variant) == (JobState.DONE, pruned)
+    assert "nothing is recovered" in result.detail
+
+
+def _copied(shelf: Path, to: Path) -> None:
+    to.mkdir()
+    for each in shelf.iterdir():
+        if each.is_file() and not each.name.startswith(("refine-", "looks-", "recovering-")):
+            (to / each.name).write_bytes(each.read_bytes())
+
+
+def _stopped(request: JobRequest, after_words: int | None) -> JobResult:
+    """The job's result, cancelled once it said so many words."""
+    runner, results, said = JobRunner(), queue.Queue[JobResult](), list[str]()
+    lock = threading.Lock()
+
+    def heard(_job: str, _share: float, text: str) -> None:
+        with lock:
+            said.append(text)
+            if after_words is not None and len(said) == after_words:
+                runner.cancel("job")
+
+    runner.start("job", request, heard, lambda _, result: results.put(result))
+    return results.get(timeout=150)
