@@ -39,7 +39,7 @@ def test_what_was_tried_is_there_after_a_restart_and_the_pace_is_the_first_one(t
     file = tmp_path / "refine.json"
     first = Agenda.of(file, epoch_s=2.0)
     for name, distance in (("a", 0.5), ("b", 0.2), ("c", None), ("d", 0.3)):
-        first.note(Tried({"stem": 1.5}, name, distance))
+        first.note(Tried({"stem": 1.5}, name, 0.1, distance))
     again = Agenda.of(file, epoch_s=9.0)
     assert again.epoch_s == 2.0
     assert again.tried == first.tried
@@ -59,5 +59,14 @@ def test_what_cannot_be_read_is_begun_anew(rubbish: bytes, tmp_path: Path) -> No
 
 def test_before_anything_was_judged_nothing_is_best(tmp_path: Path) -> None:
     agenda = Agenda.of(tmp_path / "refine.json", 1.0)
-    agenda.note(Tried({}, "a", None))
+    agenda.note(Tried({}, "a", 0.1, None))
     assert agenda.best is None
+
+
+def test_how_estimates_and_what_was_found_agree(tmp_path: Path) -> None:
+    agenda = Agenda.of(tmp_path / "refine.json", 1.0)
+    for number, estimated in enumerate((0.1, 0.4, 0.2, 0.3)):
+        assert agenda.agreement == {"cuts": number}
+        agenda.note(Tried({}, str(number), estimated, 2 * estimated))
+    agenda.note(Tried({}, "did not fit", 9.0, None))
+    assert agenda.agreement == pytest.approx({"cuts": 4, "rank_correlation": 1.0, "found_by_estimated": 2.0})

@@ -12,21 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from controller.durable import put_file
 
 _FOR_TRIALS, _FOR_THE_LAST = 0.5, 0.4  # shares of the budget; the rest is for measuring
 _BRIEF = 0.25  # of the epochs that the standing variant was given
 _MOST_TRIALS, _LONGEST = 24, 8.0
+_FEW = 4
 _BESIDE_TRAINING_S = 3.0  # to choose, cut and judge a structure
 
 
 class Tried(msgspec.Struct, frozen=True):
-    """A structure that came of these factors on what groups and blocks are worth, and its distance from the dense
-    model's answers once it had recovered a little; None where it was known, or did not fit."""
+    """A structure that came of these factors on what groups and blocks are worth, what it was `estimated` to lose
+    without them, and its distance from the dense model's answers once it had recovered a little; None where it was
+    known, or did not fit."""
 
     factors: Mapping[str, float]
     structure: str
+    estimated: float
     distance: float | None
 
 
@@ -79,6 +83,18 @@ class Agenda:
         """The one that came nearest to the dense model."""
         judged = [each for each in self.tried if each.distance is not None]
         return min(judged, key=lambda each: each.distance or 0.0, default=None)
+
+    @property
+    def agreement(self) -> dict[str, float]:
+        """How the estimates and what was found agree: by rank (C. Spearman, 1904), and by how much found is more."""
+        pairs = [(each.estimated, each.distance) for each in self.tried if each.distance is not None]
+        if len(pairs) < _FEW:
+            return {"cuts": len(pairs)}
+        estimated, found = np.array(pairs, np.float64).T
+        one, other = (np.argsort(np.argsort(each)) for each in (estimated, found))
+        ratio = float(np.median(found / np.maximum(estimated, 1e-12)))
+        rank = float(np.corrcoef(one, other)[0, 1])
+        return {"cuts": len(pairs), "rank_correlation": rank, "found_by_estimated": ratio}
 
     def known(self, structure: str) -> bool:
         return any(each.structure == structure for each in self.tried)

@@ -52,15 +52,15 @@ def try_one(nearby: Nearby, agenda: Agenda, number: int, todo: Counts) -> None:
     best = agenda.best
     factors = {} if number == 0 or best is None else nearby.drawn(best.factors, number)
     plan = nearby.offered(factors).plan(held(nearby.caps))
-    name = _name(plan.structure)
+    name, estimated = _name(plan.structure), nearby.offered({}).planner.loss(plan.structure)
     if not plan.fits or agenda.known(name):
-        agenda.note(Tried(factors, name, None))
+        agenda.note(Tried(factors, name, estimated, None))
         return
 
     nearby.bench.steps.part = f"structure {number + 1} of {todo.trials}"
     module = nearby.stage.cut_soundly(nearby.bench.prunable, plan.structure)
     made = recovered_once(nearby.bench, module, Recovery(epochs=todo.brief_epochs), nearby.bench.seed)
-    agenda.note(Tried(factors, name, _distance(nearby.bench, made.module)))
+    agenda.note(Tried(factors, name, estimated, _distance(nearby.bench, made.module)))
 
 
 def _scaled(appraisal: Appraisal, factors: Mapping[str, float]) -> Appraisal:

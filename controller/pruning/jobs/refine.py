@@ -7,6 +7,7 @@ stands goes on standing.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -57,7 +58,9 @@ def make_refined(bench: Bench, caps: Caps, budget_s: float, start_from: tuple[st
         bench.steps.expect(_ahead(bench, todo, number))
         try_one(nearby, agenda, number, todo)
     made = _last(nearby, agenda.best, todo)
-    return _stays(bench, stands, made) if isinstance(made, str) else _judged(nearby, stands, *made)
+    if isinstance(made, str):
+        return _stays(bench, stands, made)
+    return _judged(nearby, {"refined": stands.sha256, "estimate": agenda.agreement}, stands, *made)
 
 
 def _no_reason_to(bench: Bench, stands: Variant, trained: Trained) -> str | None:
@@ -108,7 +111,7 @@ def _last(nearby: Nearby, best: Tried | None, todo: Counts) -> tuple[Origin, Bui
     return origin, built
 
 
-def _judged(nearby: Nearby, stands: Variant, origin: Origin, built: Built) -> JobResult:
+def _judged(nearby: Nearby, lineage: Mapping[str, object], stands: Variant, origin: Origin, built: Built) -> JobResult:
     """It looks at the gate only where it is better on the data that choose."""
     bench = nearby.bench
     before, after = (
@@ -121,7 +124,7 @@ def _judged(nearby: Nearby, stands: Variant, origin: Origin, built: Built) -> Jo
     variant, verdict = make_variant(bench, origin, built, look_at(bench, nearby.caps.key, built.sha256))
     if not verdict.passed:
         return _stays(bench, stands, f"what was made may not ship: {verdict.reason}")
-    variant = replace(variant, lineage={**variant.lineage, "refined": stands.sha256})
+    variant = replace(variant, lineage={**variant.lineage, **lineage})
     bench.shelf.put(built.artifact, variant, origin.structure, origin.module)
     detail = f"better on the data that choose; {against(costs_of(variant), nearby.caps)}"
     return JobResult(state=JobState.DONE, variant=variant, detail=detail, model_digest=bench.model.digest)

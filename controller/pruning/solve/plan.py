@@ -52,7 +52,13 @@ class Planner:
             root: units if root in gone else most_important(units, ranks[root], chosen.widths[root])
             for root, units in now.kept.items()
         }
-        dropping = sum(worth.blocks[block] for block in chosen.dropped if block not in now.dropped)
-        loss = dropping + sum(worth.loss(root, width) for root, width in chosen.widths.items() if root not in gone)
+        structure = Structure(kept, chosen.dropped)
         share = chosen.price.weights_bytes / self.dense_weights_bytes
-        return Plan(Structure(kept, chosen.dropped), chosen.price, chosen.fits, loss, share)
+        return Plan(structure, chosen.price, chosen.fits, self.loss(structure), share)
+
+    def loss(self, structure: Structure) -> float:
+        """What is expected to be lost by it, beyond what the stage has lost by dropping blocks."""
+        worth = self.appraisal.worth
+        gone = {root for block in structure.dropped for root in self.space.inside[block]}
+        dropping = sum(worth.blocks[block] for block in structure.dropped if block not in self.stage.dropped)
+        return dropping + sum(worth.loss(root, width) for root, width in structure.widths.items() if root not in gone)

@@ -7,74 +7,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import nn
 
 from agent.wire.profile import RUNTIMES
 from controller.core.artifacts import file_name
-from controller.core.costs import Costs
 from controller.core.types import Variant
 from controller.durable import put_file
 from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.graph.structure import Structure
+from controller.pruning.shelf.kin import Kin, label, onward_of, read, state_of
+from controller.pruning.shelf.marks import Marked, Marks
+from controller.pruning.shelf.point import Point, append_point, read_points
 from controller.pruning.solve.curves import WorthCurves
 from controller.pruning.solve.importance import Importance
-
-
-@dataclass(frozen=True, slots=True)
-class Kin:
-    """An earlier variant of the model: its structure, and where its artifact and its fp32 weights are.
-
-    A ladder's rung also has the weights that training goes on from, which are not those of the artifact.
-    """
-
-    variant: Variant
-    structure: Structure
-    weights: Path
-
-    @property
-    def artifact(self) -> Path:
-        return self.weights.with_name(file_name(self.variant.sha256, self.variant.runtime))
-
-    def state(self) -> dict[str, torch.Tensor]:
-        return dict(load(self.weights.read_bytes()))
-
-    def onward(self) -> dict[str, torch.Tensor]:
-        path = _onward(self.weights)
-        return dict(load(path.read_bytes())) if path.is_file() else self.state()
-
-
-class Point(msgspec.Struct, frozen=True):
-    """What a structure's artifact was measured to cost on this host, whichever units of these widths it keeps.
-
-    Where it was exported and not run, `only_bytes` are measured, and the rest is what was predicted.
-    """
-
-    widths: dict[str, int]
-    dropped: tuple[str, ...]
-    precision: str
-    costs: Costs
-    only_bytes: bool = False
-
-    def is_of(self, structure: Structure) -> bool:
-        return (self.widths, self.dropped) == (structure.widths, structure.dropped)
-
-
-class Marked(msgspec.Struct, frozen=True):
-    """An artifact that times are told against: its median is `share` of the dense model's."""
-
-    sha256: str
-    share: float
-
-
-class Marks(msgspec.Struct, frozen=True):
-    """Those of a precision, the slow one first, as measured beside the variant `dense`; none where nothing can be made
-    in it."""
-
-    dense: str
-    marks: tuple[Marked, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +47,14 @@ class Shelf:
 
         All of it is on disk when this returns.
         """
-        metadata = {
-            "model_digest": self.digest,
-            "structure": msgspec.json.encode(structure).decode(),
-            "variant": msgspec.json.encode(variant).decode(),
-        }
         # The weights name the variant, so they come last: what is listed has all else.
         put_file(artifact, self.artifact(variant.sha256))
         if onward is not None:
-            put_file(save(_state(onward)), _onward(self._weights(variant.sha256)))
-        put_file(save(_state(module), metadata), self._weights(variant.sha256))
+            put_file(save(state_of(onward)), onward_of(self._weights(variant.sha256)))
+        labelled = label(self.digest, structure, variant)
+        put_file(save(state_of(module), labelled), self._weights(variant.sha256))
+        if variant.dense:
+            put_file(variant.sha256.encode(), self._dense_named)
 
     def kin(self, sha256s: tuple[str, ...] | None = None) -> list[Kin]:
         """Those of the named variants, or of all, that are here, of this model and for this runtime, by name."""
@@ -123,7 +67,14 @@ class Shelf:
         return self._newest(lambda each: (each.requested, each.precision) == (requested, precision))
 
     def dense(self) -> Kin | None:
-        return self._newest(lambda each: each.dense)
+        """The newest; by its name, as a shelf of thousands of variants takes long to look through."""
+        named = self._dense_named
+        known = next(iter(self.kin((named.read_text(),))), None) if named.is_file() else None
+        return known or self._newest(lambda each: each.dense)
+
+    @property
+    def _dense_named(self) -> Path:
+        return self.file("dense", f"{self.runtime}.txt")
 
     def _newest(self, wanted: Callable[[Variant], bool]) -> Kin | None:
         """What was made again, by other data or another release, is beside what it was made instead of."""
@@ -133,16 +84,10 @@ class Shelf:
     def points(self, precision: str) -> list[Point]:
         """What earlier jobs of this model measured on this host."""
         files = [self._points(each) for each in (*self.formerly, self.digest)]
-        lines = [line for file in files if file.is_file() for line in file.read_bytes().splitlines()]
-        points = [point for point in map(_point, lines) if point is not None]
-        return [point for point in points if point.precision == precision]
+        return [point for file in files for point in read_points(file) if point.precision == precision]
 
     def add_point(self, point: Point) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._points(self.digest).open(
-            "ab", buffering=0
-        ) as file:  # one unbuffered append: jobs may run side by side
-            file.write(b"\n" + msgspec.json.encode(point) + b"\n")  # and the line before may be torn
+        append_point(self._points(self.digest), point)
 
     def artifact(self, sha256: str) -> Path:
         return self.folder / file_name(sha256, self.runtime)
@@ -210,19 +155,8 @@ class Shelf:
         return self.file("ranks", f"{data[:16]}-{seed}-{stage[:16]}.json")
 
     def _read(self, weights: Path) -> Kin | None:
-        try:
-            with safe_open(weights, "pt") as file:
-                metadata = file.metadata() or {}
-        except (SafetensorError, OSError):  # not ours, or torn: the job makes it anew
-            return None
-        if metadata.get("model_digest") not in (self.digest, *self.formerly):
-            return None
-        try:
-            variant = msgspec.json.decode(metadata["variant"], type=Variant)
-            structure = msgspec.json.decode(metadata["structure"], type=Structure)
-        except msgspec.ValidationError:  # of another release, which wrote down other things
-            return None
-        return Kin(variant, structure, weights) if variant.runtime == self.runtime else None
+        kin = read(weights, (self.digest, *self.formerly))
+        return kin if kin is not None and kin.variant.runtime == self.runtime else None
 
     def _points(self, digest: str) -> Path:
         runtime = "" if self.runtime == RUNTIMES[0] else f"-{self.runtime}"
@@ -241,19 +175,3 @@ def known_as(folder: Path, digest: str, formerly: str) -> tuple[str, ...]:
     if not note.is_file() and any(folder.glob(f"costs-{formerly[:16]}*.jsonl")):
         put_file(formerly.encode(), note)
     return (note.read_text(),) if note.is_file() else ()
-
-
-def _state(module: nn.Module) -> dict[str, torch.Tensor]:
-    return {name: tensor.contiguous().clone() for name, tensor in module.state_dict().items()}
-
-
-def _onward(weights: Path) -> Path:
-    return weights.with_suffix(".onward")
-
-
-def _point(line: bytes) -> Point | None:
-    """None of half a line: the disk was full, or the power went."""
-    try:
-        return msgspec.json.decode(line, type=Point)
-    except msgspec.MsgspecError:
-        return None
