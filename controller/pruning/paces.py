@@ -16,12 +16,12 @@ _FIRST: Mapping[str, float] = {
     "loading": 5.0,
     "measuring the dense model": 12.0,
     "measuring the smallest structure": 15.0,
-    "estimating what each unit is worth": 8.0,
+    "estimating what each unit is worth": 2.0,
     "pricing widths": 4.0,
     "choosing a structure": 6.0,
-    "recovering": 5.0,
+    "recovering": 0.6,
     "measuring what ships": 12.0,
-    "judging accuracy": 4.0,
+    "judging accuracy": 3.0,
 }
 """Seconds a unit where no job has told any yet, from a host of 2 cores."""
 

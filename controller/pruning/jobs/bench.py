@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -22,6 +21,7 @@ from controller.pruning.judge.jury import Judged, Jury
 from controller.pruning.model.data import data_digest
 from controller.pruning.model.examples import examples
 from controller.pruning.model.load import LoadedModel, load_model
+from controller.pruning.model.passes import pass_seconds
 from controller.pruning.paces import host_folder
 from controller.pruning.recover.course import Teacher
 from controller.pruning.shelf import Kin, Shelf, known_as
@@ -29,7 +29,6 @@ from controller.pruning.spec import ModelSpec
 from controller.pruning.steps import Steps
 
 _PROBE_SAMPLES = 8
-_PASSED = 32
 _PACKAGES = ("torch", "torch-pruning", "onnxruntime", "hedgerow")
 _CONVERTERS: Mapping[str, tuple[str, ...]] = {"onnxruntime": (), "ncnn": ("ncnn", "pnnx")}
 
@@ -48,13 +47,8 @@ class Bench:
 
     @cached_property
     def pass_s(self) -> float:
-        """What the dense model takes for a sample of a batch, on this host and in torch: a measure for other work."""
-        inputs = torch.from_numpy(examples(self.model, _PASSED, self.seed))
-        with torch.no_grad():
-            self.model.module(inputs)
-            began_s = time.perf_counter()
-            self.model.module(inputs)
-        return (time.perf_counter() - began_s) / _PASSED
+        """What a sample of a batch takes forth and back through the dense model, here: a measure for other work."""
+        return pass_seconds(self.model, self.prunable.flops, self.seed)
 
     @cached_property
     def teacher(self) -> Teacher:
