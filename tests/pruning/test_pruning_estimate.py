@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from controller.pruning.estimate.contributions import contributions, direction
 from controller.pruning.estimate.masks import Masks
 from controller.pruning.estimate.masks import masked as through_masks
-from controller.pruning.estimate.products import contributions, direction
 from controller.pruning.estimate.readers import find_readers
 from controller.pruning.graph.blocks import find_blocks
 from controller.pruning.graph.cut import masked

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from controller.pruning.estimate.estimator import sampled
+from controller.pruning.estimate.gauss_newton import gauss_newton
 from controller.pruning.estimate.magnitude import magnitude
-from controller.pruning.estimate.worth import estimate, some
 from controller.pruning.graph.groups import find_groups
-from controller.pruning.solve.curves import WorthCurves, declared_worth
+from controller.pruning.solve.curves import WorthCurves, magnitude_worth
 from controller.pruning.solve.importance import most_important
 
 
@@ -39,7 +40,7 @@ def test_a_channel_that_nothing_reads_is_worth_nothing_and_goes_first() -> None:
     model = lame(5)
     groups, _ = find_groups(model, torch.randn(1, 10))
     told = list[float]()
-    found = estimate(model, groups, (), inputs(), 0, told.append)
+    found = gauss_newton(model, groups, (), inputs(), 0, told.append)
     ranking = found.importance["0"]
     assert min(range(32), key=lambda channel: ranking[channel]) == 5
     assert found.curves.loss("0", 31) == pytest.approx(0.0, abs=1e-9)
@@ -50,8 +51,8 @@ def test_a_channel_that_nothing_reads_is_worth_nothing_and_goes_first() -> None:
 
 def test_the_same_inputs_are_taken_every_time_and_fewer_of_what_is_slow() -> None:
     rows = inputs(1000)
-    assert np.array_equal(some(rows, 10**6, 1), some(rows, 10**6, 1))
-    assert [len(some(rows, flops, 1)) for flops in (10**6, 10**9, 10**12)] == [512, 200, 64]
+    assert np.array_equal(sampled(rows, 10**6, 1), sampled(rows, 10**6, 1))
+    assert [len(sampled(rows, flops, 1)) for flops in (10**6, 10**9, 10**12)] == [512, 200, 64]
 
 
 def test_magnitude_counts_what_makes_and_what_reads_a_channel() -> None:
@@ -77,7 +78,7 @@ def test_the_most_important_are_kept_in_their_order(scores: list[float], data: s
 
 
 def test_without_data_a_group_loses_its_share_of_importance() -> None:
-    worth = declared_worth({"x": [1.0, 3.0, 4.0]})
+    worth = magnitude_worth({"x": [1.0, 3.0, 4.0]})
     assert [worth.loss("x", width) for width in (3, 2, 1)] == [0.0, 1 / 8, 4 / 8]
     assert worth.blocks == {}
 

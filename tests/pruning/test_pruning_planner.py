@@ -22,7 +22,7 @@ from controller.pruning.cost.kernels import Kernel
 from controller.pruning.cost.tables import Tables
 from controller.pruning.graph.structure import Structure
 from controller.pruning.jobs.appraise import appraise
-from controller.pruning.jobs.bench import Bench, laid_out
+from controller.pruning.jobs.bench import Bench, bench_of
 from controller.pruning.jobs.candidates import Candidates, candidates
 from controller.pruning.jobs.costing import Costing
 from controller.pruning.jobs.ladder import RATIO
@@ -73,7 +73,7 @@ class Counted(Tables):
         return 5e-6
 
 
-def bench_of(data: Data | None, seed: int = 0, net: nn.Module | None = None) -> Bench:
+def of_data(data: Data | None, seed: int = 0, net: nn.Module | None = None) -> Bench:
     torch.manual_seed(seed)
     spec = ModelSpec(
         name="residual", version="1", factory=FunctionRef("none", "none", is_file=False), weights=Path("none.pt"),
@@ -84,13 +84,13 @@ def bench_of(data: Data | None, seed: int = 0, net: nn.Module | None = None) -> 
     for parameter in net.parameters():
         parameter.data.mul_(2)  # fresh weights hardly answer at all, whatever is cut
     model = LoadedModel(spec, net, SHAPE, data, "a" * 64)
-    shelf = Shelf(Path(tempfile.gettempdir()) / "nothing-is-put-here", model.digest)
-    return laid_out(model, shelf, Counted(), seed, unheard(), torch.randn(1, *SHAPE))
+    shelf = Shelf(Path(tempfile.mkdtemp(prefix="hedgerow-shelf-")), model.digest)
+    return bench_of(model, shelf, Counted(), seed, unheard(), torch.randn(1, *SHAPE))
 
 
 @functools.cache
 def plain(seed: int = 0) -> Bench:
-    return bench_of(None, seed)
+    return of_data(None, seed)
 
 
 @functools.cache
@@ -101,7 +101,7 @@ def taught() -> Bench:
         inputs: Floats = dice.standard_normal((count, *SHAPE)).astype(np.float32)
         return Split(inputs, dice.integers(0, 5, count))
 
-    return bench_of(Data(split(128), split(32), split(32)))
+    return of_data(Data(split(128), split(32), split(32)))
 
 
 def budgets(costing: Costing, latency: float | None, weights: float | None, ram: float | None) -> Budgets:
@@ -161,7 +161,7 @@ def test_a_group_that_has_no_price_is_kept_dense_and_the_rest_is_planned() -> No
             out: torch.Tensor = self.head(self.late(x).mean((2, 3)))
             return out
 
-    bench = bench_of(None, net=Branching())
+    bench = of_data(None, net=Branching())
     assert bench.prunable.refused == {"stem": "changes with its width which operators run"}
     assert bench.costing.pricing("fp32").roots == ("early.first", "down", "late.first")
 

@@ -116,12 +116,12 @@ def test_without_a_seed_of_its_own_a_job_has_the_spec_s(glyphs: Path, tmp_path: 
 @pytest.mark.parametrize("torn", [b"", b"{", b'{"curves": {}, "blocks": {"a": null}}'])
 def test_what_a_cut_is_worth_is_estimated_again_where_it_cannot_be_read(tmp_path: Path, torn: bytes) -> None:
     shelf, worth = Shelf(tmp_path, "d" * 64), WorthCurves({"a": ((1, 2), (0.5, 0.0))}, {"b": 0.1})
-    shelf.put_curves(1, "e" * 64, worth)
-    assert shelf.curves(1, "f" * 64) is None
-    assert shelf.curves(1, "e" * 64) is not None
+    shelf.put_curves("data-1-some", worth)
+    assert shelf.curves("other-1-some") is None
+    assert shelf.curves("data-1-some") is not None
     (file,) = tmp_path.iterdir()
     file.write_bytes(torn)
-    assert shelf.curves(1, "e" * 64) is None
+    assert shelf.curves("data-1-some") is None
 
 
 def test_of_what_was_made_twice_for_one_request_the_newest_is_taken(dense: JobResult, tmp_path: Path) -> None:
@@ -143,27 +143,27 @@ def test_what_release_0_1_left_under_its_own_digest_is_the_models_still(dense: J
     old = Shelf(tmp_path, before)
     old.put(b"onnx", dense.variant, Structure({}), nn.Linear(1, 1))
     old.add_point(Point({}, (), "fp32", Costs(ram_bytes=1, storage_bytes=2, latency_s=3.0)))
-    old.put_curves(1, "a" * 64, WorthCurves({}, {"b": 0.5}))
+    old.put_curves("data-1-some", WorthCurves({}, {"b": 0.5}))
     assert known_as(tmp_path, now, before) == (before,)
     assert known_as(tmp_path, now, other) == (before,)
     shelf = Shelf(tmp_path, now, formerly=known_as(tmp_path, now, other))
     assert shelf.dense() is not None
     shelf.add_point(Point({}, (), "fp32", Costs(ram_bytes=4, storage_bytes=5, latency_s=6.0)))
     assert [each.costs.ram_bytes for each in shelf.points("fp32")] == [1, 4]
-    assert shelf.curves(1, "a" * 64) == WorthCurves({}, {"b": 0.5})
-    shelf.put_curves(1, "a" * 64, WorthCurves({}, {"b": 0.25}))
-    assert shelf.curves(1, "a" * 64) == WorthCurves({}, {"b": 0.25})
+    assert shelf.curves("data-1-some") == WorthCurves({}, {"b": 0.5})
+    shelf.put_curves("data-1-some", WorthCurves({}, {"b": 0.25}))
+    assert shelf.curves("data-1-some") == WorthCurves({}, {"b": 0.25})
 
 
 def test_ranks_are_those_of_one_stage_with_one_seed_and_data(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, "d" * 64)
-    shelf.put_ranks(1, "e" * 64, "a" * 64, {"x": [1.0, 2.0]})
-    assert shelf.ranks(1, "e" * 64, "a" * 64) == {"x": [1.0, 2.0]}
-    for other in ((2, "e" * 64, "a" * 64), (1, "f" * 64, "a" * 64), (1, "e" * 64, "b" * 64)):
+    shelf.put_ranks("data-1-some", "a" * 64, {"x": [1.0, 2.0]})
+    assert shelf.ranks("data-1-some", "a" * 64) == {"x": [1.0, 2.0]}
+    for other in (("data-2-some", "a" * 64), ("data-1-other", "a" * 64), ("data-1-some", "b" * 64)):
         assert shelf.ranks(*other) == {}
     (file,) = tmp_path.iterdir()
     file.write_bytes(b'{"x": [1.0')
-    assert shelf.ranks(1, "e" * 64, "a" * 64) == {}
+    assert shelf.ranks("data-1-some", "a" * 64) == {}
 
 
 def test_points_of_an_earlier_release_are_read(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controller.core.types import Recovery
-from controller.pruning.estimate.worth import some
+from controller.pruning.estimate.estimator import sampled
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.steps import Ahead, Step
 
@@ -54,6 +54,11 @@ def judging(bench: Bench) -> float:
     return 1.0 + bench.pass_s * samples
 
 
+def estimated_by(bench: Bench) -> str:
+    """What an estimate hangs on beside the model: the data, the seed and who made it."""
+    return f"{(bench.data_sha256 or '')[:16]}-{bench.seed}-{bench.estimator}"
+
+
 def _measured_before(bench: Bench) -> Iterator[Ahead]:
     dense = bench.shelf.dense()
     if dense is None or not bench.judged_by(dense):
@@ -63,11 +68,10 @@ def _measured_before(bench: Bench) -> Iterator[Ahead]:
 
 
 def _estimated(bench: Bench) -> Iterator[Ahead]:
-    data, by = bench.model.data, bench.data_sha256
-    if data is not None and by is not None and bench.shelf.curves(bench.seed, by) is None:
+    if bench.model.data is not None and bench.shelf.curves(estimated_by(bench)) is None:
         yield Ahead(Step.ESTIMATING, estimating(bench))
 
 
 def estimating(bench: Bench) -> float:
     assert bench.model.data is not None
-    return bench.pass_s * len(some(bench.model.data.train.inputs, bench.prunable.flops, bench.seed))
+    return bench.pass_s * len(sampled(bench.model.data.train.inputs, bench.prunable.flops, bench.seed))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from controller.pruning.estimate.estimator import Estimate, sampled
+from controller.pruning.estimate.estimators import ESTIMATORS
 from controller.pruning.estimate.magnitude import magnitude
-from controller.pruning.estimate.worth import Estimate, estimate, some
 from controller.pruning.graph.structure import ChannelGroup, renumbered
+from controller.pruning.jobs.ahead import estimated_by, estimating
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.stage import Stage, dense_stage
 from controller.pruning.model.data import Data
-from controller.pruning.solve.curves import WorthCurves, declared_worth
+from controller.pruning.solve.curves import WorthCurves, magnitude_worth
 from controller.pruning.solve.importance import Importance
 from controller.pruning.solve.plan import Appraisal
 from controller.pruning.steps import Step
@@ -23,39 +25,38 @@ def appraise(bench: Bench, stage: Stage) -> Appraisal:
     data = bench.model.data
     if data is None:
         ranks = magnitude(stage.module, _left(bench, stage))
-        return Appraisal(ranks, declared_worth(magnitude(bench.model.module, bench.prunable.groups)))
+        return Appraisal(ranks, magnitude_worth(magnitude(bench.model.module, bench.prunable.groups)))
     curves = dense_worth(bench, data)
     return Appraisal(stage_ranks(bench, stage, data), curves, curves.leaning())
 
 
 def dense_worth(bench: Bench, data: Data) -> WorthCurves:
     """From the shelf, or estimated and put there with how the dense model's units rank."""
-    by, dense = bench.data_sha256, dense_stage(bench.prunable)
-    assert by is not None
-    known = bench.shelf.curves(bench.seed, by)
+    by, dense = estimated_by(bench), dense_stage(bench.prunable)
+    known = bench.shelf.curves(by)
     if known is not None and known.covers(dense.structure.kept, bench.prunable.blocks):
         return known
     found = _estimated(bench, dense, data, bench.prunable.blocks)
-    bench.shelf.put_ranks(bench.seed, by, dense.digest, found.importance)
-    bench.shelf.put_curves(bench.seed, by, found.curves)
+    bench.shelf.put_ranks(by, dense.digest, found.importance)
+    bench.shelf.put_curves(by, found.curves)
     return found.curves
 
 
 def stage_ranks(bench: Bench, stage: Stage, data: Data) -> Importance:
     """From the shelf, or estimated and put there."""
-    by, of = bench.data_sha256, stage.digest
-    assert by is not None
-    units, known = {each.root: each.channels for each in _left(bench, stage)}, bench.shelf.ranks(bench.seed, by, of)
+    by, of = estimated_by(bench), stage.digest
+    units, known = {each.root: each.channels for each in _left(bench, stage)}, bench.shelf.ranks(by, of)
     if {root: len(each) for root, each in known.items()} == units:
         return known
     ranks = _estimated(bench, stage, data, ()).importance
-    bench.shelf.put_ranks(bench.seed, by, of, ranks)
+    bench.shelf.put_ranks(by, of, ranks)
     return ranks
 
 
 def _estimated(bench: Bench, stage: Stage, data: Data, blocks: tuple[str, ...]) -> Estimate:
-    inputs = some(data.train.inputs, bench.prunable.flops, bench.seed)
-    bench.steps.enter(Step.ESTIMATING, bench.pass_s * len(inputs))
+    inputs = sampled(data.train.inputs, bench.prunable.flops, bench.seed)
+    bench.steps.enter(Step.ESTIMATING, estimating(bench))
+    estimate = ESTIMATORS[bench.estimator]
     return estimate(stage.module, _left(bench, stage), blocks, inputs, bench.seed, bench.steps.within)
 
 

@@ -13,6 +13,7 @@ import torch
 from agent.wire.profile import RUNTIMES
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.cost.tables import Tables
+from controller.pruning.estimate.estimators import USUAL
 from controller.pruning.jobs.answers import gate_answers, teacher
 from controller.pruning.jobs.costing import Costing
 from controller.pruning.jobs.lab import Built, Lab
@@ -44,6 +45,7 @@ class Bench:
     prunable: Prunable
     costing: Costing
     lab: Lab
+    estimator: str = USUAL
 
     @cached_property
     def pass_s(self) -> float:
@@ -89,6 +91,7 @@ class Bench:
             "model_digest": self.model.digest,
             "seed": self.seed,
             "data_sha256": self.data_sha256,
+            "estimator": self.estimator,
             "versions": {package: _version(package) for package in (*_PACKAGES, *_CONVERTERS[self.lab.runtime])},
         }
 
@@ -106,10 +109,10 @@ def open_bench(
     def timing(done: float) -> None:
         steps.within(done if done < 1 else None, "timing kernels that are new to this host")
 
-    return laid_out(model, shelf, Tables(host_folder() / "kernels", timing), seed, steps, sample)
+    return bench_of(model, shelf, Tables(host_folder() / "kernels", timing), seed, steps, sample)
 
 
-def laid_out(model: LoadedModel, shelf: Shelf, tables: Tables, seed: int, steps: Steps, sample: torch.Tensor) -> Bench:
+def bench_of(model: LoadedModel, shelf: Shelf, tables: Tables, seed: int, steps: Steps, sample: torch.Tensor) -> Bench:
     """The bench of a model that is loaded; `sample` `[1, ...]` is traced and exported with."""
     prunable = Prunable(model.module, sample, torch.from_numpy(examples(model, _PROBE_SAMPLES, seed)), seed)
     calibration = None if model.data is None else model.data.train.inputs

@@ -53,8 +53,8 @@ class Shelf:
             put_file(save(state_of(onward)), onward_of(self._weights(variant.sha256)))
         labelled = label(self.digest, structure, variant)
         put_file(save(state_of(module), labelled), self._weights(variant.sha256))
-        if variant.dense:
-            put_file(variant.sha256.encode(), self._dense_named)
+        if variant.dense and (newest := self._newest(lambda each: each.dense)) is not None:
+            put_file(newest.variant.sha256.encode(), self._dense_named)
 
     def kin(self, sha256s: tuple[str, ...] | None = None) -> list[Kin]:
         """Those of the named variants, or of all, that are here, of this model and for this runtime, by name."""
@@ -120,26 +120,26 @@ class Shelf:
     def put_marks(self, precision: str, marks: Marks) -> None:
         put_file(msgspec.json.encode(marks), self.file("marks", f"{self.runtime}-{precision}.json"))
 
-    def curves(self, seed: int, data: str) -> WorthCurves | None:
-        """What narrowing the dense model loses, as it was estimated with this seed and these data's digest."""
+    def curves(self, by: str) -> WorthCurves | None:
+        """What narrowing the dense model loses, as it was estimated `by` some data, seed and estimator."""
         try:
-            file = self._found(f"{data[:16]}-{seed}.json", "curves")
+            file = self._found(f"{by}.json", "curves")
             return msgspec.json.decode(file.read_bytes(), type=WorthCurves)
         except (FileNotFoundError, msgspec.MsgspecError):
             return None
 
-    def put_curves(self, seed: int, data: str, curves: WorthCurves) -> None:
-        put_file(msgspec.json.encode(curves), self.file("curves", f"{data[:16]}-{seed}.json"))
+    def put_curves(self, by: str, curves: WorthCurves) -> None:
+        put_file(msgspec.json.encode(curves), self.file("curves", f"{by}.json"))
 
-    def ranks(self, seed: int, data: str, stage: str) -> dict[str, list[float]]:
-        """How the units of the stage of this digest rank, with this seed and data; empty where that is not known."""
+    def ranks(self, by: str, stage: str) -> dict[str, list[float]]:
+        """How the units of the stage of this digest rank, estimated so; empty where that is not known."""
         try:
-            return msgspec.json.decode(self._ranks(seed, data, stage).read_bytes(), type=dict[str, list[float]])
+            return msgspec.json.decode(self._ranks(by, stage).read_bytes(), type=dict[str, list[float]])
         except (FileNotFoundError, msgspec.MsgspecError):
             return {}
 
-    def put_ranks(self, seed: int, data: str, stage: str, ranks: Importance) -> None:
-        put_file(msgspec.json.encode(ranks), self._ranks(seed, data, stage))
+    def put_ranks(self, by: str, stage: str, ranks: Importance) -> None:
+        put_file(msgspec.json.encode(ranks), self._ranks(by, stage))
 
     def file(self, kind: str, rest: str) -> Path:
         """The model's file of this kind, as it is written."""
@@ -151,8 +151,8 @@ class Shelf:
         others = [self.folder / f"{kind}-{each[:16]}-{rest}" for each in self.formerly]
         return own if own.is_file() else next((each for each in others if each.is_file()), own)
 
-    def _ranks(self, seed: int, data: str, stage: str) -> Path:
-        return self.file("ranks", f"{data[:16]}-{seed}-{stage[:16]}.json")
+    def _ranks(self, by: str, stage: str) -> Path:
+        return self.file("ranks", f"{by}-{stage[:16]}.json")
 
     def _read(self, weights: Path) -> Kin | None:
         kin = read(weights, (self.digest, *self.formerly))

@@ -10,7 +10,7 @@ import numpy as np
 
 from controller.pruning.solve.importance import Importance
 
-_LEAN = 0.002  # less than any loss that is more than chance
+_LEAN = 0.002  # less than any loss that can be told from noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class WorthCurves:
         return float(np.interp(width, widths, losses))
 
 
-def declared_worth(importance: Importance) -> WorthCurves:
+def magnitude_worth(importance: Importance) -> WorthCurves:
     """Without data: a group loses the importance of what goes, as a share of its own; blocks are not for dropping."""
     return WorthCurves({root: _cumulative(values) for root, values in importance.items()}, {})
 

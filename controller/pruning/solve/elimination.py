@@ -26,7 +26,7 @@ class Elimination:
 
 
 def eliminate(contributions: NDArray[np.float32]) -> Elimination:
-    """Of a group's `contributions` `[rows, units]` to the answers, see `controller.pruning.estimate.products`.
+    """Of a group's `contributions` `[rows, units]` to the answers, see `controller.pruning.estimate.contributions`.
 
     Half the mean square of a sum is a quadratic form of what is gone, so each further unit costs its own part and what
     it shares with those that went before it.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 Importance = Mapping[str, Sequence[float]]
-"""A group's root to the loss expected from losing each of its present units, in their order."""
+"""A group's root to a figure for each of its present units, in their order: what has a higher one is kept longer. Only
+their order counts."""
 
 
 def most_important(units: Sequence[int], importance: Sequence[float], width: int) -> tuple[int, ...]:

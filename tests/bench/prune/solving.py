@@ -25,7 +25,7 @@ from controller.pruning.graph.probe import sound_groups
 from controller.pruning.graph.structure import full, inside
 from controller.pruning.paces import host_folder
 from controller.pruning.solve.choose import Choice, Space, choose
-from controller.pruning.solve.curves import WorthCurves, declared_worth
+from controller.pruning.solve.curves import WorthCurves, magnitude_worth
 from controller.zoo.residual import Block
 
 _PIXELS, _FLOOR = 64, 8
@@ -59,7 +59,7 @@ def solves() -> dict[str, Any]:
     groups, _ = sound_groups(model, sample, find_groups(model, sample)[0], 0, blocks)
     runs = run_widths(model, sample, groups, blocks)
     costs = describe_costs(runs, "fp32", Tables(host_folder() / "kernels"))
-    widths, curves = full(groups).widths, declared_worth(magnitude(model, groups)).curves
+    widths, curves = full(groups).widths, magnitude_worth(magnitude(model, groups)).curves
     worth = WorthCurves(curves, dict.fromkeys(blocks, 1.0))  # to drop a block loses as much as a whole group
     space = Space(grains(costs, widths), dict.fromkeys(widths, _FLOOR), inside(groups, blocks))
     dense, rows = costs.price(widths), []

@@ -1,9 +1,9 @@
 """What each unit and each block contributes to the answers: gradients of masks, sample by sample.
 
-The loss of a recovery is nearly half of a quadratic form of what the answers change by (its Gauss-Newton matrix; of a
-divergence between classes that is Fisher's). The form is drawn: for random directions whose second moment it is, the
-gradient of the answers along one tells what every unit contributes in that direction. So a cut of any set of units
-loses half of the mean of the square of their summed contributions, interactions and all. It needs no labels.
+Where the answers change by x, the loss of a recovery is about x'Hx / 2, with its Gauss-Newton matrix H (of a divergence
+between classes that is Fisher's). Random directions are drawn whose mean is zero and whose second moment is H: a unit's
+contribution is the gradient, by its mask, of the answers along one. A cut of any set of units then loses half of the
+mean of the square of their summed contributions, interactions and all. It needs no labels.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from controller.pruning.model.outputs import all_outputs, laid_out
 from controller.pruning.recover.loss import TEMPERATURE, are_classes
 
 _BATCH = 32
-_DRAWS = 2
+_DRAWS = 2  # directions an input: the passes forth are shared, and more inputs tell more than more directions
 
 
 @dataclass(frozen=True, slots=True)
-class Products:
+class Contributions:
     """Contributions to the answers of some inputs, in some directions each: of every unit of a group `[rows, units]`,
     and of every block `[rows]`. Without a set of them the loss is half the mean, over the rows, of the square of their
     sum."""
@@ -46,7 +46,7 @@ def contributions(
     inputs: Floats,
     seed: int,
     progress: Callable[[float], None] = lambda _: None,
-) -> Products:
+) -> Contributions:
     """Of the units of `groups` and the residual `blocks`, to the outputs of the numbers `taught`, for `inputs`
     `[n, ...]`. Leaves the model in eval mode.
     """
@@ -64,7 +64,7 @@ def contributions(
     names = (*(group.root for group in groups), *blocks)
     columns = (np.concatenate([each.numpy() for each in column]) for column in zip(*rows, strict=True))
     named = dict(zip(names, columns, strict=True))
-    return Products(
+    return Contributions(
         {group.root: named[group.root] for group in groups}, {block: named[block][:, 0] for block in blocks}
     )
 
