@@ -143,6 +143,18 @@ def test_marginals_are_differences_of_prices(data: st.DataObject) -> None:
             assert np.allclose(change.live_bytes[number], after.live_bytes - before.live_bytes)
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.data())
+def test_what_time_is_spent_on_adds_up_to_the_price(data: st.DataObject) -> None:
+    _, groups, costs = priced()
+    widths = {group.root: data.draw(st.integers(1, group.channels)) for group in groups}
+    dropped = data.draw(st.sampled_from(((), ("block",))))
+    spent = costs.spent(widths, dropped)
+    assert sum(spent.values()) == pytest.approx(costs.price(widths, dropped).latency_s)
+    assert spent["start"] == costs.start_s
+    assert spent["conv"] > 0
+
+
 def test_latency_is_what_the_kernels_of_the_cut_model_take_on_and_between_the_grid() -> None:
     model, groups, costs = priced()
     for outer, inner, dropped in ((32, 32, ()), (16, 32, ()), (32, 16, ()), (20, 24, ()), (32, 16, ("block",))):

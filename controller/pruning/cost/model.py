@@ -26,14 +26,20 @@ __all__ = ["Change", "CostModel", "Marginals", "Price", "describe_costs"]
 
 _CHANNEL_AXES = {"conv": (0, 1), "gemm": (1, 2), "pool": (0,), "resize": (0,), "matmul": (2, 3)}
 _FLOAT_BYTES = 4
+START = "start"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Timed:
-    """`drivers` are the sizes that the surface is a function of."""
+    """A kernel of this kind; `drivers` are the sizes that the surface is a function of."""
 
+    kind: str
     surface: Surface
     drivers: tuple[Size, ...]
+
+    def seconds(self, dims: Floats) -> float:
+        """For `dims` `[lines, 1]`."""
+        return float(self.surface.seconds([size.at(dims) for size in self.drivers])[0])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,6 +104,14 @@ class CostModel:
         live = plan.live @ plan.buffer_bytes(dims)[0]
         return Price(self.start_s + float(plan.seconds(dims)[0]), float(plan.weights_bytes(dims)[0]), live)
 
+    def spent(self, widths: Mapping[str, int], dropped: Collection[str] = ()) -> dict[str, float]:
+        """The seconds of `price` by what they are spent on: kinds of kernels, and `start`, which every run takes."""
+        plan, spent = self._plan(dropped), {START: self.start_s}
+        dims = dims_at(plan.dims, self._columns(widths))
+        for each in plan.timed:
+            spent[each.kind] = spent.get(each.kind, 0.0) + each.seconds(dims)
+        return spent
+
     def marginals(
         self, widths: Mapping[str, int], dropped: Collection[str], options: Mapping[str, Sequence[int]]
     ) -> Marginals:
@@ -130,7 +144,7 @@ class CostModel:
         families = [self._family(steps[0], steps[1:]) for steps in at_once if steps[0].work is not None]
         self._tables.seconds([kernel for family, _ in families for kernel in needed(family)])
         self._tables.seconds([kernel for family, _ in families for kernel in needed_slow(family, self._tables)])
-        timed = tuple(_Timed(self._surface(family), drivers) for family, drivers in families)
+        timed = tuple(_Timed(family.kind, self._surface(family), drivers) for family, drivers in families)
         weights = [each for steps in at_once for each in self._weights(steps[0], steps[1:])]
         held = liveness(dense, self._traces[0].rows)
         buffers = [self._lines.size(dense.shapes[at], [each.shapes[at] for each in others]) for at in held.tensors]

@@ -9,12 +9,19 @@ from controller.core.caps import closest, held, shippable
 from controller.core.costs import Costs, binding
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.parity import Precision
+from controller.pruning.cost.model import START
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.smallest import smallest_costs
 from controller.pruning.shelf import Kin
 from controller.pruning.tell import against, told
+
+_TOLD_KINDS = 3
+_KINDS = {
+    START: "the start of a run", "conv": "convolutions", "gemm": "linear layers", "matmul": "products of matrices",
+    "unary": "activations", "binary": "sums and products of layers",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +67,19 @@ class Smallest:
         which, share = binding(costs, self.caps)
         if share <= 1:
             return None
-        exceeded = against(costs, self.caps)
-        return Refused(f"the smallest structure of {ref} in {precision} exceeds the caps: {exceeded}", which)
+        detail = f"the smallest structure of {ref} in {precision} exceeds the caps: {against(costs, self.caps)}"
+        return Refused(detail + (self._spent_on(precision) if which is Constraint.DEADLINE else ""), which)
+
+    def _spent_on(self, precision: Precision) -> str:
+        """What its time goes into, of what narrowing does not make less; told where kernels are timed already."""
+        if precision != "fp32":
+            return ""
+        least = self.bench.prunable.smallest
+        spent = self.bench.costing.pricing(precision).spent(least.widths, least.dropped)
+        total = sum(spent.values())
+        most = sorted(spent.items(), key=lambda each: -each[1])[:_TOLD_KINDS]
+        shares = ", ".join(f"{seconds / total:.0%} {_KINDS.get(kind, kind)}" for kind, seconds in most)
+        return f" (by kernel times {shares})"
 
     def inside(self, structure: Structure, measured: Costs) -> bool:
         """Below the caps by what measurements differ; the smallest structure, which leaves no choice, by nothing."""
