@@ -118,15 +118,19 @@ def test_each_kind_does_its_own_work_with_what_was_asked(tmp_path: Path, monkeyp
         "jobs.prune.make_pruned",
         "jobs.ladder.make_ladder",
         "jobs.unstructured.report_unstructured",
+        "jobs.refine.make_refined",
     ):
         monkeypatch.setattr(f"controller.pruning.{place}", work)
     caps = Caps(ram_bytes=5)
     for kind in JobKind:
         request = JobRequest(
-            kind=kind, spec_path="m.yaml", artifact_dir=str(tmp_path), caps=caps, rungs=3, share=0.8, start_from=("a",)
-        )
+            kind=kind, spec_path="m.yaml", artifact_dir=str(tmp_path), caps=caps, rungs=3, share=0.8, budget_s=60.0,
+            start_from=("a",),
+        )  # fmt: skip
         assert child.run_job(request, lambda _share, _text: None, announce) is DONE
-    assert done == [("bench",), ("bench", caps, ("a",)), ("bench", 3, announce), ("bench", 0.8)]
+    assert done == [
+        ("bench",), ("bench", caps, ("a",)), ("bench", 3, announce), ("bench", 0.8), ("bench", caps, 60.0, ("a",))
+    ]  # fmt: skip
 
 
 def announce(_variant: Variant) -> None:
