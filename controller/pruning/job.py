@@ -7,6 +7,8 @@ it. The process ends with its parent: it watches the pipe that the request came 
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -160,13 +162,14 @@ class JobRunner:
         return process, errors
 
     def cancel(self, job_id: str) -> bool:
-        """Kill the job's process; False where none is running. `on_done` follows."""
+        """Kill the job's process and what it started; False where none is running. `on_done` follows."""
         with self._lock:
             process = self._processes.get(job_id)
             if process is None:
                 return False
             self._cancelled.add(job_id)
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         return True
 
     def close(self) -> None:
@@ -201,7 +204,14 @@ def _spawn() -> tuple[subprocess.Popen[bytes], IO[bytes]]:
     errors = tempfile.TemporaryFile()  # noqa: SIM115
     command = [sys.executable, "-m", "controller.pruning.jobs.child"]
     try:
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors), errors
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,  # so that a measurement that the job is in the middle of ends with it
+        )
+        return process, errors
     except OSError:
         errors.close()
         raise

@@ -6,6 +6,7 @@ One JSON object a line. Ends when its stdin does, so that no job outlives the da
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 from dataclasses import replace
@@ -122,6 +123,8 @@ def _do(bench: Bench, request: JobRequest, announce: Announce) -> JobResult:
 
 def _end_with_parent() -> None:
     sys.stdin.buffer.read()
+    if os.getpgrp() == os.getpid():  # what it started ends with it, where nobody else is of its group
+        os.killpg(0, signal.SIGKILL)
     os._exit(1)
 
 
