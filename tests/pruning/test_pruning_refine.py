@@ -50,13 +50,14 @@ def test_what_is_found_is_inside_the_caps_and_what_stands_goes_on_standing(
     assert result.variant is not None
     assert result.variant.size_bytes <= (caps.storage_bytes or 0)
     assert (shelf_dir / f"{stands.sha256}.onnx").is_file()
-    assert any("structure 2 of" in step for step in followed.steps)
+    assert any("structure 1 of" in step for step in followed.steps)
     if result.variant.sha256 != stands.sha256:
         assert result.variant.lineage["refined"] == stands.sha256
         assert result.variant.lineage["gate_looks"] == 2
         assert result.variant.lineage["gate_error"] == pytest.approx(0.0125)
     again = briefly(asked)
-    assert again.result.variant in (result.variant, stands)
+    assert again.result.variant is not None
+    assert again.result.variant.sha256 == result.variant.sha256
     assert not any("structure 1 of" in step for step in again.steps)  # it was tried, and is on the shelf
 
 
@@ -68,7 +69,7 @@ def test_stopped_at_any_moment_it_goes_on_and_ends_with_the_same_structure(
     assert stands is not None
     asked = request_of(JobKind.REFINE, glyphs / "low.yaml", tmp_path, caps_of(stands), stands, budget_s=12.0)
     ends = list[Variant]()
-    for kills in ((), (6, 14, 22)):
+    for kills in ((), (3, 5, 7)):
         shelf = tmp_path / str(len(kills))
         _copied(shelf_dir, shelf)
         for words in kills:
