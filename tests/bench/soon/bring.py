@@ -63,10 +63,8 @@ def _run(folder: Path, script: str) -> None:
 def _fetch(packages: tuple[str, ...], target: Path) -> None:
     """From wherever pip is set up to find them; what they themselves need is here already, or not needed."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--upgrade", "--target", str(target)]
-    done = subprocess.run([*command, *packages], capture_output=True, text=True, check=False)
-    if done.returncode:
-        said = (done.stderr.strip() or "pip failed").splitlines()[-1]
-        raise NotToBeHadError(f"{', '.join(packages)} cannot be had: {said}")
+    if subprocess.run([*command, *packages], check=False).returncode:  # it has said why, with addresses for no page
+        raise NotToBeHadError(f"pip cannot get {' and '.join(packages)} here")
 
 
 def _train(net: Net, folder: Path) -> None:
