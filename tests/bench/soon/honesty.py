@@ -29,7 +29,7 @@ def honesty(ticks: Sequence[Tick], ended_s: float) -> Row:
 
 def _looks(ticks: Sequence[Tick], ended_s: float, listen: bool) -> Iterator[float]:
     now_s, number = ended_s * _FROM, 0
-    while now_s < ended_s - _UNTIL_S:
+    while ticks and now_s < ended_s - _UNTIL_S:
         while number + 1 < len(ticks) and ticks[number + 1][0] <= now_s:
             number += 1
         true_s = ended_s - now_s
