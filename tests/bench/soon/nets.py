@@ -38,7 +38,7 @@ NETS = {
             code="detector.py",
             data="shapes.py:data",
             shape=(3, 64, 64),
-            epochs=8,
+            epochs=16,
         ),
         Net(
             name="transformer",
@@ -46,7 +46,7 @@ NETS = {
             code="transformer.py",
             data="shapes.py:data",
             shape=(3, 64, 64),
-            epochs=5,
+            epochs=8,
             rate=1e-3,
         ),
         Net(
@@ -72,7 +72,8 @@ NETS = {
             data="words.py:data",
             shape=(3, 48, 192),
             first_s=None,
-            epochs=8,
+            epochs=12,
+            rate=5e-3,
         ),
         Net(
             name="resnet224",

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-_PIXELS, _LARGE, _CLASSES, _NOISE = 64, 224, 6, 0.12
+_PIXELS, _LARGE, _CLASSES, _NOISE = 64, 224, 6, 0.08
 _COUNTS = {"train": 2400, "select": 600, "gate": 1200}
 _LARGE_COUNTS = {"train": 600, "select": 200, "gate": 400}
 _FILE = Path(__file__).with_name("shapes.npz")
@@ -59,20 +59,20 @@ def _colours(dice: np.random.Generator) -> tuple[Any, Any, Any]:
     """Three that can be told apart."""
     while True:
         ground, bar, ink = dice.random((3, 3))
-        if min(np.abs(ink - ground).max(), np.abs(ink - bar).max()) > 0.3:
+        if min(np.abs(ink - ground).max(), np.abs(ink - bar).max()) > 0.5:
             return ground, bar, ink
 
 
 def _bar(grid: Any, dice: np.random.Generator) -> Any:
     angle, offset = dice.uniform(0, np.pi), dice.uniform(-12, 12)
     y, x = grid - _PIXELS / 2
-    return np.abs(x * np.cos(angle) + y * np.sin(angle) - offset) < dice.uniform(2, 6)
+    return np.abs(x * np.cos(angle) + y * np.sin(angle) - offset) < dice.uniform(1, 4)
 
 
 def _shape(grid: Any, label: int, dice: np.random.Generator) -> Any:
-    """Disc, square, cross, ring, triangle or stripes, turned by any angle."""
-    size, angle = dice.uniform(9, 18), dice.uniform(0, 2 * np.pi)
-    y, x = (grid - dice.uniform(22, 42, (2, 1, 1))) / size
+    """Disc, square, cross, ring, triangle or stripes, turned a little."""
+    size, angle = dice.uniform(11, 20), dice.uniform(-0.5, 0.5)
+    y, x = (grid - dice.uniform(24, 40, (2, 1, 1))) / size
     x, y = x * np.cos(angle) - y * np.sin(angle), x * np.sin(angle) + y * np.cos(angle)
     far, wide, near = np.hypot(x, y), np.maximum(np.abs(x), np.abs(y)), np.minimum(np.abs(x), np.abs(y))
     shapes = (
