@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-FIRST, SECOND, TIGHTER = 0.7, 0.55, 0.9
+FIRST, SECOND, ABOVE_SMALLEST, TIGHTER = 0.7, 0.55, 1.1, 0.9
 REFUSED = "refused"
 Row = dict[str, Any]
 Rows = Mapping[str, Row]
@@ -31,15 +31,21 @@ def _named(share: float) -> _Cap:
     return lambda rows, _impossible: _scaled(rows[REFUSED].get("named_s"), share)
 
 
+def _second(rows: Rows, _impossible: float) -> float | None:
+    """Where the smallest structure takes nearly as much, a little above that."""
+    dense_s, smallest_s = _dense_s(rows, "dense"), rows[REFUSED].get("named_s")
+    return None if dense_s is None else max(dense_s * SECOND, (smallest_s or 0.0) * ABOVE_SMALLEST)
+
+
 JOBS = {
     "cold-dense": Job(),
     "cold-first": Job("cold-dense", _of_dense("cold-dense", FIRST)),
     "dense": Job(),
     "first": Job("dense", _of_dense("dense", FIRST)),
-    "second": Job("first", _of_dense("dense", SECOND)),
     REFUSED: Job("dense", lambda rows, impossible: _scaled(_dense_s(rows, "dense"), impossible)),
     "relaxed": Job(REFUSED, _named(1.0)),
     "tighter": Job("relaxed", _named(TIGHTER)),
+    "second": Job("first", _second),
 }
 COLD = ("cold-dense", "cold-first")  # with no kernel times; they leave them to the others
 BEFORE = ("dense", "first")

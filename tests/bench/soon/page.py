@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tests.bench.soon.jobs import FIRST, SECOND, TIGHTER
+from tests.bench.soon.jobs import ABOVE_SMALLEST, FIRST, SECOND, TIGHTER
 from tests.bench.soon.nets import NETS
 from tests.bench.soon.rows import made, refused, timed, watched
 from tests.bench.soon.stages import STAGES
@@ -15,9 +15,10 @@ _HOW = f"""\
 Each network is brought as a user does: factory, weights, data, and a spec that asks for one epoch of recovery and has
 no floor. Each job is a process of its own with two threads, on a copy of the shelf that the job before it left; kernel
 times are known, but for the row *cold*, whose jobs come first. *First* may take {FIRST:.0%} of the dense model's p95
-latency, *second* {SECOND:.0%}. Seconds are from asking for a job until its end, told apart by the words of its
-progress: what a stage does before it says so counts for the one before. *Recovery asked for* is the CPU time in the
-variant's lineage, at most the seconds of that stage. The networks:
+latency, *second* {SECOND:.0%}, or {ABOVE_SMALLEST} times what the refusal below names where that is more. Seconds are
+from asking for a job until its end, told apart by the words of its progress: what a stage does before it says so counts
+for the one before. *Recovery asked for* is the CPU time in the variant's lineage, at most the seconds of that stage.
+The networks:
 """
 _WATCHED = """\
 Of the first prune: the most that its processes held, beside one that loads model and data and trains for one step; and

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,10 +37,13 @@ def _first(net: Net, row: Row) -> Row:
 
 
 def _second(known: Parts, net: str) -> float | None:
+    """Infinite where one of the two did not come to be."""
     pair = [beside_s(row) for name in ("first", "second") if (row := job(known, net, name))]
     match pair:
         case [float(first), float(second)]:
             return second / first
+        case [_, _]:
+            return math.inf
         case _:
             return None
 
@@ -58,7 +62,9 @@ def _over_all(known: Parts, name: str, most: float, of: Callable[[Parts, str], f
     """The worst network counts."""
     found = {net: share for net in NETS if (share := of(known, net)) is not None}
     if found:
-        told = ", ".join(f"{net} {share:.0%}" for net, share in found.items())
+        told = ", ".join(
+            f"{net} {share:.0%}" if math.isfinite(share) else f"{net}: none" for net, share in found.items()
+        )
         yield _target(name, f"at most {most:.0%}", told, max(found.values()) <= most)
 
 
