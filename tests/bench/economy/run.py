@@ -26,16 +26,15 @@ from controller.pruning.artifact.export import run_artifact
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.judge.accuracy import right
 from controller.zoo.reference import find_reference
+from tests.bench.before import HERE, checked_out
 from tests.bench.economy import halves
 from tests.bench.economy.page import page
 from tests.bench.economy.targets import targets
 
 PARTS = ("now", "before", "bespoke", "skipped")
-BEFORE = "79f16d7"
 _BUDGET_S = 900.0  # of jobs a run: it stays under twenty minutes, and the next one goes on
 _EPOCHS = 1.75
 _SAMPLED, _SEED = 10, 20261128
-_HERE = Path(__file__).parents[3]
 Row = dict[str, Any]
 
 
@@ -48,8 +47,8 @@ def main(work: Path, docs: Path, fresh: bool, parts: Sequence[str]) -> None:
             shutil.rmtree(work / part, ignore_errors=True)
     (work / "networks").mkdir(parents=True, exist_ok=True)
     makers: dict[str, Callable[[Path], Row]] = {
-        "now": lambda folder: _played(work, folder, _HERE),
-        "before": lambda folder: _played(work, folder, _checked_out(work)),
+        "now": lambda folder: _played(work, folder, HERE),
+        "before": lambda folder: _played(work, folder, checked_out(work, "economy")),
         "bespoke": lambda _: _bespoke(work, _kept(work, "now"), _sampled(_kept(work, "now")["devices"])),
         "skipped": lambda _: _bespoke(work, _kept(work, "now"), _sampled(_skipped(_kept(work, "now")["devices"]))),
     }
@@ -97,17 +96,6 @@ def _played(work: Path, folder: Path, code: Path) -> Row:
     subprocess.run(command, check=True, cwd=code, env=os.environ | {"PYTHONPATH": str(code)})
     played: Row = json.loads((folder / "fleet.json").read_text())
     return played
-
-
-def _checked_out(work: Path) -> Path:
-    """Release 0.1's code, with this benchmark in it."""
-    code = work / f"code-{BEFORE}"
-    if not code.is_dir():
-        code.mkdir(parents=True)
-        archive = subprocess.run(["git", "archive", BEFORE], cwd=_HERE, check=True, stdout=subprocess.PIPE)
-        subprocess.run(["tar", "-x", "-C", str(code)], input=archive.stdout, check=True)
-    shutil.copytree(Path(__file__).parent, code / "tests" / "bench" / "economy", dirs_exist_ok=True)
-    return code
 
 
 def _whole(work: Path, part: str) -> bool:

@@ -1,0 +1,1 @@
+"""How soon a user's network has its first variant: seconds from asking for a prune until its end."""

@@ -1,0 +1,79 @@
+"""What is aimed for, and whether it was reached."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.bench.soon.honesty import ALLOWED
+from tests.bench.soon.nets import NETS, Net
+from tests.bench.soon.told import Parts, asked_for_s, beside_s, holds, job, seconds
+
+_SECOND_SHARE, _MEMORY_TIMES = 0.5, 2.0
+Row = dict[str, Any]
+
+
+def targets(known: Parts) -> list[Row]:
+    """One row a target of which something has been measured."""
+    return [
+        *(_first(net, row) for net in NETS.values() if net.first_s and (row := job(known, net.name, "first"))),
+        *_over_all(known, "second prune beside its recovery, of the first", _SECOND_SHARE, _second),
+        *_all_of(known, "what a refusal names holds", "relaxed", holds),
+        *_all_of(known, "0.9 of it is refused", "tighter", lambda row: row["state"] == "infeasible"),
+        *_over_all(known, "peak memory, of that of a step of training", _MEMORY_TIMES, _memory),
+        *_over_all(known, "time left off by, from a third on", ALLOWED, _off),
+    ]
+
+
+def _first(net: Net, row: Row) -> Row:
+    beside, limit = beside_s(row), net.first_s
+    assert limit is not None
+    told = f"no variant after {seconds(row)} s"
+    if beside is not None:
+        told = f"{beside:.0f} s, and {asked_for_s(row):.0f} s of recovery"
+    name = f"{net.name}: first variant beside its recovery"
+    return _target(name, f"at most {limit:.0f} s", told, beside is not None and beside <= limit)
+
+
+def _second(known: Parts, net: str) -> float | None:
+    """Infinite where one of the two did not come to be."""
+    pair = [beside_s(row) for name in ("first", "second") if (row := job(known, net, name))]
+    match pair:
+        case [float(first), float(second)]:
+            return second / first
+        case [_, _]:
+            return math.inf
+        case _:
+            return None
+
+
+def _memory(known: Parts, net: str) -> float | None:
+    row, step = job(known, net, "first"), known.get(net, {}).get("step_bytes")
+    return row["peak_bytes"] / step if row and step else None
+
+
+def _off(known: Parts, net: str) -> float | None:
+    row = job(known, net, "first")
+    return float(row["progress"]["worst"]) if row else None
+
+
+def _over_all(known: Parts, name: str, most: float, of: Callable[[Parts, str], float | None]) -> Iterator[Row]:
+    """The worst network counts."""
+    found = {net: share for net in NETS if (share := of(known, net)) is not None}
+    if found:
+        told = ", ".join(
+            f"{net} {share:.0%}" if math.isfinite(share) else f"{net}: none" for net, share in found.items()
+        )
+        yield _target(name, f"at most {most:.0%}", told, max(found.values()) <= most)
+
+
+def _all_of(known: Parts, name: str, asked: str, reached: Callable[[Row], bool]) -> Iterator[Row]:
+    found = {net: reached(row) for net in NETS if (row := job(known, net, asked))}
+    if found:
+        missed = "".join(f"; not {net}" for net, each in found.items() if not each)
+        yield _target(name, "all", f"{sum(found.values())} of {len(found)}{missed}", all(found.values()))
+
+
+def _target(name: str, target: str, measured: str, reached: bool) -> Row:
+    return {"name": name, "target": target, "measured": measured, "reached": bool(reached)}

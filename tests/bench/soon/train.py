@@ -1,0 +1,49 @@
+"""`python -m tests.bench.soon.train FOLDER FACTORY DATA WEIGHTS EPOCHS RATE`: what a user did before bringing a model.
+
+The same every time, and no longer than it takes to be clearly better than chance.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from safetensors.torch import save_file
+
+from controller.pruning.judge.accuracy import classify
+from controller.pruning.model.data import Split
+from controller.pruning.model.load import resolve
+from controller.pruning.model.outputs import answers
+from controller.pruning.spec import FunctionRef
+from controller.zoo.training import Recipe, fit
+
+
+def main() -> None:
+    folder, factory, data, weights, epochs, rate = sys.argv[1:]
+    build, _ = resolve(_function(folder, factory))
+    drawn = resolve(_function(folder, data))[0]()
+    recipe = Recipe(
+        epochs=float(epochs),
+        batch=32,
+        rate=float(rate),
+        decay=0.05,
+        smoothing=0.0,
+        augment=lambda batch, _dice: batch,
+        seed=1,
+        bfloat16=True,
+        threads=1,
+    )
+    model = fit(build, Split(*drawn.train), recipe, lambda line: print(f"{factory}: {line}", flush=True))
+    select = Split(*drawn.select)
+    assert select.labels is not None
+    print(f"{factory}: right in {classify(answers(model, select.inputs), select.labels).share:.1%} of the select split")
+    save_file(model.state_dict(), Path(folder) / weights)
+
+
+def _function(folder: str, text: str) -> FunctionRef:
+    file, _, function = text.partition(":")
+    return FunctionRef(str(Path(folder) / file), function, is_file=True)
+
+
+if __name__ == "__main__":
+    main()
