@@ -7,16 +7,16 @@ from collections.abc import Sequence
 
 Tick = tuple[float, float, str]  # seconds since it was asked for, the share that is done, and the words
 
-# Words that are none of these belong to what went before: an artifact is timed at several stages.
+# Of this release and of 0.1. Words that are none of these belong to what went before.
 _WORDS = {
     "loading": r"\bloading\b",
-    "dense": r"exporting and measuring the dense model",
-    "ends": r"prunable groups|measuring the ends",
+    "dense": r"measuring the dense model",
+    "ends": r"prunable groups|measuring the ends|measuring the smallest",
     "kernels": r"pricing widths|timing kernels",
     "estimating": r"estimating|ranking units|measuring what each group is worth",
-    "candidates": r"measuring a candidate",
+    "candidates": r"choosing a structure|measuring a candidate",
     "recovery": r"recovering",
-    "shipping": r"exporting and measuring what ships",
+    "shipping": r"measuring what ships",
     "judging": r"judging accuracy|checking answers",
 }
 STAGES = tuple(_WORDS)
