@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import queue
+import random
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from controller.pruning.artifact.measure import measure
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.shelf import Shelf
 from tests.pruning.conftest import Follow, Run, artifacts, marks_of
+from tests.pruning.killing import copied, stopped
 
 
 def test_the_job_module_needs_no_torch() -> None:
@@ -178,6 +180,24 @@ def test_without_data_a_prune_ships_with_unverified_accuracy(untaught: Path, tmp
     assert variant.size_bytes <= 12_000
     assert variant.lineage["recovery_epochs"] == 0
     assert "unverified" in str(variant.lineage["verdict"])
+
+
+@pytest.mark.slow
+def test_a_prune_killed_at_six_random_moments_ends_with_the_same_bytes(
+    dense: JobResult, glyphs: Path, shelf_dir: Path, tmp_path: Path
+) -> None:
+    assert dense.variant is not None
+    caps, ends = Caps(storage_bytes=int(dense.variant.size_bytes * 0.12)), list[str]()
+    for kills in ((), random.Random(11).choices(range(1, 12), k=6)):
+        shelf = tmp_path / str(len(kills))
+        copied(shelf_dir, shelf)
+        asked = _request(glyphs / "low.yaml", shelf, caps, start_from=(dense.variant.sha256,))
+        died = [stopped(asked, words).state for words in kills]
+        assert JobState.FAILED in died or not kills
+        result = stopped(asked, None)
+        assert result.variant is not None, result.detail
+        ends.append(result.variant.sha256)
+    assert ends[0] == ends[1]
 
 
 @pytest.mark.slow

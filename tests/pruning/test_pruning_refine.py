@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from controller.core.types import Caps, JobKind, JobState, Variant
-from controller.pruning.job import JobRequest, JobResult, JobRunner
+from controller.pruning.job import JobRequest, JobResult
 from tests.pruning.conftest import Follow, Run
+from tests.pruning.killing import copied, stopped
 
 
 @pytest.fixture(scope="session")
@@ -71,10 +70,10 @@ def test_stopped_at_any_moment_it_goes_on_and_ends_with_the_same_structure(
     ends = list[Variant]()
     for kills in ((), (3, 5, 7)):
         shelf = tmp_path / str(len(kills))
-        _copied(shelf_dir, shelf)
+        copied(shelf_dir, shelf)
         for words in kills:
-            assert _stopped(replace(asked, artifact_dir=str(shelf)), words).state is JobState.FAILED
-        result = _stopped(replace(asked, artifact_dir=str(shelf)), None)
+            assert stopped(replace(asked, artifact_dir=str(shelf)), words).state is JobState.FAILED
+        result = stopped(replace(asked, artifact_dir=str(shelf)), None)
         assert result.state is JobState.DONE, result.detail
         assert result.variant is not None
         ends.append(result.variant)
@@ -115,25 +114,3 @@ def test_without_data_nothing_is_trained(untaught: Path, tmp_path: Path, briefly
     result = briefly(request_of(JobKind.REFINE, untaught / "model.yaml", tmp_path, caps, pruned, budget_s=60.0)).result
     assert (result.state, result.variant) == (JobState.DONE, pruned)
     assert "nothing is recovered" in result.detail
-
-
-def _copied(shelf: Path, to: Path) -> None:
-    to.mkdir()
-    for each in shelf.iterdir():
-        if each.is_file() and not each.name.startswith(("refine-", "looks-", "recovering-")):
-            (to / each.name).write_bytes(each.read_bytes())
-
-
-def _stopped(request: JobRequest, after_words: int | None) -> JobResult:
-    """The job's result, cancelled once it said so many words."""
-    runner, results, said = JobRunner(), queue.Queue[JobResult](), list[str]()
-    lock = threading.Lock()
-
-    def heard(_job: str, _share: float, text: str) -> None:
-        with lock:
-            said.append(text)
-            if after_words is not None and len(said) == after_words:
-                runner.cancel("job")
-
-    runner.start("job", request, heard, lambda _, result: results.put(result))
-    return results.get(timeout=150)
