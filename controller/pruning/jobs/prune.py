@@ -78,10 +78,10 @@ def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
     caps, budget = smallest.caps, bench.model.spec.recovery
     for _ in range(_ATTEMPTS):
         bench.steps.enter(Step.CHOOSING, measuring(bench))
-        bench.steps.expect([*made_ahead(bench, epochs_of(budget))])
         found = offered.searched(held(caps))
         if isinstance(found, TooTight) and not smallest.inside(found.structure, found.costs):
             return Refused(f"no candidate measures inside: {against(found.costs, caps)}", found.binding)
+        bench.steps.expect([*made_ahead(bench, epochs_of(budget) if found.structure != stage.structure else 0.0)])
         origin = _recovered(bench, offered, found.structure, caps, budget)
         bench.steps.best = _so_far(bench, origin, found.costs)
         bench.steps.enter(Step.SHIPPING, measuring(bench))
