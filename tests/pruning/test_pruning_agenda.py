@@ -37,11 +37,11 @@ def test_a_larger_budget_goes_on_where_the_smaller_one_ended(
 
 def test_what_was_tried_is_there_after_a_restart_and_the_pace_is_the_first_one(tmp_path: Path) -> None:
     file = tmp_path / "refine.json"
-    first = Agenda.of(file, epoch_s=2.0)
+    first = Agenda.of(file, 1.5, epoch_s=2.0)
     for name, distance in (("a", 0.5), ("b", 0.2), ("c", None), ("d", 0.3)):
         first.note(Tried({"stem": 1.5}, name, 0.1, distance))
-    again = Agenda.of(file, epoch_s=9.0)
-    assert again.epoch_s == 2.0
+    again = Agenda.of(file, 12.0, epoch_s=9.0)
+    assert (again.epochs, again.epoch_s) == (1.5, 2.0)
     assert again.tried == first.tried
     assert again.best is not None
     assert again.best.structure == "b"
@@ -53,18 +53,18 @@ def test_what_was_tried_is_there_after_a_restart_and_the_pace_is_the_first_one(t
 def test_what_cannot_be_read_is_begun_anew(rubbish: bytes, tmp_path: Path) -> None:
     file = tmp_path / "refine.json"
     file.write_bytes(rubbish)
-    assert Agenda.of(file, epoch_s=3.0).tried == []
-    assert Agenda.of(file, epoch_s=4.0).epoch_s == 3.0
+    assert Agenda.of(file, 1.0, epoch_s=3.0).tried == []
+    assert Agenda.of(file, 1.0, epoch_s=4.0).epoch_s == 3.0
 
 
 def test_before_anything_was_judged_nothing_is_best(tmp_path: Path) -> None:
-    agenda = Agenda.of(tmp_path / "refine.json", 1.0)
+    agenda = Agenda.of(tmp_path / "refine.json", 1.0, 1.0)
     agenda.note(Tried({}, "a", 0.1, None))
     assert agenda.best is None
 
 
 def test_how_estimates_and_what_was_found_agree(tmp_path: Path) -> None:
-    agenda = Agenda.of(tmp_path / "refine.json", 1.0)
+    agenda = Agenda.of(tmp_path / "refine.json", 1.0, 1.0)
     for number, estimated in enumerate((0.1, 0.4, 0.2, 0.3)):
         assert agenda.agreement == {"cuts": number}
         agenda.note(Tried({}, str(number), estimated, 2 * estimated))

@@ -52,25 +52,28 @@ def counts(budget_s: float, epochs: float, epoch_s: float) -> Counts:
 
 
 class _Kept(msgspec.Struct, frozen=True):
+    epochs: float
     epoch_s: float
     tried: list[Tried]
 
 
 @dataclass
 class Agenda:
-    """In `file`; the pace is that of the first time."""
+    """In `file`. The first variant was trained for so many `epochs` of `epoch_s` seconds; what is better since then, and
+    was trained longer, does not count."""
 
     file: Path
+    epochs: float
     epoch_s: float
     tried: list[Tried]
 
     @staticmethod
-    def of(file: Path, epoch_s: float) -> Agenda:
+    def of(file: Path, epochs: float, epoch_s: float) -> Agenda:
         try:
             kept = msgspec.json.decode(file.read_bytes(), type=_Kept)
         except (FileNotFoundError, msgspec.MsgspecError):
-            kept = _Kept(epoch_s, [])
-        made = Agenda(file, kept.epoch_s, kept.tried)
+            kept = _Kept(epochs, epoch_s, [])
+        made = Agenda(file, kept.epochs, kept.epoch_s, kept.tried)
         made._put()
         return made
 
@@ -100,7 +103,7 @@ class Agenda:
         return any(each.structure == structure for each in self.tried)
 
     def _put(self) -> None:
-        put_file(msgspec.json.encode(_Kept(self.epoch_s, self.tried)), self.file)
+        put_file(msgspec.json.encode(_Kept(self.epochs, self.epoch_s, self.tried)), self.file)
 
 
 def name_of(*asked: object) -> str:

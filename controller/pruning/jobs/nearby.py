@@ -56,7 +56,6 @@ def try_one(nearby: Nearby, agenda: Agenda, number: int, todo: Counts) -> None:
     if not plan.fits or agenda.known(name):
         agenda.note(Tried(factors, name, estimated, None))
         return
-
     nearby.bench.steps.part = f"structure {number + 1} of {todo.trials}"
     module = nearby.stage.cut_soundly(nearby.bench.prunable, plan.structure)
     made = recovered_once(nearby.bench, module, Recovery(epochs=todo.brief_epochs), nearby.bench.seed)

@@ -53,7 +53,7 @@ def make_refined(bench: Bench, caps: Caps, budget_s: float, start_from: tuple[st
     stage = dense_stage(bench.prunable, dense)
     nearby = Nearby(bench, caps, stage, appraise(bench, stage), "int8" if stands.precision == "int8" else "fp32")
     agenda = _agenda(nearby, trained)
-    todo = counts(budget_s, trained.epochs, agenda.epoch_s)
+    todo = counts(budget_s, agenda.epochs, agenda.epoch_s)
     for number in range(len(agenda.tried), todo.trials):
         bench.steps.expect(_ahead(bench, todo, number))
         try_one(nearby, agenda, number, todo)
@@ -77,7 +77,7 @@ def _agenda(nearby: Nearby, trained: Trained) -> Agenda:
     bench = nearby.bench
     name = name_of(nearby.caps.key, nearby.precision, terms(bench.model.spec), bench.data_sha256, bench.seed)
     epoch_s = trained.cpu_s / trained.epochs / torch.get_num_threads()
-    return Agenda.of(bench.shelf.file("refine", f"{name}.json"), epoch_s)
+    return Agenda.of(bench.shelf.file("refine", f"{name}.json"), trained.epochs, epoch_s)
 
 
 def _ahead(bench: Bench, todo: Counts, number: int) -> list[Ahead]:
@@ -114,11 +114,8 @@ def _last(nearby: Nearby, best: Tried | None, todo: Counts) -> tuple[Origin, Bui
 def _judged(nearby: Nearby, lineage: Mapping[str, object], stands: Variant, origin: Origin, built: Built) -> JobResult:
     """It looks at the gate only where it is better on the data that choose."""
     bench = nearby.bench
-    before, after = (
-        _chosen_by(bench, bench.shelf.artifact(stands.sha256).read_bytes()),
-        _chosen_by(bench, built.artifact),
-    )
-    if after <= before:
+    before = _chosen_by(bench, bench.shelf.artifact(stands.sha256).read_bytes())
+    if _chosen_by(bench, built.artifact) <= before:
         return _stays(bench, stands, "what was made is no better than what stands, on the data that choose")
     bench.steps.enter(Step.JUDGING, judging(bench))
     variant, verdict = make_variant(bench, origin, built, look_at(bench, nearby.caps.key, built.sha256))
