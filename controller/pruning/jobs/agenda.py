@@ -59,8 +59,8 @@ class _Kept(msgspec.Struct, frozen=True):
 
 @dataclass
 class Agenda:
-    """In `file`. The first variant was trained for so many `epochs` of `epoch_s` seconds; what is better since then, and
-    was trained longer, does not count."""
+    """In `file`. The first variant was trained for so many `epochs` of `epoch_s` seconds; what is better since then was
+    trained longer, and does not count."""
 
     file: Path
     epochs: float
