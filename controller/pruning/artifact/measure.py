@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from statistics import fmean, median, stdev
 from typing import TypeVar
@@ -16,24 +15,22 @@ from agent.wire.work import TrialLine, WorkerSpec
 from agent.worker.ask import tried
 from controller.core.costs import Costs
 from controller.pruning.artifact.pace import Pace
-from controller.pruning.artifact.turns import Turns
+from controller.pruning.artifact.turns import by_turns
 
 Counted = Callable[[int, int], None]
 """Hears of each repeat before it begins: its number, and how many there are at most."""
 
-THOROUGH = (25, 12)
+THOROUGH = (60, 5)
 """Samples and repeats, at most, for what ships."""
 
-QUICK = (25, 4)
+QUICK = (60, 2)
 """Samples and repeats for what guides a search or a prediction and does not ship."""
 
 _T = TypeVar("_T")
 _WARMUP = 20
 _FOR_RAM = 10  # runs of a trial that is not asked for times: memory is at its highest long before
-_TRIALS = 3  # of those
-_OWN = (60, 5)  # samples and trials where an artifact's own times are all there is
 _CLOSE = 0.02  # half of the median's 95 % interval, as a share of it: more repeats would tell no more
-_USUAL_SPREAD, _USUAL_RUNS = 0.04, 2  # of medians from process to process, and how many of them this stands for
+_LEAST_SPREAD = 0.015  # of one artifact's medians from process to process, where few of them happen to agree
 _Z95, _NOTHING_S = 1.96, 1e-12
 
 
@@ -63,8 +60,8 @@ def measure(
     runtime: str = RUNTIMES[0],
     counted: Counted = lambda _number, _most: None,
 ) -> Measured:
-    """Try the artifact at `path` in fresh workers, and time it in `repeats` processes, or in fewer where these agree.
-    Raises `TrialError`.
+    """Try the artifact at `path` in `repeats` fresh workers, and time it in as many processes, or in fewer where these
+    agree. Raises `TrialError`.
 
     The latency is the middle of what the processes tell by turns with the marks of `pace`; its p95 is the dense
     model's in proportion. A tail here is this host's neighbours', and longest, in proportion, beside the smallest
@@ -80,13 +77,11 @@ def measure(
         )
 
     if pace is None:
-        samples, repeats = max(samples, _OWN[0]), min(repeats, _OWN[1])
         runs = _until_close(lambda: tries(samples), lambda run: run.latency_cpu_p50_ms or 0.0, repeats, counted)
         p50_s, p95_s = _own(runs)
     else:
-        with Turns([path, *(mark.path for mark in pace.marks)], runtime, golden_seed, samples) as turns:
-            told = partial(_told, pace, turns)
-            runs, p50_s = _tried_beside(lambda: tries(min(samples, _FOR_RAM)), told, repeats, counted)
+        told = _Told(pace, path, runtime, golden_seed, samples)
+        runs, p50_s = _tried_beside(lambda: tries(min(samples, _FOR_RAM)), told, repeats, counted)
         p95_s = p50_s * pace.tail
     # Each run's own difference: the base moves by more from process to process than a model's share of it.
     grown = [(run.trial.ram_peak_bytes or 0) - (run.trial.ram_base_bytes or 0) for run in runs]
@@ -105,21 +100,31 @@ def _own(runs: Sequence[TrialLine]) -> tuple[float, float]:
     return median(p50s) / 1e3, median(p95s) / 1e3
 
 
-def _told(pace: Pace, turns: Turns) -> float:
-    """One process's median of what is measured, told by turns with the marks of `pace`."""
-    return pace.told(turns.take())
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """One process's median of the artifact at `path`, told by turns with the marks of `pace`."""
+
+    pace: Pace
+    path: Path
+    runtime: str
+    seed: int
+    samples: int
+
+    def __call__(self) -> float:
+        paths = [self.path, *(mark.path for mark in self.pace.marks)]
+        return self.pace.told(by_turns(paths, self.runtime, self.seed, self.samples))
 
 
 def _tried_beside(
     tries: Callable[[], TrialLine], told: Callable[[], float], repeats: int, counted: Counted
 ) -> tuple[list[TrialLine], float]:
-    """A few trials, of which all but the first run while the times are taken, and the middle of what these tell.
+    """`repeats` trials, of which all but the first run while the times are taken, and the middle of what these tell.
 
     What memory a worker takes does not depend on what runs on another core.
     """
     runs = [tries()]
     with ThreadPoolExecutor(1) as beside:
-        others = [beside.submit(tries) for _ in range(min(repeats, _TRIALS) - 1)]
+        others = [beside.submit(tries) for _ in range(repeats - 1)]
         try:
             p50_s = median(_until_close(told, float, repeats, counted))
             return runs + [each.result() for each in others], p50_s
@@ -140,11 +145,9 @@ def _until_close(run: Callable[[], _T], p50: Callable[[_T], float], most: int, c
 def close(p50s: Sequence[float]) -> bool:
     """Whether the middle of these is within `_CLOSE` of what more of them would give, at 95 %.
 
-    A few may agree by chance, so what processes usually differ by counts too, as if it had been seen on some before.
+    A few may agree by chance, so they are taken to differ by as much as processes usually do, or by more.
     """
     if len(p50s) < 2:
         return False
-    seen = stdev(p50s) / max(fmean(p50s), _NOTHING_S)
-    degrees = len(p50s) - 1
-    spread = math.sqrt((_USUAL_RUNS * _USUAL_SPREAD**2 + degrees * seen**2) / (_USUAL_RUNS + degrees))
+    spread = max(stdev(p50s) / max(fmean(p50s), _NOTHING_S), _LEAST_SPREAD)
     return _Z95 * spread / math.sqrt(len(p50s)) <= _CLOSE
