@@ -35,13 +35,13 @@ def model_of(module: torch.nn.Module) -> LoadedModel:
 
 def test_later_jobs_take_them_from_the_shelf(tmp_path: Path) -> None:
     dense, shelf, data = Counted(dense_model()).eval(), Shelf(tmp_path, "m" * 64), unlabelled()
-    first, gate = teacher(shelf, model_of(dense), data, DIGEST), gate_answers(shelf, model_of(dense), data)
+    first, gate = teacher(shelf, model_of(dense), data, DIGEST), gate_answers(shelf, model_of(dense), data.gate, DIGEST)
     runs = dense.runs
     again = teacher(shelf, model_of(dense), data, DIGEST)
     assert again.train.keys() == first.train.keys()
     assert all(np.array_equal(again.train[number], each) for number, each in first.train.items())
     assert np.array_equal(again.select, first.select)
-    assert np.array_equal(gate_answers(shelf, model_of(dense), data), gate)
+    assert np.array_equal(gate_answers(shelf, model_of(dense), data.gate, DIGEST), gate)
     assert dense.runs == runs > 0
 
 

@@ -88,7 +88,7 @@ def jury(margin: float | None) -> Jury:
     split = Split(inputs, answers(module, inputs).argmax(1))
     spec = SimpleNamespace(accuracy_floor=None, accuracy_margin=margin)
     model = SimpleNamespace(spec=spec, module=module, data=Data(split, split, split))
-    return Jury(model, lambda data: answers(module, data.gate.inputs))  # type: ignore[arg-type]
+    return Jury(model, lambda gate, _digest: answers(module, gate.inputs))  # type: ignore[arg-type]
 
 
 def test_the_jury_asks_the_spec_s_margin_of_variants_and_none_of_the_dense_model() -> None:

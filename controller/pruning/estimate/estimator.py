@@ -48,7 +48,11 @@ class Estimator(Protocol):
     ) -> Estimate: ...
 
 
+def sample_count(inputs: Floats, flops: int) -> int:
+    """How many inputs the work allows for a model of so many `flops`, of those there are."""
+    return min(len(inputs), int(np.clip(_WORK_FLOPS / flops, _LEAST_INPUTS, _MOST_INPUTS)))
+
+
 def sampled(inputs: Floats, flops: int, seed: int) -> Floats:
     """As many inputs as the work allows for a model of so many `flops`: the same ones every time, and well mixed."""
-    count = int(np.clip(_WORK_FLOPS / flops, _LEAST_INPUTS, _MOST_INPUTS))
-    return inputs[np.random.default_rng(seed).permutation(len(inputs))[:count]]
+    return inputs[np.random.default_rng(seed).permutation(len(inputs))[: sample_count(inputs, flops)]]

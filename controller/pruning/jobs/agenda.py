@@ -6,7 +6,6 @@ request does the same, killed or not.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,8 +103,3 @@ class Agenda:
 
     def _put(self) -> None:
         put_file(msgspec.json.encode(_Kept(self.epochs, self.epoch_s, self.tried)), self.file)
-
-
-def name_of(*asked: object) -> str:
-    """Short and different for each request."""
-    return hashlib.sha256(" ".join(map(str, asked)).encode()).hexdigest()[:16]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controller.core.types import Recovery
-from controller.pruning.estimate.estimator import sampled
+from controller.pruning.estimate.estimator import sample_count
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.steps import Ahead, Step
 
@@ -74,4 +74,4 @@ def _estimated(bench: Bench) -> Iterator[Ahead]:
 
 def estimating(bench: Bench) -> float:
     assert bench.model.data is not None
-    return bench.pass_s * len(sampled(bench.model.data.train.inputs, bench.prunable.flops, bench.seed))
+    return bench.pass_s * sample_count(bench.model.data.train.inputs, bench.prunable.flops)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from controller.durable import put_file
-from controller.pruning.model.data import Data, Floats, split_digest
+from controller.pruning.model.data import Data, Floats, Split
 from controller.pruning.model.load import LoadedModel
 from controller.pruning.model.outputs import answers
 from controller.pruning.recover.course import Teacher
@@ -31,10 +31,10 @@ def teacher(shelf: Shelf, model: LoadedModel, data: Data, digest: str) -> Teache
     return Teacher({int(number): each for number, each in known.items()}, select)
 
 
-def gate_answers(shelf: Shelf, model: LoadedModel, data: Data) -> Floats:
-    """Its first outputs for the gate, `[n, ...]`."""
-    file = shelf.file("gated", f"{split_digest(data.gate)[:16]}.npz")
-    return _kept(file, lambda: {"gate": answers(model.module, data.gate.inputs)})["gate"]
+def gate_answers(shelf: Shelf, model: LoadedModel, gate: Split, digest: str) -> Floats:
+    """Its first outputs for the gate, `[n, ...]`; `digest` is that of this split."""
+    file = shelf.file("gated", f"{digest[:16]}.npz")
+    return _kept(file, lambda: {"gate": answers(model.module, gate.inputs)})["gate"]
 
 
 def _kept(file: Path, make: Callable[[], Mapping[str, Floats]]) -> Mapping[str, Floats]:

@@ -7,12 +7,12 @@ and however what is looked at hangs on what earlier ones said, together that is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from controller.core.paired import ONE_SIDED
 from controller.pruning.jobs.bench import Bench
+from controller.pruning.shelf.lines import append_line, read_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,8 @@ def look_at(bench: Bench, requested: str, sha256: str) -> Look:
     A second one at the same artifact tells nothing new, and is the same look.
     """
     file = bench.shelf.file("looks", f"{(bench.data_sha256 or '')[:16]}.jsonl")
-    before = [each.sha256 for each in _lines(file) if each.requested == requested]
+    before = [each.sha256 for each in read_lines(file, _Line) if each.requested == requested]
     if sha256 in before:
         return Look(before.index(sha256) + 1)
-    with file.open("ab", buffering=0) as lines:  # as the shelf does: jobs may run side by side, a line may be torn
-        lines.write(b"\n" + msgspec.json.encode(_Line(requested, sha256)) + b"\n")
+    append_line(file, _Line(requested, sha256))
     return Look(len(before) + 1)
-
-
-def _lines(file: Path) -> list[_Line]:
-    found = list[_Line]()
-    for line in file.read_bytes().splitlines() if file.is_file() else ():
-        try:
-            found.append(msgspec.json.decode(line, type=_Line))
-        except msgspec.MsgspecError:
-            continue
-    return found

@@ -20,7 +20,7 @@ from controller.pruning.jobs.candidates import Candidates, candidates
 from controller.pruning.jobs.recovery import recovered_once
 from controller.pruning.jobs.stage import Stage
 from controller.pruning.model.outputs import quick_answers
-from controller.pruning.recover.loss import distance
+from controller.pruning.recover.loss import apart
 from controller.pruning.solve.plan import Appraisal
 
 _SPREAD = 0.4  # of the factors' logarithms: half of them are within a factor of 1.3
@@ -74,5 +74,4 @@ def _name(structure: Structure) -> str:
 def _distance(bench: Bench, module: torch.nn.Module) -> float:
     """From the dense model's answers on the select split, which tells more of few samples than how many are right."""
     assert bench.model.data is not None
-    got = quick_answers(module, bench.model.data.select.inputs)
-    return float(distance(torch.from_numpy(got), torch.from_numpy(bench.teacher.select)))
+    return apart(quick_answers(module, bench.model.data.select.inputs), bench.teacher.select)

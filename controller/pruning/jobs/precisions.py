@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from controller.core.types import Caps
 from controller.pruning.artifact.export import run_artifact
@@ -12,7 +11,7 @@ from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import Candidates, candidates
 from controller.pruning.jobs.marks import known_marks
 from controller.pruning.jobs.stage import Stage
-from controller.pruning.recover.loss import distance
+from controller.pruning.recover.loss import apart
 from controller.pruning.shelf import Kin
 from controller.pruning.solve.plan import Appraisal
 from controller.pruning.steps import Step
@@ -52,4 +51,4 @@ def rounding_loss(bench: Bench, dense: Kin, precision: Precision) -> float:
         return np.inf
     inputs = data.select.inputs[:256]
     got = run_artifact(bench.shelf.artifact(marks[0].sha256).read_bytes(), inputs)
-    return float(distance(torch.from_numpy(got), torch.from_numpy(bench.teacher.select[: len(got)])))
+    return apart(got, bench.teacher.select[: len(got)])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from agent.wire.units import Unit, format_quantity
-from controller.core.caps import exceeds_all, held, use
+from controller.core.caps import exceeds_all, held
 from controller.core.compare import best_of
 from controller.core.costs import Costs, binding, costs_of
 from controller.core.types import Caps, Constraint, JobState, Recovery, Variant
-from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
@@ -20,9 +19,9 @@ from controller.pruning.jobs.lab import Built
 from controller.pruning.jobs.looks import look_at
 from controller.pruning.jobs.precisions import in_order
 from controller.pruning.jobs.recovery import half, recover_stage
-from controller.pruning.jobs.refused import Refused, Smallest, infeasible, on_the_shelf
+from controller.pruning.jobs.refused import Refused, Smallest, fitting, infeasible
 from controller.pruning.jobs.stage import Stage, dense_stage, stage_of
-from controller.pruning.jobs.variant import Origin, make_variant
+from controller.pruning.jobs.variant import Origin, make_variant, measured
 from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.outputs import quick_answers
 from controller.pruning.solve.search import TooTight
@@ -82,11 +81,9 @@ def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
         if isinstance(found, TooTight) and not smallest.inside(found.structure, found.costs):
             return Refused(f"no candidate measures inside: {against(found.costs, caps)}", found.binding)
         bench.steps.expect([*made_ahead(bench, epochs_of(budget) if found.structure != stage.structure else 0.0)])
-        origin = _recovered(bench, offered, found.structure, caps, budget)
-        bench.steps.best = _so_far(bench, origin, found.costs)
-        bench.steps.enter(Step.SHIPPING, measuring(bench))
-        built = bench.lab.build(origin.module, precision, *THOROUGH)
-        bench.costing.note(origin.structure, precision, built.measured.costs)
+        origin, score = _recovered(bench, offered, found.structure, caps, budget)
+        bench.steps.best = _so_far(bench, origin, score, found.costs)
+        built = measured(bench, origin)
         if smallest.inside(origin.structure, built.measured.costs):
             return _ship(bench, origin, built, caps)
         stage = Stage(origin.module, origin.structure, stage.parent, origin.trained)
@@ -95,24 +92,29 @@ def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
     return Refused(f"still above the caps: {against(built.measured.costs, caps)}", found.binding)
 
 
-def _recovered(bench: Bench, offered: Candidates, structure: Structure, caps: Caps, budget: Recovery) -> Origin:
+def _recovered(
+    bench: Bench, offered: Candidates, structure: Structure, caps: Caps, budget: Recovery
+) -> tuple[Origin, float | None]:
+    """With its score on the select split; None where nothing was recovered."""
     stage = offered.stage
     module = stage.cut_soundly(bench.prunable, structure)
     changed = structure != stage.structure
     recovered = recover_stage(bench, module, budget) if changed else None
     module = module if recovered is None else recovered.module
     trained = stage.trained.and_by(recovered)
-    return Origin(module, structure, offered.precision, caps.key, stage.parent, trained)
+    origin = Origin(module, structure, offered.precision, caps.key, stage.parent, trained)
+    return origin, None if recovered is None else recovered.score
 
 
-def _so_far(bench: Bench, origin: Origin, costs: Costs) -> str:
+def _so_far(bench: Bench, origin: Origin, score: float | None, costs: Costs) -> str:
     """What is about to be measured, as far as it is known: who waits may see that it is enough, or hopeless."""
     latency = f"p95 {format_quantity(costs.latency_s, Unit.SECONDS)} as a candidate"
     if bench.model.data is None or bench.model.data.select.labels is None:
         return f"so far {latency}"
-    got = quick_answers(origin.module, bench.model.data.select.inputs)
-    share = classify(got, bench.model.data.select.labels).share
-    return f"so far {share:.1%} right on the data that choose, {latency}"
+    if score is None:
+        got = quick_answers(origin.module, bench.model.data.select.inputs)
+        score = classify(got, bench.model.data.select.labels).share
+    return f"so far {score:.1%} right on the data that choose, {latency}"
 
 
 def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult | Refused:
@@ -127,11 +129,11 @@ def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult |
 
 def _known(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult | None:
     """The best of what was there and measured inside: what is made anew has to stay further below a cap."""
-    fitting = [each for each in on_the_shelf(bench, start_from) if use(caps, each) <= 1]
-    if not fitting:
+    known = fitting(bench, start_from, caps)
+    if not known:
         return None
-    which, inside = _inside(costs_of(best_of(fitting)), caps)
-    return _done(bench, best_of(fitting), which, f"it was there already and {inside}")
+    which, inside = _inside(costs_of(best_of(known)), caps)
+    return _done(bench, best_of(known), which, f"it was there already and {inside}")
 
 
 def _done(bench: Bench, variant: Variant, which: Constraint, detail: str) -> JobResult:

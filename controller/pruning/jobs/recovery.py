@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 from torch import nn
@@ -13,6 +12,7 @@ from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.stage import weights_digest
 from controller.pruning.recover.distil import Recovered, recover
 from controller.pruning.recover.keep import Keep
+from controller.pruning.shelf import name_of
 from controller.pruning.steps import Step
 
 _MORE_RECOVERY = 3
@@ -43,8 +43,8 @@ def recovered_once(bench: Bench, module: nn.Module, budget: Recovery, seed: int)
     """With one budget; a job that was killed in it goes on from the shelf."""
     assert bench.model.data is not None
     bench.steps.enter(Step.RECOVERING, recovering(bench, budget.epochs) if budget.epochs is not None else None)
-    asked = f"{weights_digest(module)} {bench.data_sha256} {budget} {seed}"
-    keep = Keep(bench.shelf.file("recovering", hashlib.sha256(asked.encode()).hexdigest()[:16]))
+    name = name_of(weights_digest(module), bench.data_sha256, budget, seed)
+    keep = Keep(bench.shelf.file("recovering", name))
     return recover(module, bench.model.data, bench.teacher, budget, seed, bench.steps.within, keep)
 
 

@@ -12,16 +12,15 @@ from dataclasses import replace
 
 import torch
 
-from controller.core.caps import held, use
+from controller.core.caps import held
 from controller.core.compare import best_of
 from controller.core.costs import costs_of
 from controller.core.types import Caps, JobState, Recovery, Variant
 from controller.pruning.artifact.export import run_artifact
-from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.job import JobResult
-from controller.pruning.jobs.agenda import Agenda, Counts, Tried, counts, name_of
-from controller.pruning.jobs.ahead import judging, made_ahead, measuring, recovering
+from controller.pruning.jobs.agenda import Agenda, Counts, Tried, counts
+from controller.pruning.jobs.ahead import judging, made_ahead, recovering
 from controller.pruning.jobs.appraise import appraise
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.dense import dense_kin
@@ -29,11 +28,11 @@ from controller.pruning.jobs.lab import Built
 from controller.pruning.jobs.looks import look_at
 from controller.pruning.jobs.nearby import Nearby, try_one
 from controller.pruning.jobs.recovery import recovered_once
-from controller.pruning.jobs.refused import Smallest, on_the_shelf
+from controller.pruning.jobs.refused import Smallest, fitting
 from controller.pruning.jobs.stage import Trained, dense_stage
-from controller.pruning.jobs.variant import Origin, make_variant, training_of
-from controller.pruning.judge.accuracy import right
-from controller.pruning.recover.loss import distance
+from controller.pruning.jobs.variant import Origin, make_variant, measured, training_of
+from controller.pruning.recover.loss import score
+from controller.pruning.shelf import Kin, name_of
 from controller.pruning.solve.search import TooTight
 from controller.pruning.spec import terms
 from controller.pruning.steps import Ahead, Step
@@ -42,22 +41,21 @@ from controller.pruning.tell import against
 
 def make_refined(bench: Bench, caps: Caps, budget_s: float, start_from: tuple[str, ...]) -> JobResult:
     """DONE with the better variant, or with the one that stands and why there is none. Raises what the steps raise."""
-    dense = dense_kin(bench).variant
-    standing = [each for each in on_the_shelf(bench, start_from) if use(caps, each) <= 1]
+    dense, standing = dense_kin(bench), fitting(bench, start_from, caps)
     if not standing:
         detail = "there is nothing to refine: no variant is inside the caps"
         return JobResult(state=JobState.DONE, detail=detail, model_digest=bench.model.digest)
     stands, trained = best_of(standing), training_of(best_of(standing))
     if (reason := _no_reason_to(bench, stands, trained)) is not None:
         return _stays(bench, stands, reason)
-    stage = dense_stage(bench.prunable, dense)
+    stage = dense_stage(bench.prunable, dense.variant)
     nearby = Nearby(bench, caps, stage, appraise(bench, stage), "int8" if stands.precision == "int8" else "fp32")
     agenda = _agenda(nearby, trained)
     todo = counts(budget_s, agenda.epochs, agenda.epoch_s)
     for number in range(len(agenda.tried), todo.trials):
         bench.steps.expect(_ahead(bench, todo, number))
         try_one(nearby, agenda, number, todo)
-    made = _last(nearby, agenda.best, todo)
+    made = _last(nearby, dense, agenda.best, todo)
     if isinstance(made, str):
         return _stays(bench, stands, made)
     return _judged(nearby, {"refined": stands.sha256, "estimate": agenda.agreement}, stands, *made)
@@ -86,10 +84,10 @@ def _ahead(bench: Bench, todo: Counts, number: int) -> list[Ahead]:
     return [*[brief] * (todo.trials - number), *made_ahead(bench, todo.epochs)]
 
 
-def _last(nearby: Nearby, best: Tried | None, todo: Counts) -> tuple[Origin, Built] | str:
+def _last(nearby: Nearby, dense: Kin, best: Tried | None, todo: Counts) -> tuple[Origin, Built] | str:
     """The best, recovered as long as there is time, where it measures inside; or why it is not made."""
     bench, caps, precision = nearby.bench, nearby.caps, nearby.precision
-    smallest = Smallest(bench, dense_kin(bench), caps)
+    smallest = Smallest(bench, dense, caps)
     found = nearby.offered({} if best is None else best.factors).searched(held(caps))
     if isinstance(found, TooTight) and not smallest.inside(found.structure, found.costs):
         return f"no other structure measures inside: {against(found.costs, caps)}"
@@ -100,12 +98,10 @@ def _last(nearby: Nearby, best: Tried | None, todo: Counts) -> tuple[Origin, Bui
     made = recovered_once(bench, module, Recovery(epochs=todo.epochs), bench.seed)
     trained = nearby.stage.trained.and_by(made)
     origin = Origin(made.module, found.structure, precision, caps.key, nearby.stage.parent, trained)
-    bench.steps.enter(Step.SHIPPING, measuring(bench))
     try:
-        built = bench.lab.build(origin.module, precision, *THOROUGH)
+        built = measured(bench, origin)
     except (ExportError, TableError) as error:
         return str(error)
-    bench.costing.note(origin.structure, precision, built.measured.costs)
     if not smallest.inside(origin.structure, built.measured.costs):
         return f"what was made measures above the caps: {against(built.measured.costs, caps)}"
     return origin, built
@@ -136,7 +132,4 @@ def _chosen_by(bench: Bench, artifact: bytes) -> float:
     """What is compared on the select split: the share that is right, without labels the distance below zero."""
     assert bench.model.data is not None
     select = bench.model.data.select
-    got = run_artifact(artifact, select.inputs, bench.lab.runtime)
-    if select.labels is not None:
-        return float(right(got, select.labels).mean())
-    return -float(distance(torch.from_numpy(got), torch.from_numpy(bench.teacher.select)))
+    return score(run_artifact(artifact, select.inputs, bench.lab.runtime), select, bench.teacher.select)

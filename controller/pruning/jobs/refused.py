@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, reduce
 
-from controller.core.caps import closest, held, shippable
+from controller.core.caps import closest, held, shippable, use
 from controller.core.costs import Costs, binding
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.parity import Precision
@@ -71,7 +71,7 @@ class Smallest:
         return Refused(detail + (self._spent_on(precision) if which is Constraint.DEADLINE else ""), which)
 
     def _spent_on(self, precision: Precision) -> str:
-        """What its time goes into, of what narrowing does not make less; told where kernels are timed already."""
+        """What its time goes into; in fp32 alone, whose kernels are timed before a model is pruned."""
         if precision != "fp32":
             return ""
         least = self.bench.prunable.smallest
@@ -114,3 +114,8 @@ def infeasible(smallest: Smallest, refusals: list[Refused], start_from: tuple[st
 def on_the_shelf(bench: Bench, start_from: tuple[str, ...]) -> list[Variant]:
     """Of the named variants, those at or above the floor."""
     return shippable([kin.variant for kin in bench.shelf.kin(start_from)], bench.model.spec.accuracy_floor)
+
+
+def fitting(bench: Bench, start_from: tuple[str, ...], caps: Caps) -> list[Variant]:
+    """Of these the ones that were measured inside the caps."""
+    return [each for each in on_the_shelf(bench, start_from) if use(caps, each) <= 1]

@@ -10,14 +10,17 @@ from torch import nn
 
 from controller.core.paired import ONE_SIDED
 from controller.core.types import Variant
+from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Parity, Precision, check_parity
 from controller.pruning.graph.structure import Structure
+from controller.pruning.jobs.ahead import measuring
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.lab import Built
 from controller.pruning.jobs.looks import Look
 from controller.pruning.jobs.stage import Trained
 from controller.pruning.judge.gate import Verdict
 from controller.pruning.model.examples import examples
+from controller.pruning.steps import Step
 
 PARITY_SAMPLES = 256
 
@@ -36,6 +39,14 @@ class Origin:
     parent: str | None = None
     trained: Trained = field(default_factory=Trained)
     onward: nn.Module | None = None
+
+
+def measured(bench: Bench, origin: Origin) -> Built:
+    """Its artifact, measured as what ships is, with the costs noted. Raises `ExportError`, `TrialError`."""
+    bench.steps.enter(Step.SHIPPING, measuring(bench))
+    built = bench.lab.build(origin.module, origin.precision, *THOROUGH)
+    bench.costing.note(origin.structure, origin.precision, built.measured.costs)
+    return built
 
 
 def make_variant(bench: Bench, origin: Origin, built: Built, look: Look | None = None) -> tuple[Variant, Verdict]:

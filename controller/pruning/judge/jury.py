@@ -11,7 +11,7 @@ from controller.core.paired import ONE_SIDED, Paired
 from controller.pruning.errors import ExportError
 from controller.pruning.judge.accuracy import Accuracy, classify, pair, right
 from controller.pruning.judge.gate import Gate, Verdict, judge
-from controller.pruning.model.data import Data, Floats, Labels, split_digest
+from controller.pruning.model.data import Floats, Labels, Split, split_digest
 from controller.pruning.model.load import LoadedModel
 
 
@@ -30,7 +30,7 @@ class Jury:
     """Judges artifacts of `model` beside what the dense one answers for the gate, which is asked for once."""
 
     model: LoadedModel
-    dense_answers: Callable[[Data], Floats]
+    dense_answers: Callable[[Split, str], Floats]
 
     def judge(self, answering: Callable[[Floats], Floats], dense: bool = False, error: float = ONE_SIDED) -> Judged:
         """Of an artifact that gives its first outputs for inputs `[n, ...]`; of the `dense` model's no margin is asked.
@@ -60,7 +60,7 @@ class Jury:
     @cached_property
     def _dense_answers(self) -> Floats:
         assert self.model.data is not None
-        return self.dense_answers(self.model.data)
+        return self.dense_answers(self.model.data.gate, self._gate_digest)
 
 
 def _check_classes(outputs: Floats, labels: Labels) -> None:

@@ -99,6 +99,12 @@ def laid_out(batch: torch.Tensor) -> torch.Tensor:
     return batch.contiguous(memory_format=torch.channels_last) if batch.ndim == 4 else batch
 
 
+def lay_out(model: nn.Module, axes: int) -> None:
+    """The same for the weights of a model whose batches have so many axes."""
+    if axes == 4 and all(each.dim() < 5 for each in model.state_dict().values()):
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stub leaves it out
+
+
 @torch.no_grad()
 def _outputs(model: nn.Module, inputs: Floats, numbers: Sequence[int]) -> tuple[Floats, ...]:
     starts = range(0, len(inputs), _BATCH)

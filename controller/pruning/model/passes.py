@@ -10,7 +10,7 @@ import torch
 
 from controller.pruning.model.examples import examples
 from controller.pruning.model.load import LoadedModel
-from controller.pruning.model.outputs import all_outputs, laid_out, quickly
+from controller.pruning.model.outputs import all_outputs, laid_out, lay_out, quickly
 
 _WORK_FLOPS = 1e10
 _FEWEST, _MOST = 4, 64
@@ -21,8 +21,7 @@ def pass_seconds(model: LoadedModel, flops: int, seed: int) -> float:
     count = int(np.clip(_WORK_FLOPS / flops, _FEWEST, _MOST))
     inputs = laid_out(torch.from_numpy(examples(model, count, seed)))
     module = copy.deepcopy(model.module)
-    if inputs.ndim == 4 and all(each.dim() < 5 for each in module.state_dict().values()):
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as in recovery
+    lay_out(module, inputs.ndim)
     for _ in range(2):
         began_s = time.perf_counter()
         with quickly():

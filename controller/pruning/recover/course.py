@@ -13,14 +13,13 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from controller.core.types import Recovery
-from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.data import Data, Floats, Split
-from controller.pruning.model.outputs import all_outputs, laid_out, quick_answers, quick_outputs, quickly
+from controller.pruning.model.outputs import all_outputs, laid_out, lay_out, quick_answers, quick_outputs, quickly
 from controller.pruning.recover.batches import Batches
 from controller.pruning.recover.budget import Clock
 from controller.pruning.recover.keep import Keep, Progressed
-from controller.pruning.recover.loss import distance
 from controller.pruning.recover.loss import loss as loss_of
+from controller.pruning.recover.loss import score
 from controller.pruning.recover.recalibrate import recalibrate
 
 _BATCH = 64
@@ -49,8 +48,7 @@ class Course:
     def __init__(self, model: nn.Module, data: Data, teacher: Teacher, budget: Recovery, dice: torch.Generator) -> None:
         self.clock, self.dice, self._done = Clock.start(budget), dice, 0
         self._model, self._data, self._teacher = model, data, teacher
-        if data.train.inputs.ndim == 4 and all(each.dim() < 5 for each in model.state_dict().values()):
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        lay_out(model, data.train.inputs.ndim)
         self._weights: list[torch.Tensor] = list(model.parameters())
         self._average = [weight.detach().clone() for weight in self._weights]
         self._optimiser = torch.optim.AdamW(self._weights, lr=_RATE, weight_decay=_DECAY)
@@ -64,10 +62,10 @@ class Course:
 
     def check(self) -> None:
         """Judge the average, and remember it where no earlier one was better."""
-        averaged, score = self.judged()
-        self._risen_at, self._checks = (self.used, 0) if score > self.best_score else (self._risen_at, self._checks + 1)
-        if self.best is self._model or score >= self.best_score:
-            self.best, self.best_score = averaged, score
+        averaged, now = self.judged()
+        self._risen_at, self._checks = (self.used, 0) if now > self.best_score else (self._risen_at, self._checks + 1)
+        if self.best is self._model or now >= self.best_score:
+            self.best, self.best_score = averaged, now
 
     def put(self, keep: Keep) -> None:
         progressed = Progressed(
@@ -178,10 +176,8 @@ class Course:
         torch._foreach_lerp_(self._average, self._weights, max(1 / _AVERAGED_STEPS, 10 / (10 + self._done)))
 
     def _score(self, model: nn.Module) -> float:
-        outputs, split = quick_answers(model, self._data.select.inputs), self._data.select
-        if split.labels is not None:
-            return classify(outputs, split.labels).share
-        return -float(distance(torch.from_numpy(outputs), torch.from_numpy(self._teacher.select)))
+        select = self._data.select
+        return score(quick_answers(model, select.inputs), select, self._teacher.select)
 
     def _step(self, chosen: torch.Tensor) -> None:
         inputs, labels = _chosen(self._data.train, chosen)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
+from controller.pruning.judge.accuracy import classify
+from controller.pruning.model.data import Floats, Split
+
 TEMPERATURE = 3.0
 _TEACHER_SHARE = 0.7
 
@@ -25,6 +28,17 @@ def distance(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         log_target=True,
     )
     return soft * TEMPERATURE**2
+
+
+def apart(outputs: Floats, taught: Floats) -> float:
+    """The `distance` of outputs `[n, ...]` from the dense model's own."""
+    return float(distance(torch.from_numpy(outputs), torch.from_numpy(taught)))
+
+
+def score(outputs: Floats, split: Split, taught: Floats) -> float:
+    """Of outputs for the split's inputs: the share right, or without labels how far apart from `taught`, below zero.
+    Higher is better either way."""
+    return -apart(outputs, taught) if split.labels is None else classify(outputs, split.labels).share
 
 
 def loss(output: torch.Tensor, target: torch.Tensor, labels: torch.Tensor | None) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from controller.durable import put_file
 from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.graph.structure import Structure
 from controller.pruning.shelf.kin import Kin, label, onward_of, read, state_of
+from controller.pruning.shelf.lines import append_line, read_lines
 from controller.pruning.shelf.marks import Marked, Marks
-from controller.pruning.shelf.point import Point, append_point, read_points
+from controller.pruning.shelf.point import Point
 from controller.pruning.solve.curves import WorthCurves
 from controller.pruning.solve.importance import Importance
 
@@ -84,10 +86,10 @@ class Shelf:
     def points(self, precision: str) -> list[Point]:
         """What earlier jobs of this model measured on this host."""
         files = [self._points(each) for each in (*self.formerly, self.digest)]
-        return [point for file in files for point in read_points(file) if point.precision == precision]
+        return [point for file in files for point in read_lines(file, Point) if point.precision == precision]
 
     def add_point(self, point: Point) -> None:
-        append_point(self._points(self.digest), point)
+        append_line(self._points(self.digest), point)
 
     def artifact(self, sha256: str) -> Path:
         return self.folder / file_name(sha256, self.runtime)
@@ -164,6 +166,11 @@ class Shelf:
 
     def _weights(self, sha256: str) -> Path:
         return self.folder / f"{sha256}.safetensors"
+
+
+def name_of(*asked: object) -> str:
+    """Short, and another one for each request: for a file's name."""
+    return hashlib.sha256(" ".join(map(str, asked)).encode()).hexdigest()[:16]
 
 
 def known_as(folder: Path, digest: str, formerly: str) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import tempfile
 import time
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.agent import measures
+from tests.bench.parts import host
 
 _IDLE_S = float(os.environ.get("HEDGEROW_IDLE_S", "1800"))
 _SWAPS = 100
@@ -31,7 +31,7 @@ def main(_work: Path, docs: Path, _fresh: bool, _parts: Sequence[str]) -> None:
     results: Row = {
         "repeat": "make bench BENCH=agent",
         "date": time.strftime("%Y-%m-%d"),
-        "host": {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()},
+        "host": host(),
         "start": measured("starts"),
         "overhead": measured("overheads"),
         "swap": measured("swaps", _SWAPS),

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
 import time
 from collections.abc import Sequence
@@ -13,6 +11,7 @@ from typing import Any
 
 from tests.bench.demo.once import once
 from tests.bench.demo.table import line, page, targets
+from tests.bench.parts import host
 
 _TIMES = 10
 PARTS = tuple(str(number) for number in range(1, _TIMES + 1))
@@ -49,7 +48,7 @@ def _publish(work: Path, docs: Path) -> None:
     runs = [json.loads(each.read_text()) for each in found if each.is_file()]
     results = {
         "repeat": "make soak-demo",
-        "host": {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()},
+        "host": host(),
         "runs": runs,
         "targets": targets(runs, _TIMES),
     }

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -30,12 +29,12 @@ from tests.bench.before import HERE, checked_out
 from tests.bench.economy import halves
 from tests.bench.economy.page import page
 from tests.bench.economy.targets import targets
+from tests.bench.parts import Row, host, kept, known, whole
 
 PARTS = ("now", "before", "bespoke", "skipped")
 _BUDGET_S = 900.0  # of jobs a run: it stays under twenty minutes, and the next one goes on
 _EPOCHS = 1.75
 _SAMPLED, _SEED = 10, 20261128
-Row = dict[str, Any]
 
 
 def main(work: Path, docs: Path, fresh: bool, parts: Sequence[str]) -> None:
@@ -49,11 +48,11 @@ def main(work: Path, docs: Path, fresh: bool, parts: Sequence[str]) -> None:
     makers: dict[str, Callable[[Path], Row]] = {
         "now": lambda folder: _played(work, folder, HERE),
         "before": lambda folder: _played(work, folder, checked_out(work, "economy")),
-        "bespoke": lambda _: _bespoke(work, _kept(work, "now"), _sampled(_kept(work, "now")["devices"])),
-        "skipped": lambda _: _bespoke(work, _kept(work, "now"), _sampled(_skipped(_kept(work, "now")["devices"]))),
+        "bespoke": lambda _: _bespoke(work, kept(work, "now"), _sampled(kept(work, "now")["devices"])),
+        "skipped": lambda _: _bespoke(work, kept(work, "now"), _sampled(_skipped(kept(work, "now")["devices"]))),
     }
     for part in parts:
-        if not _whole(work, part):
+        if not whole(work, part):
             print(f"[{(time.monotonic() - began) / 60:5.1f} min] {part}", flush=True)
             made = makers[part](work / part)
             (work / f"part-{part}.json").write_text(json.dumps(made, indent=1))
@@ -61,20 +60,20 @@ def main(work: Path, docs: Path, fresh: bool, parts: Sequence[str]) -> None:
 
 
 def publish(work: Path, docs: Path) -> None:
-    known = {part: _kept(work, part) for part in PARTS if (work / f"part-{part}.json").is_file()}
+    parts = known(work, PARTS)
     results: Row = {
         "repeat": "make bench BENCH=economy",
         "date": time.strftime("%Y-%m-%d"),
-        "host": {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()},
+        "host": host(),
         "budget_s": _BUDGET_S,
         "seed": _SEED,
-        "parts": {name: {key: each[key] for key in each if key != "devices"} for name, each in known.items()},
+        "parts": {name: {key: each[key] for key in each if key != "devices"} for name, each in parts.items()},
     }
-    results["devices"] = {name: len(each["devices"]) for name, each in known.items() if "history" in each}
-    results["targets"] = targets(known)
+    results["devices"] = {name: len(each["devices"]) for name, each in parts.items() if "history" in each}
+    results["targets"] = targets(parts)
     docs.mkdir(parents=True, exist_ok=True)
     (docs / "economy.json").write_text(json.dumps(results, indent=1) + "\n")
-    (docs / "economy.md").write_text(page(results, known))
+    (docs / "economy.md").write_text(page(results, parts))
 
 
 def spec_with(work: Path, epochs: float) -> Path:
@@ -96,16 +95,6 @@ def _played(work: Path, folder: Path, code: Path) -> Row:
     subprocess.run(command, check=True, cwd=code, env=os.environ | {"PYTHONPATH": str(code)})
     played: Row = json.loads((folder / "fleet.json").read_text())
     return played
-
-
-def _whole(work: Path, part: str) -> bool:
-    """It was measured to its end; what was stopped goes on where it was."""
-    return (work / f"part-{part}.json").is_file() and bool(_kept(work, part).get("ended", True))
-
-
-def _kept(work: Path, part: str) -> Row:
-    kept: Row = json.loads((work / f"part-{part}.json").read_text())
-    return kept
 
 
 def _skipped(devices: Sequence[Row]) -> list[Row]:

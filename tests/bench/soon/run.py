@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tests.bench.before import HERE, checked_out
+from tests.bench.parts import Row, host, known, whole
 from tests.bench.soon.bring import NotToBeHadError, bring
 from tests.bench.soon.jobs import BEFORE, COLD, JOBS
 from tests.bench.soon.nets import NETS, Net
@@ -27,7 +26,6 @@ from tests.bench.soon.targets import targets
 _BEFORE = "before-"
 PARTS = (*NETS, *(f"{_BEFORE}{name}" for name in NETS))
 _BUDGET_S = 1140.0  # of a part's jobs: it stays under twenty minutes, and the next run goes on
-Row = dict[str, Any]
 
 
 def main(work: Path, docs: Path, fresh: bool, parts: Sequence[str]) -> None:
@@ -37,24 +35,24 @@ def main(work: Path, docs: Path, fresh: bool, parts: Sequence[str]) -> None:
         if fresh:
             (work / f"part-{part}.json").unlink(missing_ok=True)
             shutil.rmtree(work / part, ignore_errors=True)
-        if not _whole(work, part):
+        if not whole(work, part):
             print(f"[{time.strftime('%H:%M:%S')}] {part}", flush=True)
             (work / f"part-{part}.json").write_text(json.dumps(_made(work, part)))
         publish(work, docs)
 
 
 def publish(work: Path, docs: Path) -> None:
-    known = {part: _kept(work, part) for part in PARTS if (work / f"part-{part}.json").is_file()}
+    parts = known(work, PARTS)
     results: Row = {
         "repeat": "make bench BENCH=soon",
         "date": time.strftime("%Y-%m-%d"),
-        "host": {"cores": os.cpu_count(), "python": platform.python_version(), "machine": platform.machine()},
-        "parts": {part: _short(row) for part, row in known.items()},
-        "targets": targets(known),
+        "host": host(),
+        "parts": {part: _short(row) for part, row in parts.items()},
+        "targets": targets(parts),
     }
     docs.mkdir(parents=True, exist_ok=True)
     (docs / "soon.json").write_text(json.dumps(results, indent=1) + "\n")
-    (docs / "soon.md").write_text(page(results, known))
+    (docs / "soon.md").write_text(page(results, parts))
 
 
 def _made(work: Path, part: str) -> Row:
@@ -85,16 +83,6 @@ def _played(work: Path, net: Net, part: str, spec: Path, code: Path, jobs: Seque
 def _step_bytes(spec: Path) -> int:
     command = [sys.executable, "-m", "tests.bench.soon.step", str(spec)]
     return int(subprocess.run(command, check=True, cwd=HERE, stdout=subprocess.PIPE).stdout)
-
-
-def _whole(work: Path, part: str) -> bool:
-    """It was measured to its end; what was stopped goes on where it was."""
-    return (work / f"part-{part}.json").is_file() and bool(_kept(work, part)["ended"])
-
-
-def _kept(work: Path, part: str) -> Row:
-    kept: Row = json.loads((work / f"part-{part}.json").read_text())
-    return kept
 
 
 def _short(row: Row) -> Row:
