@@ -71,13 +71,13 @@ def build():
 """
 BRIEF = """\
 import controller.pruning.jobs.lab
-from controller.pruning.artifact.measure import measure
+from controller.pruning.artifact.measure import measure_together
 from controller.pruning.jobs.child import main
 
-def measure_briefly(path, sha256, golden_seed, samples, repeats, *beside):
-    return measure(path, sha256, golden_seed, 10, 1, *beside)
+def measure_briefly(artifacts, golden_seed, samples, repeats, *beside):
+    return measure_together(artifacts, golden_seed, 10, 1, *beside)
 
-controller.pruning.jobs.lab.measure = measure_briefly
+controller.pruning.jobs.lab.measure_together = measure_briefly
 main()
 """
 RUNGS, SEED = 2, 7

@@ -8,7 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, median, stdev
-from typing import TypeVar
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from agent.wire.profile import RUNTIMES
 from agent.wire.work import TrialLine, WorkerSpec
@@ -26,9 +29,8 @@ THOROUGH = (60, 5)
 QUICK = (60, 2)
 """Samples and repeats for what guides a search or a prediction and does not ship."""
 
-_T = TypeVar("_T")
 _WARMUP = 20
-_FOR_RAM = 10  # runs of a trial that is not asked for times: memory is at its highest long before
+_FOR_RAM = 10  # runs of a trial: memory is at its highest long before
 _CLOSE = 0.02  # half of the median's 95 % interval, as a share of it: more repeats would tell no more
 _LEAST_SPREAD = 0.015  # of one artifact's medians from process to process, where few of them happen to agree
 _Z95, _NOTHING_S = 1.96, 1e-12
@@ -60,83 +62,104 @@ def measure(
     runtime: str = RUNTIMES[0],
     counted: Counted = lambda _number, _most: None,
 ) -> Measured:
-    """Try the artifact at `path` in `repeats` fresh workers, and time it in as many processes, or in fewer where these
-    agree. Raises `TrialError`.
+    """The artifact at `path`, as `measure_together` measures several."""
+    (measured,) = measure_together([(path, sha256)], golden_seed, samples, repeats, pace, runtime, counted)
+    return measured
 
-    The latency is the middle of what the processes tell by turns with the marks of `pace`; its p95 is the dense
-    model's in proportion. A tail here is this host's neighbours', and longest, in proportion, beside the smallest
-    artifact; a device has its own, which its trial measures. Where there is no `pace` both are the middle ones of the
-    workers' own: the least would be of a moment that no service sees again. RAM is the highest seen.
+
+def measure_together(
+    artifacts: Sequence[tuple[Path, str]],
+    golden_seed: int,
+    samples: int,
+    repeats: int,
+    pace: Pace | None = None,
+    runtime: str = RUNTIMES[0],
+    counted: Counted = lambda _number, _most: None,
+) -> list[Measured]:
+    """Try each of the `artifacts`, a path and its sha256, in `repeats` fresh workers, and time them by turns in as many
+    processes, or in fewer where these agree. Raises `TrialError`.
+
+    The latency is the middle of what the processes tell beside the marks of `pace`; its p95 is the dense model's in
+    proportion. A tail here is this host's neighbours', and longest, in proportion, beside the smallest artifact; a
+    device has its own, which its trial measures. Where there is no `pace` both are the middle ones of their own times:
+    the least would be of a moment that no service sees again. RAM is the highest seen.
     """
 
-    def tries(count: int) -> TrialLine:
+    def tries(artifact: tuple[Path, str]) -> TrialLine:
+        path, sha256 = artifact
+        count = min(samples, _FOR_RAM)
         return tried(
             WorkerSpec(
                 path=str(path), sha256=sha256, runtime=runtime, golden_seed=golden_seed, warmup=_WARMUP, samples=count
             )
         )
 
-    if pace is None:
-        runs = _until_close(lambda: tries(samples), lambda run: run.latency_cpu_p50_ms or 0.0, repeats, counted)
-        p50_s, p95_s = _own(runs)
-    else:
-        told = _Told(pace, path, runtime, golden_seed, samples)
-        runs, p50_s = _tried_beside(lambda: tries(min(samples, _FOR_RAM)), told, repeats, counted)
-        p95_s = p50_s * pace.tail
+    taken = _Taken(tuple(path for path, _ in artifacts), pace, runtime, golden_seed, samples)
+    first = [tries(each) for each in artifacts]
+    # What memory a worker takes does not depend on what runs on another core.
+    with ThreadPoolExecutor(1) as beside:
+        others = [[beside.submit(tries, each) for _ in range(repeats - 1)] for each in artifacts]
+        try:
+            times = _until_close(taken, repeats, counted)
+            runs = [[one, *(each.result() for each in more)] for one, more in zip(first, others, strict=True)]
+        finally:
+            beside.shutdown(cancel_futures=True)
+    spans = [_middle(one) for one in zip(*times, strict=True)]
+    return [_measured(path, *each) for (path, _), each in zip(artifacts, zip(runs, spans, strict=True), strict=True)]
+
+
+class _Span(NamedTuple):
+    """Seconds of an artifact's inferences in one process."""
+
+    p50_s: float
+    p95_s: float
+
+
+def _middle(spans: Sequence[_Span]) -> _Span:
+    return _Span(median(each.p50_s for each in spans), median(each.p95_s for each in spans))
+
+
+def _measured(path: Path, runs: Sequence[TrialLine], span: _Span) -> Measured:
     # Each run's own difference: the base moves by more from process to process than a model's share of it.
     grown = [(run.trial.ram_peak_bytes or 0) - (run.trial.ram_base_bytes or 0) for run in runs]
     return Measured(
         ram_base_bytes=int(median(run.trial.ram_base_bytes or 0 for run in runs)),
         ram_bytes=max(grown),
         storage_bytes=path.stat().st_size,
-        latency_p50_s=p50_s,
-        latency_p95_s=p95_s,
+        latency_p50_s=span.p50_s,
+        latency_p95_s=span.p95_s,
         golden_outputs=tuple(tuple(row) for row in runs[0].golden_outputs),
     )
 
 
-def _own(runs: Sequence[TrialLine]) -> tuple[float, float]:
-    p50s, p95s = [run.latency_cpu_p50_ms or 0.0 for run in runs], [run.latency_cpu_p95_ms or 0.0 for run in runs]
-    return median(p50s) / 1e3, median(p95s) / 1e3
-
-
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """One process's median of the artifact at `path`, told by turns with the marks of `pace`."""
+class _Taken:
+    """One process's times of the artifacts at `paths`, by turns with the marks of `pace` and told against these."""
 
-    pace: Pace
-    path: Path
+    paths: tuple[Path, ...]
+    pace: Pace | None
     runtime: str
     seed: int
     samples: int
 
-    def __call__(self) -> float:
-        paths = [self.path, *(mark.path for mark in self.pace.marks)]
-        return self.pace.told(by_turns(paths, self.runtime, self.seed, self.samples))
+    def __call__(self) -> list[_Span]:
+        marks = () if self.pace is None else tuple(mark.path for mark in self.pace.marks)
+        times = by_turns([*self.paths, *marks], self.runtime, self.seed, self.samples)
+        return [self._span(times[:, at], times[:, len(self.paths) :]) for at in range(len(self.paths))]
+
+    def _span(self, mine: NDArray[np.float64], marks: NDArray[np.float64]) -> _Span:
+        if self.pace is None:
+            return _Span(float(np.median(mine)), float(np.percentile(mine, 95)))
+        p50_s = self.pace.told(np.column_stack((mine, marks)))
+        return _Span(p50_s, p50_s * self.pace.tail)
 
 
-def _tried_beside(
-    tries: Callable[[], TrialLine], told: Callable[[], float], repeats: int, counted: Counted
-) -> tuple[list[TrialLine], float]:
-    """`repeats` trials, of which all but the first run while the times are taken, and the middle of what these tell.
-
-    What memory a worker takes does not depend on what runs on another core.
-    """
-    runs = [tries()]
-    with ThreadPoolExecutor(1) as beside:
-        others = [beside.submit(tries) for _ in range(repeats - 1)]
-        try:
-            p50_s = median(_until_close(told, float, repeats, counted))
-            return runs + [each.result() for each in others], p50_s
-        finally:
-            for each in others:
-                each.cancel()
-
-
-def _until_close(run: Callable[[], _T], p50: Callable[[_T], float], most: int, counted: Counted) -> list[_T]:
-    """Runs until what their medians tell is known closely enough, at most so many."""
-    runs = list[_T]()
-    while len(runs) < most and not close([p50(each) for each in runs]):
+def _until_close(run: Callable[[], list[_Span]], most: int, counted: Counted) -> list[list[_Span]]:
+    """Runs until what they tell of each artifact is known closely enough, at most so many."""
+    runs = list[list[_Span]]()
+    while len(runs) < most and not (
+        runs and all(close([each.p50_s for each in one]) for one in zip(*runs, strict=True))
+    ):
         counted(len(runs) + 1, most)
         runs.append(run())
     return runs

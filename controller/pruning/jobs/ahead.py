@@ -24,7 +24,7 @@ def epochs_of(budget: Recovery) -> float:
 
 
 def dense_ahead(bench: Bench) -> Iterator[Ahead]:
-    yield Ahead(Step.DENSE, measuring(bench))
+    yield Ahead(Step.DENSE, measuring_ends(bench))
     yield Ahead(Step.PRICING)
     yield Ahead(Step.JUDGING, judging(bench))
 
@@ -41,6 +41,11 @@ def measuring(bench: Bench) -> float:
     """An artifact: 1 for one that takes no time, more where its inferences are long."""
     dense = bench.shelf.dense()
     return 1.0 + _A_PRUNES_RUNS * (bench.pass_s if dense is None else dense.variant.latency_p50_s)
+
+
+def measuring_ends(bench: Bench) -> float:
+    """The dense and the smallest artifact together, in each precision."""
+    return len(bench.lab.precisions) * measuring(bench)
 
 
 def recovering(bench: Bench, epochs: float) -> float:
@@ -63,8 +68,8 @@ def _measured_before(bench: Bench) -> Iterator[Ahead]:
     dense = bench.shelf.dense()
     if dense is None or not bench.judged_by(dense):
         yield from dense_ahead(bench)
-    if dense is None or bench.shelf.marks("fp32", dense) is None:
-        yield Ahead(Step.SMALLEST, measuring(bench))
+    elif bench.shelf.marks("fp32", dense) is None:
+        yield Ahead(Step.SMALLEST, measuring_ends(bench))
 
 
 def _estimated(bench: Bench) -> Iterator[Ahead]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from controller.core.costs import Costs
@@ -32,15 +33,15 @@ class Candidates:
         """The structure of least loss whose costs, as predicted from all that was measured, are inside `caps`."""
         return self.planner.within(self.costing.predictor(self.precision).budgets(caps))
 
-    def searched(self, caps: Caps) -> Found | TooTight:
-        """The structure to recover: the one that uses the caps best, as measured."""
-        return search(
-            self.plan, lambda plan: self._costs(plan, only_bytes(caps)), self.stage.structure, caps, self._told
-        )
+    def searched(self, caps: Caps, planned: Callable[[Plan], None] = lambda _plan: None) -> Found | TooTight:
+        """The structure to recover: the one that uses the caps best, as measured. `planned` hears of each before it is
+        measured."""
 
-    def _told(self, _number: int, plan: Plan) -> None:
-        text = f"measuring a candidate of {plan.weights_share:.0%} of the weights"
-        self.costing.steps.within(None, text)
+        def told(_number: int, plan: Plan) -> None:
+            planned(plan)
+            self.costing.steps.within(None, f"measuring a candidate of {plan.weights_share:.0%} of the weights")
+
+        return search(self.plan, lambda plan: self._costs(plan, only_bytes(caps)), self.stage.structure, caps, told)
 
     def _costs(self, plan: Plan, only_bytes: bool) -> Costs:
         """As measured last, now or by an earlier job: so that the same request finds the same structure again.

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from controller.core.types import JobState
-from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.job import JobResult
-from controller.pruning.jobs.ahead import judging, measuring, prune_ahead
+from controller.pruning.jobs.ahead import judging, measuring_ends, prune_ahead
 from controller.pruning.jobs.bench import Bench
-from controller.pruning.jobs.marks import known_marks
+from controller.pruning.jobs.marks import known_marks, measure_ends, put_ends
 from controller.pruning.jobs.variant import Origin, make_variant
 from controller.pruning.shelf import Kin
 from controller.pruning.steps import Step
@@ -15,16 +14,16 @@ from controller.pruning.steps import Step
 
 def make_dense(bench: Bench) -> JobResult:
     """The dense fp32 variant, its artifact on the shelf. Raises `StructureError`, `ExportError`, `TrialError`."""
-    bench.steps.enter(Step.DENSE, measuring(bench), bench.prunable.told)
-    structure = bench.prunable.whole
-    built = bench.lab.build(bench.model.module, "fp32", *THOROUGH)
-    bench.costing.note(structure, "fp32", built.measured.costs)
+    bench.steps.enter(Step.DENSE, measuring_ends(bench), bench.prunable.told)
+    ends = measure_ends(bench)
+    built = ends["fp32"][0]
     bench.steps.enter(Step.PRICING)
     bench.costing.pricing("fp32")
     bench.steps.enter(Step.JUDGING, judging(bench))
-    origin = Origin(bench.model.module, structure, "fp32", requested="")
+    origin = Origin(bench.model.module, bench.prunable.whole, "fp32", requested="")
     variant, verdict = make_variant(bench, origin, built)
-    bench.shelf.put(built.artifact, variant, structure, bench.model.module)
+    bench.shelf.put(built.artifact, variant, bench.prunable.whole, bench.model.module)
+    put_ends(bench, ends, variant)
     return JobResult(
         state=JobState.DONE,
         variant=variant,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +15,9 @@ from agent.wire.profile import RUNTIMES
 from controller.durable import put_file
 from controller.pruning.artifact.export import export_onnx
 from controller.pruning.artifact.int8 import quantise
-from controller.pruning.artifact.measure import Measured, measure
+from controller.pruning.artifact.measure import Measured, measure_together
 from controller.pruning.artifact.ncnn import to_ncnn
+from controller.pruning.artifact.pace import Pace
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.model.data import Floats
 from controller.pruning.shelf import Shelf
@@ -71,14 +73,28 @@ class Lab:
 
     def measured(self, artifact: bytes, precision: Precision, samples: int, repeats: int) -> Built:
         """The same of an artifact that is there. Raises `TrialError`."""
-        sha256, pace = hashlib.sha256(artifact).hexdigest(), self.shelf.pace(precision)
+        (built,) = self._timed([artifact], samples, repeats, self.shelf.pace(precision), f" in {precision}")
+        return built
+
+    def together(self, artifacts: Sequence[bytes], samples: int, repeats: int) -> list[Built]:
+        """Artifacts measured in the same processes, told against nothing. Raises `TrialError`."""
+        return self._timed(artifacts, samples, repeats, None, "")
+
+    def _timed(
+        self, artifacts: Sequence[bytes], samples: int, repeats: int, pace: Pace | None, how: str
+    ) -> list[Built]:
+        what = " and ".join(f"{len(each) / 1024:.0f} KiB" for each in artifacts)
 
         def counted(number: int, most: int) -> None:
-            of = f"{len(artifact) / 1024:.0f} KiB in {precision}"
-            self.steps.within(None, f"timing an artifact of {of}, {number} of at most {most} times")
+            self.steps.within(None, f"timing an artifact of {what}{how}, {number} of at most {most} times")
 
         with tempfile.TemporaryDirectory(prefix="hedgerow-") as folder:
-            path = Path(folder) / sha256
-            put_file(artifact, path)
-            measured = measure(path, sha256, self.seed, samples, repeats, pace, self.runtime, counted)
-            return Built(artifact, sha256, measured)
+            named = [(Path(folder) / sha256, sha256) for sha256 in map(_sha256, artifacts)]
+            for (path, _), artifact in zip(named, artifacts, strict=True):
+                put_file(artifact, path)
+            found = measure_together(named, self.seed, samples, repeats, pace, self.runtime, counted)
+        return [Built(*each) for each in zip(artifacts, map(_sha256, artifacts), found, strict=True)]
+
+
+def _sha256(artifact: bytes) -> str:
+    return hashlib.sha256(artifact).hexdigest()

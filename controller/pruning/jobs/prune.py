@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from agent.wire.units import Unit, format_quantity
 from controller.core.caps import exceeds_all, held
 from controller.core.compare import best_of
@@ -24,7 +26,8 @@ from controller.pruning.jobs.stage import Stage, dense_stage, stage_of
 from controller.pruning.jobs.variant import Origin, make_variant, measured
 from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.outputs import quick_answers
-from controller.pruning.solve.search import TooTight
+from controller.pruning.solve.plan import Plan
+from controller.pruning.solve.search import Found, TooTight
 from controller.pruning.steps import Step
 from controller.pruning.tell import against
 
@@ -77,10 +80,10 @@ def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
     caps, budget = smallest.caps, bench.model.spec.recovery
     for _ in range(_ATTEMPTS):
         bench.steps.enter(Step.CHOOSING, measuring(bench))
-        found = offered.searched(held(caps))
+        found = offered.searched(held(caps), partial(_expect, bench, stage, budget))
         if isinstance(found, TooTight) and not smallest.inside(found.structure, found.costs):
             return Refused(f"no candidate measures inside: {against(found.costs, caps)}", found.binding)
-        bench.steps.expect([*made_ahead(bench, epochs_of(budget) if found.structure != stage.structure else 0.0)])
+        _expect(bench, stage, budget, found)
         origin, score = _recovered(bench, offered, found.structure, caps, budget)
         bench.steps.best = _so_far(bench, origin, score, found.costs)
         built = measured(bench, origin)
@@ -90,6 +93,11 @@ def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
         budget = half(budget)
         offered = candidates(bench, stage, appraise(bench, stage), precision)
     return Refused(f"still above the caps: {against(built.measured.costs, caps)}", found.binding)
+
+
+def _expect(bench: Bench, stage: Stage, budget: Recovery, found: Plan | Found | TooTight) -> None:
+    """What is cut away has to be recovered."""
+    bench.steps.expect([*made_ahead(bench, epochs_of(budget) if found.structure != stage.structure else 0.0)])
 
 
 def _recovered(

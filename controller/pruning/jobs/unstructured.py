@@ -17,8 +17,7 @@ from controller.core.sparsity import SparseSide, SparsityReport
 from controller.core.types import JobState
 from controller.durable import put_file
 from controller.pruning.artifact.export import export_onnx, run_artifact
-from controller.pruning.artifact.measure import Measured, measure
-from controller.pruning.artifact.pace import Mark, Pace
+from controller.pruning.artifact.measure import Measured, measure_together
 from controller.pruning.artifact.sparse import sparsify, transfer_bytes, zeros_share
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.ahead import measuring
@@ -60,9 +59,7 @@ def dense_beside_sparse(
         paths = [Path(folder) / f"{name}.onnx" for name in ("dense", "sparse")]
         for each, path in zip((model, sparse), paths, strict=True):
             put_file(export_onnx(each, sample), path)
-        before = measure(paths[0], _sha256(paths[0]), seed, samples, repeats)
-        pace = Pace((Mark(paths[0], before.latency_p50_s),), before.latency_p95_s / before.latency_p50_s)
-        after = measure(paths[1], _sha256(paths[1]), seed, samples, repeats, pace)
+        before, after = measure_together([(each, _sha256(each)) for each in paths], seed, samples, repeats)
         return SparsityReport(
             share=share,
             dense=_side(model, paths[0].read_bytes(), before, gate),
