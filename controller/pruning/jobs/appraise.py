@@ -8,6 +8,7 @@ from controller.pruning.estimate.magnitude import magnitude
 from controller.pruning.graph.structure import ChannelGroup, renumbered
 from controller.pruning.jobs.ahead import estimated_by, estimating
 from controller.pruning.jobs.bench import Bench
+from controller.pruning.jobs.prunable import Prunable
 from controller.pruning.jobs.stage import Stage, dense_stage
 from controller.pruning.model.data import Data
 from controller.pruning.solve.curves import WorthCurves, magnitude_worth
@@ -24,7 +25,7 @@ def appraise(bench: Bench, stage: Stage) -> Appraisal:
     """
     data = bench.model.data
     if data is None:
-        ranks = magnitude(stage.module, _left(bench, stage))
+        ranks = magnitude(stage.module, _left(bench.prunable, stage))
         return Appraisal(ranks, magnitude_worth(magnitude(bench.model.module, bench.prunable.groups)))
     curves = dense_worth(bench, data)
     return Appraisal(stage_ranks(bench, stage, data), curves, curves.leaning())
@@ -45,7 +46,7 @@ def dense_worth(bench: Bench, data: Data) -> WorthCurves:
 def stage_ranks(bench: Bench, stage: Stage, data: Data) -> Importance:
     """From the shelf, or estimated and put there."""
     by, of = estimated_by(bench), stage.digest
-    units, known = {each.root: each.channels for each in _left(bench, stage)}, bench.shelf.ranks(by, of)
+    units, known = {each.root: each.channels for each in _left(bench.prunable, stage)}, bench.shelf.ranks(by, of)
     if {root: len(each) for root, each in known.items()} == units:
         return known
     ranks = _estimated(bench, stage, data, ()).importance
@@ -57,9 +58,9 @@ def _estimated(bench: Bench, stage: Stage, data: Data, blocks: tuple[str, ...]) 
     inputs = sampled(data.train.inputs, bench.prunable.flops, bench.seed)
     bench.steps.enter(Step.ESTIMATING, estimating(bench))
     estimate = ESTIMATORS[bench.estimator]
-    return estimate(stage.module, _left(bench, stage), blocks, inputs, bench.seed, bench.steps.within)
+    return estimate(stage.module, _left(bench.prunable, stage), blocks, inputs, bench.seed, bench.steps.within)
 
 
-def _left(bench: Bench, stage: Stage) -> tuple[ChannelGroup, ...]:
+def _left(prunable: Prunable, stage: Stage) -> tuple[ChannelGroup, ...]:
     """The groups as the stage numbers them, without those that a dropped block took along."""
-    return tuple(group for group in renumbered(bench.prunable.groups, stage.structure) if group.touches)
+    return tuple(group for group in renumbered(prunable.groups, stage.structure) if group.touches)

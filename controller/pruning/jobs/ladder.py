@@ -21,6 +21,7 @@ from controller.pruning.jobs.ahead import epochs_of, judging, made_ahead, measur
 from controller.pruning.jobs.appraise import appraise
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import candidates
+from controller.pruning.jobs.costing import Costing
 from controller.pruning.jobs.dense import dense_kin
 from controller.pruning.jobs.marks import known_marks
 from controller.pruning.jobs.recovery import recover_stage
@@ -108,7 +109,7 @@ def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
         return stage_of(bench.prunable, kin, onward=True)
     ladder.begin(rung)
     bench.steps.enter(Step.CHOOSING)
-    plan = candidates(bench, above, appraise(bench, above), "fp32").planner.within(_budgets(bench, rung))
+    plan = candidates(bench, above, appraise(bench, above), "fp32").planner.within(_budgets(bench.costing, rung))
     if plan.structure == above.structure:
         return above if plan.fits else None
     origin = _recovered(ladder, rung, above, plan.structure)
@@ -128,15 +129,15 @@ def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -
     return Origin(module, structure, "fp32", asked, above.parent, trained, onward)
 
 
-def _budgets(bench: Bench, rung: int) -> Budgets:
-    share, dense = RATIO**rung, bench.costing.pricing("fp32").price(bench.prunable.whole.widths)
-    return Budgets(latency_s=kernels_share_s(bench, share), weights_bytes=dense.weights_bytes * share**_BYTES_POWER)
+def _budgets(costing: Costing, rung: int) -> Budgets:
+    share, dense = RATIO**rung, costing.pricing("fp32").price(costing.prunable.whole.widths)
+    return Budgets(latency_s=kernels_share_s(costing, share), weights_bytes=dense.weights_bytes * share**_BYTES_POWER)
 
 
-def kernels_share_s(bench: Bench, share: float) -> float:
+def kernels_share_s(costing: Costing, share: float) -> float:
     """`share` of the dense model's time in fp32 kernels; what every run takes to start is not for pruning to save."""
-    costs = bench.costing.pricing("fp32")
-    return costs.start_s + (costs.price(bench.prunable.whole.widths).latency_s - costs.start_s) * share
+    costs = costing.pricing("fp32")
+    return costs.start_s + (costs.price(costing.prunable.whole.widths).latency_s - costs.start_s) * share
 
 
 def _ship(ladder: _Ladder, rung: int, origin: Origin, plain: Variant | None = None) -> Variant | None:

@@ -18,6 +18,7 @@ from controller.pruning.graph.structure import Structure
 from controller.pruning.jobs.ahead import measuring_ends
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.lab import Built, Lab
+from controller.pruning.jobs.prunable import Prunable
 from controller.pruning.jobs.stage import dense_stage
 from controller.pruning.shelf import Kin, Marked, Marks
 from controller.pruning.steps import Step
@@ -57,15 +58,15 @@ def put_ends(bench: Bench, ends: Ends, dense: Variant) -> None:
     dense_s = ends["fp32"][0].measured.latency_p50_s
     for precision, found in ends.items():
         marks = tuple(Marked(each.sha256, each.measured.latency_p50_s / dense_s) for each in found)
-        for end, built, mark in zip(_structures(bench), found, marks, strict=False):
+        for end, built, mark in zip(_structures(bench.prunable), found, marks, strict=False):
             costs = replace(built.measured.costs, latency_s=mark.share * dense.latency_p95_s)
             bench.costing.note(end, precision, costs)
             bench.shelf.put_mark(built.artifact, built.sha256)
         bench.shelf.put_marks(precision, Marks(dense.sha256, marks))
 
 
-def _structures(bench: Bench) -> tuple[Structure, ...]:
-    widest, least = bench.prunable.whole, bench.prunable.smallest
+def _structures(prunable: Prunable) -> tuple[Structure, ...]:
+    widest, least = prunable.whole, prunable.smallest
     return (widest,) if least == widest else (widest, least)
 
 
@@ -87,7 +88,7 @@ def _exported(bench: Bench) -> list[bytes]:
     """In fp32; a smallest end that cannot be exported is no reason to refuse the model itself."""
     whole, stage = bench.lab.export(bench.model.module, "fp32"), dense_stage(bench.prunable)
     try:
-        smaller = [stage.cut(bench.prunable, each) for each in _structures(bench)[1:]]
+        smaller = [stage.cut(bench.prunable, each) for each in _structures(bench.prunable)[1:]]
         return [whole, *(bench.lab.export(each, "fp32") for each in smaller)]
     except ExportError as error:
         if lacked_memory(error):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 from agent.wire.units import Unit, format_quantity
@@ -20,12 +21,16 @@ from controller.pruning.jobs.dense import dense_kin
 from controller.pruning.jobs.lab import Built
 from controller.pruning.jobs.looks import look_at
 from controller.pruning.jobs.precisions import in_order
+from controller.pruning.jobs.prunable import Prunable
 from controller.pruning.jobs.recovery import half, recover_stage
 from controller.pruning.jobs.refused import Refused, Smallest, fitting, infeasible
 from controller.pruning.jobs.stage import Stage, dense_stage, stage_of
 from controller.pruning.jobs.variant import Origin, make_variant, measured
 from controller.pruning.judge.accuracy import classify
+from controller.pruning.model.data import Data
+from controller.pruning.model.load import LoadedModel
 from controller.pruning.model.outputs import quick_answers
+from controller.pruning.shelf import Kin
 from controller.pruning.solve.plan import Plan
 from controller.pruning.solve.search import Found, TooTight
 from controller.pruning.steps import Step
@@ -43,7 +48,7 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
     smallest = Smallest(bench, dense_kin(bench), caps)
     refusals = list[Refused]()
     if not smallest.refused:
-        stage = _start(bench, caps, start_from, smallest.dense.variant)
+        stage = _start(bench.prunable, bench.shelf.kin(start_from), caps, smallest.dense.variant)
         for offered in in_order(bench, smallest.dense, stage, appraise(bench, stage), held(caps), smallest.precisions):
             made = _attempted(offered, smallest)
             if isinstance(made, JobResult):
@@ -52,15 +57,13 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
     return _known(bench, caps, start_from) or infeasible(smallest, refusals, start_from)
 
 
-def _start(bench: Bench, caps: Caps, start_from: tuple[str, ...], dense: Variant) -> Stage:
+def _start(prunable: Prunable, named: Sequence[Kin], caps: Caps, dense: Variant) -> Stage:
     """The smallest named fp32 variant that still exceeds every cap, else the dense model."""
-    roots = {group.root for group in bench.prunable.groups}
-    kin = [each for each in bench.shelf.kin(start_from) if each.variant.precision == "fp32"]
+    roots = {group.root for group in prunable.groups}
+    kin = [each for each in named if each.variant.precision == "fp32"]
     kin = [each for each in kin if each.structure.kept.keys() == roots and exceeds_all(caps, each.variant)]
     return (
-        stage_of(bench.prunable, min(kin, key=lambda each: each.variant.parameters))
-        if kin
-        else dense_stage(bench.prunable, dense)
+        stage_of(prunable, min(kin, key=lambda each: each.variant.parameters)) if kin else dense_stage(prunable, dense)
     )
 
 
@@ -81,13 +84,13 @@ def _make(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
     for _ in range(_ATTEMPTS):
         bench.steps.enter(Step.CHOOSING, measuring(bench))
         found = offered.searched(held(caps), partial(_expect, bench, stage, budget))
-        if isinstance(found, TooTight) and not smallest.inside(found.structure, found.costs):
+        if isinstance(found, TooTight) and not smallest.inside(found, found.costs):
             return Refused(f"no candidate measures inside: {against(found.costs, caps)}", found.binding)
         _expect(bench, stage, budget, found)
         origin, score = _recovered(bench, offered, found.structure, caps, budget)
-        bench.steps.best = _so_far(bench, origin, score, found.costs)
+        bench.steps.best = _so_far(bench.model.data, origin, score, found.costs)
         built = measured(bench, origin)
-        if smallest.inside(origin.structure, built.measured.costs):
+        if smallest.inside(found, built.measured.costs):
             return _ship(bench, origin, built, caps)
         stage = Stage(origin.module, origin.structure, stage.parent, origin.trained)
         budget = half(budget)
@@ -114,14 +117,14 @@ def _recovered(
     return origin, None if recovered is None else recovered.score
 
 
-def _so_far(bench: Bench, origin: Origin, score: float | None, costs: Costs) -> str:
+def _so_far(data: Data | None, origin: Origin, score: float | None, costs: Costs) -> str:
     """What is about to be measured, as far as it is known: who waits may see that it is enough, or hopeless."""
     latency = f"p95 {format_quantity(costs.latency_s, Unit.SECONDS)} as a candidate"
-    if bench.model.data is None or bench.model.data.select.labels is None:
+    if data is None or data.select.labels is None:
         return f"so far {latency}"
     if score is None:
-        got = quick_answers(origin.module, bench.model.data.select.inputs)
-        score = classify(got, bench.model.data.select.labels).share
+        got = quick_answers(origin.module, data.select.inputs)
+        score = classify(got, data.select.labels).share
     return f"so far {score:.1%} right on the data that choose, {latency}"
 
 
@@ -132,7 +135,7 @@ def _ship(bench: Bench, origin: Origin, built: Built, caps: Caps) -> JobResult |
     if not verdict.passed:
         return Refused(f"the {variant.precision} variant inside the caps: {verdict.reason}; it {inside}", which)
     bench.shelf.put(built.artifact, variant, origin.structure, origin.module)
-    return _done(bench, variant, which, inside)
+    return _done(bench.model, variant, which, inside)
 
 
 def _known(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult | None:
@@ -141,13 +144,11 @@ def _known(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobResult |
     if not known:
         return None
     which, inside = _inside(costs_of(best_of(known)), caps)
-    return _done(bench, best_of(known), which, f"it was there already and {inside}")
+    return _done(bench.model, best_of(known), which, f"it was there already and {inside}")
 
 
-def _done(bench: Bench, variant: Variant, which: Constraint, detail: str) -> JobResult:
-    return JobResult(
-        state=JobState.DONE, variant=variant, binding=which, detail=detail, model_digest=bench.model.digest
-    )
+def _done(model: LoadedModel, variant: Variant, which: Constraint, detail: str) -> JobResult:
+    return JobResult(state=JobState.DONE, variant=variant, binding=which, detail=detail, model_digest=model.digest)
 
 
 def _inside(costs: Costs, caps: Caps) -> tuple[Constraint, str]:

@@ -31,6 +31,7 @@ from controller.pruning.jobs.recovery import recovered_once
 from controller.pruning.jobs.refused import Smallest, fitting
 from controller.pruning.jobs.stage import Trained, dense_stage
 from controller.pruning.jobs.variant import Origin, make_variant, measured, training_of
+from controller.pruning.model.load import LoadedModel
 from controller.pruning.recover.loss import score
 from controller.pruning.shelf import Kin, name_of
 from controller.pruning.solve.search import TooTight
@@ -46,8 +47,8 @@ def make_refined(bench: Bench, caps: Caps, budget_s: float, start_from: tuple[st
         detail = "there is nothing to refine: no variant is inside the caps"
         return JobResult(state=JobState.DONE, detail=detail, model_digest=bench.model.digest)
     stands, trained = best_of(standing), training_of(best_of(standing))
-    if (reason := _no_reason_to(bench, stands, trained)) is not None:
-        return _stays(bench, stands, reason)
+    if (reason := _no_reason_to(bench.model, stands, trained)) is not None:
+        return _stays(bench.model, stands, reason)
     stage = dense_stage(bench.prunable, dense.variant)
     nearby = Nearby(bench, caps, stage, appraise(bench, stage), "int8" if stands.precision == "int8" else "fp32")
     agenda = _agenda(nearby, trained)
@@ -57,14 +58,14 @@ def make_refined(bench: Bench, caps: Caps, budget_s: float, start_from: tuple[st
         try_one(nearby, agenda, number, todo)
     made = _last(nearby, dense, agenda.best, todo)
     if isinstance(made, str):
-        return _stays(bench, stands, made)
+        return _stays(bench.model, stands, made)
     return _judged(nearby, {"refined": stands.sha256, "estimate": agenda.agreement}, stands, *made)
 
 
-def _no_reason_to(bench: Bench, stands: Variant, trained: Trained) -> str | None:
+def _no_reason_to(model: LoadedModel, stands: Variant, trained: Trained) -> str | None:
     if stands.dense:
         return "the dense model itself is inside the caps"
-    if bench.model.data is None or trained.epochs <= 0:
+    if model.data is None or trained.epochs <= 0:
         return "nothing is recovered: there are no data, or no budget to recover with"
     if stands.drop_low is not None and stands.drop_low <= 0:
         return "it cannot be told from the dense model on the gate: nothing more could be shown to be won"
@@ -89,7 +90,7 @@ def _last(nearby: Nearby, dense: Kin, best: Tried | None, todo: Counts) -> tuple
     bench, caps, precision = nearby.bench, nearby.caps, nearby.precision
     smallest = Smallest(bench, dense, caps)
     found = nearby.offered({} if best is None else best.factors).searched(held(caps))
-    if isinstance(found, TooTight) and not smallest.inside(found.structure, found.costs):
+    if isinstance(found, TooTight) and not smallest.inside(found, found.costs):
         return f"no other structure measures inside: {against(found.costs, caps)}"
 
     bench.steps.part = ""
@@ -102,7 +103,7 @@ def _last(nearby: Nearby, dense: Kin, best: Tried | None, todo: Counts) -> tuple
         built = measured(bench, origin)
     except (ExportError, TableError) as error:
         return str(error)
-    if not smallest.inside(origin.structure, built.measured.costs):
+    if not smallest.inside(found, built.measured.costs):
         return f"what was made measures above the caps: {against(built.measured.costs, caps)}"
     return origin, built
 
@@ -112,20 +113,20 @@ def _judged(nearby: Nearby, lineage: Mapping[str, object], stands: Variant, orig
     bench = nearby.bench
     before = _chosen_by(bench, bench.shelf.artifact(stands.sha256).read_bytes())
     if _chosen_by(bench, built.artifact) <= before:
-        return _stays(bench, stands, "what was made is no better than what stands, on the data that choose")
+        return _stays(bench.model, stands, "what was made is no better than what stands, on the data that choose")
     bench.steps.enter(Step.JUDGING, judging(bench))
     variant, verdict = make_variant(bench, origin, built, look_at(bench, nearby.caps.key, built.sha256))
     if not verdict.passed:
-        return _stays(bench, stands, f"what was made may not ship: {verdict.reason}")
+        return _stays(bench.model, stands, f"what was made may not ship: {verdict.reason}")
     variant = replace(variant, lineage={**variant.lineage, **lineage})
     bench.shelf.put(built.artifact, variant, origin.structure, origin.module)
     detail = f"better on the data that choose; {against(costs_of(variant), nearby.caps)}"
     return JobResult(state=JobState.DONE, variant=variant, detail=detail, model_digest=bench.model.digest)
 
 
-def _stays(bench: Bench, stands: Variant, why: str) -> JobResult:
+def _stays(model: LoadedModel, stands: Variant, why: str) -> JobResult:
     detail = f"the variant that stands is kept: {why}"
-    return JobResult(state=JobState.DONE, variant=stands, detail=detail, model_digest=bench.model.digest)
+    return JobResult(state=JobState.DONE, variant=stands, detail=detail, model_digest=model.digest)
 
 
 def _chosen_by(bench: Bench, artifact: bytes) -> float:

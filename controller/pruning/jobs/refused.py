@@ -10,11 +10,11 @@ from controller.core.costs import Costs, binding
 from controller.core.types import Caps, Constraint, JobState, Variant
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.model import START
-from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.smallest import smallest_costs
 from controller.pruning.shelf import Kin
+from controller.pruning.solve.search import Found, TooTight
 from controller.pruning.tell import against, told
 
 _TOLD_KINDS = 3
@@ -81,11 +81,12 @@ class Smallest:
         shares = ", ".join(f"{seconds / total:.0%} {_KINDS.get(kind, kind)}" for kind, seconds in most)
         return f" (by kernel times {shares})"
 
-    def inside(self, structure: Structure, measured: Costs) -> bool:
-        """Below the caps by what measurements differ; the smallest structure, which leaves no choice, by nothing."""
+    def inside(self, found: Found | TooTight, measured: Costs) -> bool:
+        """Below the caps by what measurements differ; what leaves no smaller choice by nothing."""
         least = self.bench.prunable.smallest
-        is_least = (structure.widths, structure.dropped) == (least.widths, least.dropped)
-        return binding(measured, self.caps if is_least else held(self.caps))[1] <= 1
+        is_least = (found.structure.widths, found.structure.dropped) == (least.widths, least.dropped)
+        last = is_least or isinstance(found, TooTight)
+        return binding(measured, self.caps if last else held(self.caps))[1] <= 1
 
     @property
     def least(self) -> Caps | None:

@@ -15,6 +15,7 @@ from controller.pruning.artifact.parity import Parity, Precision, check_parity
 from controller.pruning.graph.structure import Structure
 from controller.pruning.jobs.ahead import measuring
 from controller.pruning.jobs.bench import Bench
+from controller.pruning.jobs.costing import Costing
 from controller.pruning.jobs.lab import Built
 from controller.pruning.jobs.looks import Look
 from controller.pruning.jobs.stage import Trained
@@ -100,11 +101,11 @@ def training_of(variant: Variant) -> Trained:
     return Trained(cast(float, lineage["recovery_epochs"]), cast(float, lineage["recovery_cpu_s"]))
 
 
-def _predicted(bench: Bench, origin: Origin) -> dict[str, float]:
+def _predicted(costing: Costing, origin: Origin) -> dict[str, float]:
     """What the kernel tables and the other measured artifacts say of this one, to hold against its own measurement."""
     structure = origin.structure
-    price = bench.costing.pricing(origin.precision).price(structure.widths, structure.dropped)
-    costs = bench.costing.predictor(origin.precision, without=structure).costs(price)
+    price = costing.pricing(origin.precision).price(structure.widths, structure.dropped)
+    costs = costing.predictor(origin.precision, without=structure).costs(price)
     return {
         "ram_bytes": round(costs.ram_bytes),
         "storage_bytes": round(costs.storage_bytes),
@@ -128,7 +129,7 @@ def _lineage(bench: Bench, origin: Origin, parity: Parity, parameters: int, verd
         "parity_top1_agreement": parity.agreement,
         "parity_samples": parity.samples,
         "verdict": verdict.reason,
-        "predicted": _predicted(bench, origin),
+        "predicted": _predicted(bench.costing, origin),
         "seconds": {str(step): round(seconds, 1) for step, seconds in bench.steps.took.items()},
         "latency_source": "thread CPU time, by turns with the precision's marks where it had any",
     }

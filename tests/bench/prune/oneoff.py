@@ -36,7 +36,7 @@ def _candidates(bench: Bench, stage: Stage) -> Sequence[Candidate]:
     found = dict[str, Candidate]()
     for step in range(_FINEST):
         share = 1 - step / _FINEST
-        plan = planner.within(Budgets(latency_s=kernels_share_s(bench, share)))
+        plan = planner.within(Budgets(latency_s=kernels_share_s(bench.costing, share)))
         if not plan.fits:
             break
         module = stage.cut_soundly(bench.prunable, plan.structure)
