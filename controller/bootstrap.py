@@ -16,19 +16,19 @@ from typing import IO
 from agent.clock import synchronised
 from agent.mqtt import MqttLink
 from controller.broker import broker_from
-from controller.clock import Clock, boot_id, steady_s
 from controller.config import Settings, settings
 from controller.core.fit import fit
 from controller.core.intents import Intent, IntentError
+from controller.core.nouns.placement import Placement
 from controller.core.place import placement_of
 from controller.core.selector import parse_selector
-from controller.core.types import Placement
-from controller.daemon import Daemon
-from controller.facts import Stop
-from controller.jobs import ProcessJobs
 from controller.keys import signing_key
-from controller.look import Looker
-from controller.perform import Performer
+from controller.loop.clock import Clock, boot_id, steady_s
+from controller.loop.daemon import Daemon
+from controller.loop.facts import Stop
+from controller.loop.jobs import ProcessJobs
+from controller.loop.look import Looker
+from controller.loop.perform import Performer
 from controller.store.artifacts import Artifacts
 from controller.store.emptied import ARTIFACTS, KEYS, why_emptied
 from controller.store.store import Store

@@ -24,8 +24,9 @@ from controller.cli.app import app
 from controller.config import Settings
 from controller.core.diagnose import Cause
 from controller.core.envelope import collapse
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.envelope import Envelope
 from controller.core.policy import Policy
-from controller.core.types import Calibration, Envelope
 from controller.keys import signing_key
 from controller.pruning.spec import parse_spec
 

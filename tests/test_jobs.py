@@ -5,9 +5,11 @@ from __future__ import annotations
 import queue
 from pathlib import Path
 
-from controller.core.types import Caps, JobKind, JobState, Model, PruneJob
-from controller.facts import Fact, JobEnded
-from controller.jobs import ProcessJobs
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.model import Model
+from controller.loop.facts import Fact, JobEnded
+from controller.loop.jobs import ProcessJobs
 
 MODEL = Model(name="none", version="1", spec_path="/there/is/none.yaml", digest="")
 JOB = PruneJob(id="j", model=MODEL.ref, kind=JobKind.PRUNE, caps=Caps(ram_bytes=1))

@@ -1,10 +1,16 @@
-"""Everything the controller can decide to do. `controller.perform` has one branch for each."""
+"""Everything the controller can decide to do. `controller.loop.perform` has one branch for each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.core.types import Calibration, Caps, Device, Incident, Placement, Prediction, PruneJob, Rollout
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.device import Device
+from controller.core.nouns.incident import Incident
+from controller.core.nouns.job import Prediction, PruneJob
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import Rollout
 
 
 @dataclass(frozen=True, slots=True)

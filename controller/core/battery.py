@@ -13,7 +13,8 @@ from __future__ import annotations
 from agent.wire.profile import Profile
 from controller.core.calibrate import slowness
 from controller.core.envelope import busy_watts
-from controller.core.types import Calibration, Variant
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.variant import Variant
 
 
 def usual_latency_s(profile: Profile, calibration: Calibration, variant: Variant) -> float:

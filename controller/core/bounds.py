@@ -7,7 +7,11 @@ from dataclasses import replace
 
 from agent.wire.profile import Profile
 from controller.core import calibrate
-from controller.core.types import Calibration, Caps, Constraint, Envelope, Variant
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.envelope import Envelope
+from controller.core.nouns.variant import Variant
 
 _GRID = 0.02  # caps are rounded down to steps of 2%, so that nearly equal envelopes share a variant
 

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from agent.wire.messages import Window
 from agent.wire.profile import Profile
 from controller.core.envelope import lifetime_watts
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.incident import BreachKind
+from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
-from controller.core.types import BreachKind, Calibration, StoredWindow
 
 _COOLING_CELSIUS = 0.3
 

@@ -10,7 +10,8 @@ from agent.wire.messages import Trial
 from agent.wire.plausible import sensible
 from agent.wire.profile import Profile
 from controller.core.envelope import ram_cap
-from controller.core.types import Calibration, Variant
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.variant import Variant
 
 # The prior is the declared speed, believed to a factor of e^0.25; one observation is good to about e^0.05.
 _PRIOR_SIGMA = 0.25

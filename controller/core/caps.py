@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from controller.core.costs import Use, costs_of, uses_between
-from controller.core.types import Caps, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.variant import Variant
 
 RAM_SPREAD, LATENCY_SPREAD = 0.02, 0.04
 """By what share the high-water mark and the p95 of one artifact usually differ between measurements, at the most."""

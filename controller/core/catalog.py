@@ -9,7 +9,10 @@ from functools import reduce
 from controller.core.caps import below, costs_as_caps, shippable, use
 from controller.core.choose import choose
 from controller.core.costs import Use
-from controller.core.types import Caps, JobKind, JobState, Model, PruneJob, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.model import Model
+from controller.core.nouns.variant import Variant
 
 NEAR = 1 / 1.1
 """Caps within 10 % of each other are served by one variant, made under the tighter of each."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from controller.core.compare import ERROR, contenders, shown_worse, within_margin
-from controller.core.types import Model, Prefer, Variant
+from controller.core.nouns.model import Model, Prefer
+from controller.core.nouns.variant import Variant
 
 COST_NOISE = 0.03
 """Latencies and high-water marks within this share are tied: measured again, one artifact differs by as much."""

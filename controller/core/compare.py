@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
-from controller.core.evidence import paired
+from controller.core.nouns.evidence import paired
+from controller.core.nouns.variant import Variant
 from controller.core.paired import Paired
-from controller.core.types import Variant
 
 ERROR = 0.05
 """How often, at the most, all that is said of one choice may hold something wrong."""

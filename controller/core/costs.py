@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from controller.core.types import Caps, Constraint, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.variant import Variant
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,11 +20,13 @@ from controller.core.incidents import follow_incident, notice_breach
 from controller.core.jobs import decide_jobs
 from controller.core.learned import TRIAL, stamped
 from controller.core.mark import given_up, overtaken
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.device import DeviceState
+from controller.core.nouns.placement import Placement
 from controller.core.place import improve, place
 from controller.core.policy import Policy
 from controller.core.refute import refute
 from controller.core.standing import desired_here, failed, may_pass, standing
-from controller.core.types import Desired, DeviceState, Placement
 from controller.core.view import DeviceView, View
 from controller.core.waves import advance
 

@@ -16,7 +16,10 @@ from agent.wire.messages import Window
 from agent.wire.profile import Power, Profile, Thermal
 from controller.core import calibrate
 from controller.core.envelope import ambient_celsius, busy_watts
-from controller.core.types import BreachKind, Calibration, StoredWindow, Variant
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.incident import BreachKind
+from controller.core.nouns.variant import Variant
+from controller.core.nouns.window import StoredWindow
 
 
 class Cause(StrEnum):

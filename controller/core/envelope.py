@@ -16,8 +16,10 @@ from dataclasses import dataclass
 
 from agent.wire.profile import Power, Profile
 from agent.wire.units import Unit, format_quantity
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.rounding import at_least, at_most, celsius_at_most
-from controller.core.types import Calibration, Cap, Constraint, Envelope
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,22 +18,15 @@ from controller.core.choose import choose
 from controller.core.compare import best_of
 from controller.core.costs import Use
 from controller.core.envelope import Impossible, collapse
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.envelope import Envelope
+from controller.core.nouns.job import AT_WORK, UNFINISHED, JobState, Prediction, PruneJob
+from controller.core.nouns.model import Model, Prefer
+from controller.core.nouns.variant import Variant
 from controller.core.pays import pays, predict
 from controller.core.relax import UNTRIED, lower_floor, relaxations
-from controller.core.types import (
-    AT_WORK,
-    UNFINISHED,
-    Calibration,
-    Caps,
-    Constraint,
-    Envelope,
-    JobState,
-    Model,
-    Prediction,
-    Prefer,
-    PruneJob,
-    Variant,
-)
 
 WELL_USED = 0.85
 

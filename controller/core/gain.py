@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controller.core.types import PruneJob
+from controller.core.nouns.job import PruneJob
 
 _LOOKED_AT = 64
 """Of more wishes so many are weighed, spread evenly over what they would win themselves: a turn must stay short."""

@@ -9,8 +9,8 @@ from controller.core import breach
 from controller.core.actions import Action, Calibrate, OpenIncident, UpdateIncident
 from controller.core.diagnose import diagnose
 from controller.core.learned import stamped
+from controller.core.nouns.incident import Incident, IncidentState
 from controller.core.policy import DAY_S, Policy
-from controller.core.types import Incident, IncidentState
 from controller.core.view import DeviceView
 
 

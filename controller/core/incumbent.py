@@ -8,8 +8,10 @@ from controller.core.envelope import Impossible, collapse
 from controller.core.fit import WELL_USED
 from controller.core.incidents import repairing
 from controller.core.learned import TRIAL
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.envelope import Cap, Envelope
+from controller.core.nouns.variant import Variant
 from controller.core.policy import Policy
-from controller.core.types import Calibration, Cap, Envelope, Variant
 from controller.core.view import DeviceView
 
 # It is not replaced because an upper bound with margins says otherwise.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from controller.core.types import Caps, JobKind, Recovery
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind
+from controller.core.nouns.model import Recovery
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from itertools import islice
 from controller.core.actions import Action, DropJob, StartJob, StopJob
 from controller.core.catalog import NEAR
 from controller.core.gain import gains
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import AT_WORK, JobKind, JobState, Prediction, PruneJob
 from controller.core.policy import Policy
-from controller.core.types import AT_WORK, Caps, JobKind, JobState, Prediction, PruneJob
 
 _FOR_AN_AUDIT = 4  # prunes that paid by their prediction, for each that is made all the same
 _BETTER = 3  # the rank of what would only serve better

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from controller.core.choose import COST_NOISE
 from controller.core.compare import ERROR, shown_worse
-from controller.core.types import Variant
+from controller.core.nouns.variant import Variant
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.core.types import Calibration, Learned, Variant
+from controller.core.nouns.calibration import Calibration, Learned
+from controller.core.nouns.variant import Variant
 
 FIGURES = ("slowness", "ram_base_bytes", "ram_extra_bytes", "ambient_celsius", "busy_watts")
 TRIAL, WINDOWS = "trial", "windows"

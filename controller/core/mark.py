@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from agent.wire.errors import Failure
 from agent.wire.messages import Reported
+from controller.core.nouns.desired import Desired
 from controller.core.policy import Policy
 from controller.core.standing import failed
-from controller.core.types import Desired
 
 FOLLOWED_EPOCHS = 1000
 FOLLOWED_SEQS = 2**20

@@ -23,8 +23,10 @@ from itertools import pairwise
 from statistics import mean, median
 
 from controller.core.caps import figures
-from controller.core.evidence import paired
-from controller.core.types import Caps, JobState, Prediction, PruneJob, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.evidence import paired
+from controller.core.nouns.job import JobState, Prediction, PruneJob
+from controller.core.nouns.variant import Variant
 
 PRIOR_COUNT, PRIOR_MEAN, PRIOR_DEVIATION = 5, 0.29, 0.88
 _Z90, _Z95 = 1.281552, 1.959964

@@ -10,9 +10,11 @@ from controller.core.choose import better
 from controller.core.fit import Fit, Fitted, Infeasible, NeedsPrune, Prune, fit
 from controller.core.incumbent import still_fits
 from controller.core.jobs import audited
+from controller.core.nouns.job import JobState, Prediction, PruneJob
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
 from controller.core.standing import desired_here, failed
-from controller.core.types import JobState, Placement, Prediction, PruneJob, RolloutState
 from controller.core.view import DeviceView
 
 

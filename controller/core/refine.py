@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.core.jobs import identified
-from controller.core.types import AT_WORK, JobKind, JobState, Model, PruneJob
+from controller.core.nouns.job import AT_WORK, JobKind, JobState, PruneJob
+from controller.core.nouns.model import Model
 
 
 def refinement(prune: PruneJob, model: Model) -> PruneJob | None:

@@ -24,8 +24,9 @@ from agent.wire.profile import Profile, Thermal
 from controller.core.actions import Action, Calibrate
 from controller.core.diagnose import drawn_watts, median_of, surroundings_celsius
 from controller.core.learned import FIGURES, WINDOWS, least
+from controller.core.nouns.calibration import Calibration, Learned
+from controller.core.nouns.variant import Variant
 from controller.core.policy import Policy
-from controller.core.types import Calibration, Learned, Variant
 from controller.core.view import DeviceView
 
 _SETTLED_CELSIUS = 1.0  # a device that warms by more from the first window to the last is not settled

@@ -14,8 +14,12 @@ from controller.core import calibrate
 from controller.core.caps import sure, use, uses
 from controller.core.costs import Use, uses_between
 from controller.core.envelope import busy_watts, latency_caps, lifetime_watts, ram_caps
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.envelope import Cap
+from controller.core.nouns.variant import Variant
 from controller.core.rounding import at_least, at_most, celsius_at_most, percent_at_most
-from controller.core.types import Calibration, Cap, Caps, Constraint, Variant
 
 UNTRIED = "by cost: whether so small a variant is right enough was not tried"
 _NAMES = {Constraint.RAM_TOTAL: "memory.total", Constraint.RAM_MODEL: "memory.model"}

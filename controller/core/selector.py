@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from agent.wire.errors import WireError
-from controller.core.types import Device
+from controller.core.nouns.device import Device
 
 _QUOTED = r'"(?:[^"]|"")*"'
 _KEY = r"[A-Za-z0-9_./\-\u0080-\U0010ffff]+"

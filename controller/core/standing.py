@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from agent.wire.messages import Result
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import Rollout
 from controller.core.policy import Policy
-from controller.core.types import Desired, Placement, Rollout
 from controller.core.view import DeviceView
 from controller.core.waves import Member, Standing
 

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from controller.core.catalog import Catalog
-from controller.core.types import Desired, Device, Incident, Placement, PruneJob, Rollout, StoredWindow, Variant
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.device import Device
+from controller.core.nouns.incident import Incident
+from controller.core.nouns.job import PruneJob
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import Rollout
+from controller.core.nouns.variant import Variant
+from controller.core.nouns.window import StoredWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

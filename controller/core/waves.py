@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from controller.core.types import Rollout, RolloutState
+from controller.core.nouns.rollout import Rollout, RolloutState
 
 
 class Standing(StrEnum):

@@ -19,8 +19,12 @@ from typing import IO
 
 import msgspec
 
-from controller.core.sparsity import SparseSide, SparsityReport
-from controller.core.types import Caps, Constraint, JobKind, JobState, Recovery, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.model import Recovery
+from controller.core.nouns.sparsity import SparseSide, SparsityReport
+from controller.core.nouns.variant import Variant
 
 __all__ = [
     "Announce",

@@ -15,7 +15,7 @@ from typing import Any
 from agent.wire.errors import WireError
 from agent.wire.section import Section, load_yaml
 from agent.wire.units import Unit
-from controller.core.types import Prefer, Recovery
+from controller.core.nouns.model import Prefer, Recovery
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")

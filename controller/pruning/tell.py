@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from agent.wire.units import Unit, format_quantity
 from controller.core.costs import Costs
-from controller.core.types import Caps, Constraint
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
 
 _SAID = {
     Constraint.RAM_MODEL: ("model RAM", Unit.BYTES),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import func, select, tuple_, update
 
-from controller.core.types import Desired
+from controller.core.nouns.desired import Desired
 from controller.store.rows import Rows, to_row
 from controller.store.tables import desired
 

@@ -9,7 +9,7 @@ from sqlalchemy import RowMapping, select
 
 from agent.wire.errors import WireError
 from agent.wire.profile import Profile, accepted_profile
-from controller.core.types import Device
+from controller.core.nouns.device import Device
 from controller.store.errors import StoreError
 from controller.store.rows import Rows, from_row, to_row
 from controller.store.tables import devices

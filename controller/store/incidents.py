@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from controller.core.types import Incident, IncidentState
+from controller.core.nouns.incident import Incident, IncidentState
 from controller.store.rows import Rows, to_row
 from controller.store.tables import incidents
 

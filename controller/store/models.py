@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
-from controller.core.types import Model
+from controller.core.nouns.model import Model
 from controller.store.rows import Rows, to_row
 from controller.store.tables import models
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import delete, func, select
 
-from controller.core.types import Placement
+from controller.core.nouns.placement import Placement
 from controller.store.rows import Rows, to_row
 from controller.store.tables import placements
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import delete, select
 
-from controller.core.types import Variant
+from controller.core.nouns.variant import Variant
 from controller.store.rows import Rows, to_row
 from controller.store.tables import variants
 

@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import Dialect, RowMapping, Select, func, select
 
 from agent.wire.messages import Window
-from controller.core.types import StoredWindow
+from controller.core.nouns.window import StoredWindow
 from controller.store.rows import Rows, from_row, insert_into
 from controller.store.tables import devices, windows
 

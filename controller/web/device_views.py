@@ -10,7 +10,13 @@ from controller.core import calibrate
 from controller.core.battery import battery_life_s
 from controller.core.breach import excesses, ram_cap_bytes
 from controller.core.envelope import ambient_celsius, busy_watts
-from controller.core.types import Calibration, Cap, Desired, Device, Envelope, Placement, StoredWindow, Variant
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.device import Device
+from controller.core.nouns.envelope import Cap, Envelope
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.variant import Variant
+from controller.core.nouns.window import StoredWindow
 from controller.web.facts import DeviceFacts
 
 Json = dict[str, Any]

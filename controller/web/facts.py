@@ -6,7 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from agent.wire.profile import RUNTIMES
-from controller.core.types import Desired, Device, Incident, Placement, StoredWindow, Variant
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.device import Device
+from controller.core.nouns.incident import Incident
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.variant import Variant
+from controller.core.nouns.window import StoredWindow
 from controller.store import Tx
 
 

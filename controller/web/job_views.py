@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from agent.wire.profile import RUNTIMES
 from controller.core.caps import closest, shippable, uses
 from controller.core.ladder import ladder
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.model import Model
+from controller.core.nouns.sparsity import SparseSide, SparsityReport
+from controller.core.nouns.variant import Variant
 from controller.core.relax import relaxations_of_caps
-from controller.core.sparsity import SparseSide, SparsityReport
-from controller.core.types import Caps, Constraint, JobKind, JobState, Model, PruneJob, Variant
 from controller.web.device_views import Json, short
 from controller.web.views import variant_view
 

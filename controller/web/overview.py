@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 
-from controller.core.types import UNFINISHED, Device, DeviceState, RolloutState
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.job import UNFINISHED
+from controller.core.nouns.rollout import RolloutState
 from controller.store import Tx
 from controller.web.device_views import Json
 from controller.web.job_views import job_view

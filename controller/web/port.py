@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.core.intents import Intent
-from controller.core.types import Placement
+from controller.core.nouns.placement import Placement
 from controller.store import Tx
 
 

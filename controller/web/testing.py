@@ -9,7 +9,6 @@ from pathlib import Path
 
 from agent.wire.errors import WireError
 from agent.wire.profile import parse_profile
-from controller.answer_model import set_model
 from controller.core.intents import (
     AbortRollout,
     AcceptDevice,
@@ -24,19 +23,14 @@ from controller.core.intents import (
     StartRollout,
 )
 from controller.core.jobs import identified
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.model import Model
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import Rollout, RolloutState
 from controller.core.selector import parse_selector
-from controller.core.types import (
-    Calibration,
-    Device,
-    DeviceState,
-    JobKind,
-    JobState,
-    Model,
-    Placement,
-    PruneJob,
-    Rollout,
-    RolloutState,
-)
+from controller.loop.answer_model import set_model
 from controller.store import Store, Tx
 
 

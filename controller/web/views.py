@@ -10,8 +10,14 @@ from controller.core.battery import battery_life_s, energy_joules
 from controller.core.catalog import Catalog
 from controller.core.compare import at_most_worse
 from controller.core.fit import choices
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.incident import Incident
+from controller.core.nouns.job import PruneJob
+from controller.core.nouns.model import Model, Prefer
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import Rollout
+from controller.core.nouns.variant import Variant
 from controller.core.selector import parse_selector
-from controller.core.types import Device, DeviceState, Incident, Model, Placement, Prefer, PruneJob, Rollout, Variant
 from controller.web.device_views import Json, battery_view, envelope_view, short
 from controller.web.facts import DeviceFacts
 

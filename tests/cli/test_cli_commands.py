@@ -15,16 +15,12 @@ from typer.testing import Result
 
 from agent.wire.messages import Window
 from controller.core.intents import AbortRollout, AddModel, RecalibrateDevice, RegisterDevice, SetModel, StartRollout
-from controller.core.types import (
-    BreachKind,
-    Cap,
-    Constraint,
-    Envelope,
-    Incident,
-    Placement,
-    RolloutState,
-    Variant,
-)
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.envelope import Cap, Envelope
+from controller.core.nouns.incident import BreachKind, Incident
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import RolloutState
+from controller.core.nouns.variant import Variant
 from controller.web.testing import StorePort
 
 Run = Callable[..., Result]

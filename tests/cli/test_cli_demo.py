@@ -27,7 +27,9 @@ from controller.cli.demo.verdict import expected, shortcomings
 from controller.cli.demo.words import windows_line
 from controller.core import calibrate
 from controller.core.envelope import Impossible, collapse
-from controller.core.types import Calibration, Constraint, Envelope
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.envelope import Envelope
 
 PROFILES = {profile.device: profile for profile, _ in demo_profiles()}
 SERVED = [profile for profile in PROFILES.values() if expected(profile).refused_by is None]

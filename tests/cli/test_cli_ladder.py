@@ -14,7 +14,7 @@ from typer.testing import Result
 from controller.cli.plot import Plot
 from controller.client import ClientError
 from controller.core.intents import AddModel, AskJob
-from controller.core.types import JobKind, JobState
+from controller.core.nouns.job import JobKind, JobState
 from controller.web.testing import StorePort
 from tests.cli.test_cli_prune import DENSE, SHA, meanwhile, variant
 

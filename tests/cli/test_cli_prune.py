@@ -16,9 +16,12 @@ from controller.cli.follow import follow
 from controller.cli.prune import with_share
 from controller.client import Client
 from controller.core.intents import AddModel, AskJob
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.sparsity import SparseSide, SparsityReport
+from controller.core.nouns.variant import Variant
 from controller.core.refine import refinement
-from controller.core.sparsity import SparseSide, SparsityReport
-from controller.core.types import Caps, Constraint, JobKind, JobState, PruneJob, Variant
 from controller.web.testing import StorePort
 
 Run = Callable[..., Result]

@@ -14,7 +14,9 @@ from controller.cli import device, incident, ladder, model, prune, rollout, tele
 from controller.cli.output import cell
 from controller.cli.table import BELOW, STAYS, Column, lay_out
 from controller.core.intents import AddModel, RegisterDevice
-from controller.core.types import Cap, Constraint, Envelope, Placement
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.envelope import Cap, Envelope
+from controller.core.nouns.placement import Placement
 from controller.web.testing import StorePort
 
 Run = Callable[..., Result]

@@ -10,23 +10,18 @@ from hypothesis import strategies as st
 from agent.wire.messages import Phase, Reported, Result, Trial, Window
 from agent.wire.profile import Battery, Power, Profile, Thermal
 from controller.core.catalog import Catalog
-from controller.core.types import (
-    BreachKind,
-    Calibration,
-    Cap,
-    Constraint,
-    Desired,
-    Device,
-    DeviceState,
-    Envelope,
-    Incident,
-    Model,
-    Placement,
-    PruneJob,
-    Rollout,
-    StoredWindow,
-    Variant,
-)
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.envelope import Cap, Envelope
+from controller.core.nouns.incident import BreachKind, Incident
+from controller.core.nouns.job import PruneJob
+from controller.core.nouns.model import Model
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import Rollout
+from controller.core.nouns.variant import Variant
+from controller.core.nouns.window import StoredWindow
 from controller.core.view import DeviceView
 
 MIB = 2**20

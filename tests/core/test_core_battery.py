@@ -9,7 +9,7 @@ from hypothesis import given
 
 from agent.wire.profile import Battery, Power, Profile
 from controller.core.battery import battery_life_s, energy_joules, mean_watts
-from controller.core.types import Calibration
+from controller.core.nouns.calibration import Calibration
 from tests.core.builders import BARE, DENSE, HALF, always, calibrations, profile, profiles
 
 POWER = Power(idle_watts=0.1, busy_watts=1.1)

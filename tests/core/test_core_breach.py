@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from agent.wire.messages import Window
 from agent.wire.profile import Battery, Power, Profile, Thermal
 from controller.core.breach import detect, excesses, healthy, ram_cap_bytes
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.incident import BreachKind
 from controller.core.policy import Policy
-from controller.core.types import BreachKind, Calibration
 from tests.core.builders import BARE, MIB, always, profile, stored, window, windows
 
 POLICY = Policy(breach_windows=3, breach_of=5, min_samples=10, healthy_windows=3)

@@ -23,7 +23,8 @@ from controller.core.calibrate import (
     slowness,
 )
 from controller.core.envelope import collapse
-from controller.core.types import Calibration, Envelope
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.envelope import Envelope
 from tests.core.builders import BARE, DENSE, HALF, MIB, always, calibrations, floats, profile, trial
 
 REFERENCE_S = DENSE.latency_p95_s

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from agent.wire.units import Unit, parse_quantity
 from controller.core.caps import closest, held, shippable, use, uses
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.variant import Variant
 from controller.core.relax import relaxations_of_caps
-from controller.core.types import Caps, Constraint, Variant
 from tests.core.builders import DENSE, HALF, LADDER, MIB, QUARTER, always, floats, variant
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from controller.core.choose import COST_NOISE, better, choose, eligible, energy
 from controller.core.compare import ERROR, best_of, contenders, shown_worse, within_margin
-from controller.core.evidence import paired, right_or_not
+from controller.core.nouns.evidence import paired, right_or_not
+from controller.core.nouns.model import Prefer
+from controller.core.nouns.variant import Variant
 from controller.core.paired import Paired
-from controller.core.types import Prefer, Variant
 from tests.core.builders import MODEL, always, floats, variant
 
 SAMPLES = 400

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from controller.core.costs import Costs, binding
-from controller.core.types import Caps, Constraint
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
 
 
 def test_binding_names_the_cap_that_is_used_most() -> None:

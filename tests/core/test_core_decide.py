@@ -22,19 +22,14 @@ from controller.core.actions import (
     UpdateRollout,
 )
 from controller.core.decide import decide, decide_device
+from controller.core.nouns.calibration import Calibration, Learned
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.incident import IncidentState
+from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
 from controller.core.standing import standing
-from controller.core.types import (
-    Calibration,
-    Constraint,
-    Device,
-    DeviceState,
-    IncidentState,
-    JobState,
-    Learned,
-    PruneJob,
-    RolloutState,
-)
 from controller.core.view import DeviceView, View
 from controller.core.waves import Standing
 from tests.core.builders import (

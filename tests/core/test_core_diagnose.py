@@ -14,7 +14,8 @@ from controller.core.bounds import within
 from controller.core.calibrate import predicted_latency_s
 from controller.core.diagnose import Cause, Diagnosis, diagnose, surroundings_celsius
 from controller.core.envelope import Impossible, collapse
-from controller.core.types import BreachKind, Calibration
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.incident import BreachKind
 from tests.core.builders import BARE, DENSE, MIB, always, floats, profile, stored, window
 
 POWER = Power(idle_watts=0.5, busy_watts=2.5)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from agent.wire.profile import Battery, Power, Profile, Thermal, parse_profile
 from agent.wire.units import Unit, parse_quantity
 from controller.core.envelope import Impossible, collapse, lifetime_watts, sustained_watts
-from controller.core.types import Calibration, Cap, Constraint, Envelope
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.envelope import Cap, Envelope
 from tests.core.builders import BARE, MIB, always, batteries, envelope, floats, powers, profile, thermals
 
 BASE = 40 * MIB

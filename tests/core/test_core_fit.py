@@ -15,8 +15,13 @@ from controller.core.catalog import Catalog
 from controller.core.compare import ERROR, shown_worse
 from controller.core.envelope import Impossible, collapse
 from controller.core.fit import WELL_USED, Fitted, Infeasible, NeedsPrune, Prune, fit
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.envelope import Envelope
+from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.variant import Variant
 from controller.core.relax import UNTRIED
-from controller.core.types import Calibration, Caps, Constraint, Envelope, JobState, PruneJob, Variant
 from tests.core.builders import (
     BARE,
     DENSE,

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.gain import gains
-from controller.core.types import Caps, Prediction, PruneJob
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import Prediction, PruneJob
 from tests.core.builders import MODEL, always
 
 

@@ -9,8 +9,9 @@ import pytest
 from agent.wire.messages import Result
 from controller.core.actions import Action, Calibrate, OpenIncident, UpdateIncident
 from controller.core.decide import decide_device
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.incident import BreachKind, Incident, IncidentState
 from controller.core.policy import Policy
-from controller.core.types import BreachKind, Calibration, Incident, IncidentState
 from controller.core.view import DeviceView
 from tests.core.builders import BARE, NOW, desired, incident, placement, profile, reported, view, windows
 

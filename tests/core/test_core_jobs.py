@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from controller.core.actions import Action, DropJob, StartJob, StopJob
 from controller.core.jobs import audited, decide_jobs, identified
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import AT_WORK, JobKind, JobState, Prediction, PruneJob
 from controller.core.policy import Policy
-from controller.core.types import AT_WORK, Caps, JobKind, JobState, Prediction, PruneJob
 from tests.core.builders import MODEL, NOW, always
 
 POLICY = Policy(attempts=3, retry_s=60, parallel_jobs=1)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.ladder import ladder
-from controller.core.types import Variant
+from controller.core.nouns.variant import Variant
 from tests.core.builders import DENSE, always, floats, variant
 
 

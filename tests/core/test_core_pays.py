@@ -14,7 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.evidence import right_or_not
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.evidence import right_or_not
+from controller.core.nouns.job import JobState, Prediction, PruneJob
+from controller.core.nouns.variant import Variant
 from controller.core.pays import (
     PRIOR_COUNT,
     PRIOR_DEVIATION,
@@ -28,7 +31,6 @@ from controller.core.pays import (
     scale_at,
     size_under,
 )
-from controller.core.types import Caps, JobState, Prediction, PruneJob, Variant
 from tests.core.builders import DENSE, MODEL, always, floats, variant
 
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from controller.core.jobs import identified
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind, JobState, PruneJob
 from controller.core.refine import refined, refinement, to_queue
-from controller.core.types import Caps, JobKind, JobState, PruneJob
 from tests.core.builders import MODEL, NOW, catalog
 
 REFINED = replace(MODEL, refine_s=600.0)

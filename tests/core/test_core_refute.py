@@ -13,9 +13,10 @@ from agent.wire.messages import Result
 from agent.wire.profile import Power, Thermal
 from controller.core.actions import Calibrate
 from controller.core.learned import FIGURES, stamped
+from controller.core.nouns.calibration import Calibration, Learned
+from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
 from controller.core.refute import refute
-from controller.core.types import Calibration, Learned, StoredWindow
 from controller.core.view import DeviceView
 from tests.core.builders import BARE, DENSE, HALF, MIB, NOW, always, desired, floats, profile, view, windows
 

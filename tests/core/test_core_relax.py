@@ -13,9 +13,11 @@ from agent.wire.units import Unit, format_quantity, parse_quantity
 from controller.core.bounds import within
 from controller.core.caps import below, held, sure
 from controller.core.envelope import Impossible, collapse
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.variant import Variant
 from controller.core.relax import UNTRIED, relaxations, relaxations_of_caps
 from controller.core.rounding import at_least, at_most, celsius_at_most, percent_at_most
-from controller.core.types import Calibration, Caps, Variant
 from tests.core.builders import BARE, DENSE, MIB, QUARTER, always, calibrations, floats, profile, profiles, variants
 
 BASE = DENSE.ram_base_bytes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.core.sparsity import SparseSide, SparsityReport
+from controller.core.nouns.sparsity import SparseSide, SparsityReport
 
 DENSE = SparseSide(
     zeros_share=0.0, size_bytes=1000, transfer_bytes=900, latency_p50_s=0.004, latency_p95_s=0.005, ram_bytes=5_000_000,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.types import Rollout, RolloutState
+from controller.core.nouns.rollout import Rollout, RolloutState
 from controller.core.waves import Member, Standing, admitted, advance
 from tests.core.builders import NOW, always, rollout
 

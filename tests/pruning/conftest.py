@@ -14,7 +14,8 @@ import pytest
 import torch
 from torch import nn
 
-from controller.core.types import JobKind, Variant
+from controller.core.nouns.job import JobKind
+from controller.core.nouns.variant import Variant
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.shelf import Shelf
 

@@ -12,7 +12,9 @@ import msgspec
 import pytest
 import torch
 
-from controller.core.types import Caps, JobKind, JobState, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.variant import Variant
 from controller.pruning.job import JobRequest, JobResult, JobRunner, ProgressLine, ResultLine, VariantLine
 from controller.pruning.jobs import child
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.core.types import Constraint
+from controller.core.nouns.constraint import Constraint
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.price import Change, Price
 from controller.pruning.cost.sizes import Floats

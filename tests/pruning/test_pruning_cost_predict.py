@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.costs import Costs
-from controller.core.types import Caps
+from controller.core.nouns.caps import Caps
 from controller.pruning.cost.line import Line, through
 from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.cost.price import Price

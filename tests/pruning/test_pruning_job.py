@@ -17,7 +17,9 @@ import onnxruntime as ort
 import pytest
 
 from controller.core.caps import below, sure, use
-from controller.core.types import Caps, Constraint, JobKind, JobState
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.job import JobKind, JobState
 from controller.pruning.artifact.measure import measure
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.shelf import Shelf

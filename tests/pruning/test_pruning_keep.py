@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from controller.core.types import Recovery
+from controller.core.nouns.model import Recovery
 from controller.pruning.model.data import Data, Split
 from controller.pruning.model.outputs import answers
 from controller.pruning.recover import keep as keeping

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from controller.core.types import JobState, Variant
+from controller.core.nouns.job import JobState
+from controller.core.nouns.variant import Variant
 from controller.pruning.jobs.bench import open_bench
 from controller.pruning.jobs.ladder import RATIO, request
 from controller.pruning.shelf import Kin, Shelf

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.types import JobState
+from controller.core.nouns.job import JobState
 from controller.pruning.shelf import Shelf
 from tests.pruning.conftest import RUNGS, Follow, artifacts, ladder_request, marks_of
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-from controller.core.types import Recovery
+from controller.core.nouns.model import Recovery
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.kernels import Kernel
 from controller.pruning.cost.tables import Tables

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from controller.core.types import Recovery
+from controller.core.nouns.model import Recovery
 from controller.pruning.errors import DataError
 from controller.pruning.model.data import Data, Split, check_data
 from controller.pruning.model.outputs import answers, answers_alone

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.core.types import Caps, JobKind, JobState, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.variant import Variant
 from controller.pruning.job import JobRequest, JobResult
 from tests.pruning.conftest import Follow, Run
 from tests.pruning.killing import copied, stopped

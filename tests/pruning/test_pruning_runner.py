@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from controller.core.types import JobKind, JobState
+from controller.core.nouns.job import JobKind, JobState
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 
 PARENT = """\

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.core.costs import Costs, binding
-from controller.core.types import Caps, Constraint
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
 from controller.pruning.artifact.measure import Measured
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.budgets import Budgets

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from agent.wire.errors import WireError
-from controller.core.types import Prefer, Recovery
+from controller.core.nouns.model import Prefer, Recovery
 from controller.pruning.errors import LoadError
 from controller.pruning.identity import formerly_stored
 from controller.pruning.model.load import load_model, read_weights

@@ -11,9 +11,11 @@ from alembic import command
 from sqlalchemy import Engine
 
 from agent.wire.errors import WireError
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.device import DeviceState
+from controller.core.nouns.job import JobKind, JobState
 from controller.core.selector import parse_selector
-from controller.core.types import Caps, DeviceState, JobKind, JobState
-from controller.record import declared
+from controller.loop.record import declared
 from controller.store import Store, schema
 from controller.store.engine import make_engine
 from tests.store.conftest import POSTGRES, empty

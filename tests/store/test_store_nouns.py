@@ -11,29 +11,19 @@ from sqlalchemy.exc import IntegrityError
 from agent.wire.errors import Failure
 from agent.wire.messages import Phase, Reported, Result, Trial
 from agent.wire.profile import parse_profile
-from controller.core.sparsity import SparseSide, SparsityReport
-from controller.core.types import (
-    BreachKind,
-    Calibration,
-    Cap,
-    Caps,
-    Constraint,
-    Desired,
-    Device,
-    DeviceState,
-    Envelope,
-    Incident,
-    IncidentState,
-    JobKind,
-    JobState,
-    Learned,
-    Model,
-    Placement,
-    PruneJob,
-    Rollout,
-    RolloutState,
-    Variant,
-)
+from controller.core.nouns.calibration import Calibration, Learned
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.envelope import Cap, Envelope
+from controller.core.nouns.incident import BreachKind, Incident, IncidentState
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.model import Model
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import Rollout, RolloutState
+from controller.core.nouns.sparsity import SparseSide, SparsityReport
+from controller.core.nouns.variant import Variant
 from controller.store import Store, StoreError
 from controller.store.events import KEPT_DEAD_LETTERS, MAX_PAYLOAD_BYTES
 from controller.store.tables import devices

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from controller.core.types import Model
+from controller.core.nouns.model import Model
 from controller.store import Store, StoreError, migrate, schema
 from controller.store.emptied import ARTIFACTS, KEYS, why_emptied
 from controller.store.engine import make_engine

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from agent.wire.messages import Window
 from agent.wire.profile import parse_profile
+from controller.core.nouns.calibration import Calibration, Learned
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.incident import BreachKind, Incident
 from controller.core.policy import Policy
-from controller.core.types import BreachKind, Calibration, Device, DeviceState, Incident, Learned
 from controller.store.store import Store
 
 PROFILE = "device: a\n"

@@ -6,7 +6,8 @@ import threading
 
 from agent.wire.messages import Window
 from agent.wire.profile import parse_profile
-from controller.core.types import Device, DeviceState, StoredWindow
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.window import StoredWindow
 from controller.store import Store
 
 FULL = Window(

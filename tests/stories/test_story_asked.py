@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from controller.core.intents import AskJob, IntentError
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.sparsity import SparseSide, SparsityReport
 from controller.core.policy import Policy
-from controller.core.sparsity import SparseSide, SparsityReport
-from controller.core.types import Caps, Constraint, JobKind, JobState
 from controller.pruning.job import JobResult
 from tests.stories.test_story_restart import cannot_write
 from tests.stories.world import World, profile

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.core.intents import SetModel
-from controller.core.types import RolloutState, Variant
+from controller.core.nouns.rollout import RolloutState
+from controller.core.nouns.variant import Variant
 from tests.stories.world import World, profile
 
 SMALL = profile("small", "deadline: 3 ms")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from agent.wire.messages import Result
-from controller.core.types import BreachKind, IncidentState, RolloutState
+from controller.core.nouns.incident import BreachKind, IncidentState
+from controller.core.nouns.rollout import RolloutState
 from tests.stories.world import World, profile
 
 THERMAL = (

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
-from controller.core.types import RolloutState
 from tests.stories.world import World, profile
 
 HOURS_3 = 10_800.0

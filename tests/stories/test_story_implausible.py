@@ -9,8 +9,10 @@ import pytest
 
 from agent.wire.messages import Phase, Reported, Result, Telemetry, Trial, Window, encode
 from agent.wire.topics import Leaf, topic
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.rollout import RolloutState
+from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
-from controller.core.types import Calibration, RolloutState, StoredWindow
 from tests.stories.world import World, profile
 
 POLICY = Policy(soak_s=2, retry_s=5, resend_s=5)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from controller.core.nouns.job import JobState
+from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
-from controller.core.types import JobState, RolloutState
 from tests.stories.world import World, profile
 
 

@@ -9,19 +9,13 @@ from pathlib import Path
 import pytest
 
 from controller.core.intents import AskJob, IntentError, SetModel
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.incident import IncidentState
+from controller.core.nouns.job import AT_WORK, UNFINISHED, JobKind, JobState, PruneJob
+from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
 from controller.core.refine import refine_of
-from controller.core.types import (
-    AT_WORK,
-    UNFINISHED,
-    Caps,
-    Constraint,
-    IncidentState,
-    JobKind,
-    JobState,
-    PruneJob,
-    RolloutState,
-)
 from controller.pruning.job import JobResult
 from tests.stories.test_story_better import judged, ran
 from tests.stories.test_story_restart import Killed, fail_at_action, fail_at_send

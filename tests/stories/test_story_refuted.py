@@ -12,8 +12,10 @@ import pytest
 from agent.sensed import Reading
 from agent.simulate.device import SimDevice
 from controller.core.intents import RecalibrateDevice
+from controller.core.nouns.incident import IncidentState
+from controller.core.nouns.rollout import RolloutState
+from controller.core.nouns.variant import Variant
 from controller.core.policy import Policy
-from controller.core.types import IncidentState, RolloutState, Variant
 from tests.stories.world import DENSE, World, profile
 
 DAY_S = 100.0

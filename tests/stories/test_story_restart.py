@@ -13,10 +13,11 @@ from sqlalchemy.exc import OperationalError
 from agent.simulate.durable import Durable
 from agent.wire.messages import Phase, Result
 from controller.core import actions as do
+from controller.core.nouns.job import JobState
+from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
-from controller.core.types import JobState, RolloutState
-from controller.facts import Stop
-from controller.perform import Send
+from controller.loop.facts import Stop
+from controller.loop.perform import Send
 from controller.store.tx import Tx
 from tests.stories.world import World, profile
 

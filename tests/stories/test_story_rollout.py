@@ -8,7 +8,10 @@ import pytest
 
 from agent.wire.messages import Result
 from controller.core.intents import IntentError, RegisterDevice
-from controller.core.types import Constraint, DeviceState, RolloutState, Variant
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.device import DeviceState
+from controller.core.nouns.rollout import RolloutState
+from controller.core.nouns.variant import Variant
 from tests.stories.world import World, profile
 
 ROOMY = ("deadline: 200 ms",)

@@ -9,10 +9,10 @@ import pytest
 from agent.link import Arrived
 from agent.wire.messages import Info, Message, Telemetry, Window, encode
 from agent.wire.topics import Leaf, topic
-from controller import daemon
 from controller.core.intents import AddModel, IntentError, RegisterDevice
+from controller.core.nouns.device import DeviceState
 from controller.core.policy import Policy
-from controller.core.types import DeviceState
+from controller.loop import daemon
 from tests.stories.world import World, profile
 
 HUGE = 2**63

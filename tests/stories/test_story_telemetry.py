@@ -13,8 +13,8 @@ from agent.simulate.device import SimDevice
 from agent.simulate.memory import Faults
 from agent.wire.messages import Telemetry, Window, encode
 from agent.wire.topics import Leaf, topic
+from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
-from controller.core.types import RolloutState
 from tests.stories.world import World, profile
 
 POLICY = Policy(soak_s=2, retry_s=5, resend_s=5)

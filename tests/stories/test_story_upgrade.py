@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from controller.core.intents import AddModel, IntentError, SetModel
+from controller.core.nouns.model import Model, Prefer, Recovery
 from controller.core.policy import Policy
-from controller.core.types import Model, Prefer, Recovery
 from tests.stories.world import World
 
 DEVICES = ("cam-1", "cam-2", "cam-3")

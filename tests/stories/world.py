@@ -16,24 +16,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from agent.simulate.device import SimDevice
 from agent.simulate.memory import Faults, MemoryBroker, MemoryLink
 from agent.simulate.runtime import P95
-from controller.clock import Clock
 from controller.core.intents import AcceptDevice, AddModel, Intent, RegisterDevice, StartRollout
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.device import Device
+from controller.core.nouns.incident import Incident
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.model import Model
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import Rollout
+from controller.core.nouns.variant import Variant
 from controller.core.policy import Policy
-from controller.core.types import (
-    Constraint,
-    Device,
-    Incident,
-    JobKind,
-    JobState,
-    Model,
-    Placement,
-    PruneJob,
-    Rollout,
-    Variant,
-)
-from controller.daemon import Daemon
-from controller.facts import Asked, Fact, JobEnded, JobMade
-from controller.perform import Performer
+from controller.loop.clock import Clock
+from controller.loop.daemon import Daemon
+from controller.loop.facts import Asked, Fact, JobEnded, JobMade
+from controller.loop.perform import Performer
 from controller.pruning.job import JobResult
 from controller.store.artifacts import Artifacts
 from controller.store.events import DeadLetter

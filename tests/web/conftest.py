@@ -12,23 +12,18 @@ import pytest
 
 from agent.wire.messages import Phase, Reported, Result, Window
 from agent.wire.profile import parse_profile
-from controller.core.types import (
-    BreachKind,
-    Calibration,
-    Cap,
-    Caps,
-    Constraint,
-    Desired,
-    Device,
-    DeviceState,
-    Envelope,
-    Incident,
-    Model,
-    Placement,
-    PruneJob,
-    Rollout,
-    Variant,
-)
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.envelope import Cap, Envelope
+from controller.core.nouns.incident import BreachKind, Incident
+from controller.core.nouns.job import PruneJob
+from controller.core.nouns.model import Model
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import Rollout
+from controller.core.nouns.variant import Variant
 from controller.store import Store, Tx
 from controller.web.app import create_app
 from controller.web.server import WebServer

@@ -11,7 +11,7 @@ import pytest
 from agent.wire.messages import Window
 from agent.wire.profile import parse_profile
 from controller.core.intents import AcceptDevice, RegisterDevice, StartRollout
-from controller.core.types import Device, DeviceState
+from controller.core.nouns.device import Device, DeviceState
 from controller.store import StoreError
 from controller.web.testing import StorePort
 

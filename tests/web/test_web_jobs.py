@@ -9,9 +9,11 @@ import httpx
 import pytest
 
 from controller.core.intents import AskJob
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.sparsity import SparseSide, SparsityReport
 from controller.core.refine import refinement
-from controller.core.sparsity import SparseSide, SparsityReport
-from controller.core.types import Caps, Constraint, JobKind, JobState, PruneJob
 from controller.web.overview import overview
 from controller.web.testing import StorePort
 from tests.web.conftest import DENSE, SHA, variant

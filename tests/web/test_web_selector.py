@@ -6,8 +6,8 @@ import pytest
 
 from agent.wire.errors import WireError
 from agent.wire.profile import parse_profile
+from controller.core.nouns.device import Device, DeviceState
 from controller.core.selector import parse_selector
-from controller.core.types import Device, DeviceState
 
 TEXT = "device: cam-1\nclass: camera\nlabels: {site: north, floor: '3'}\n"
 PROFILE = parse_profile(TEXT)

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from agent.wire.profile import Profile
 from controller.cli.demo.scenes import Observed, Scenes
 from controller.core.breach import detect
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
-from controller.core.types import Calibration, Constraint, StoredWindow
 
 _SERVED, _REFUSED_BY = "served", "refused by "
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from controller.core.types import Constraint
+from controller.core.nouns.constraint import Constraint
 from controller.pruning.cost.price import Price
 from controller.pruning.cost.sizes import Floats
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from controller.core.costs import Costs
-from controller.core.types import Caps
+from controller.core.nouns.caps import Caps
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.line import Line, through
 from controller.pruning.cost.price import Price

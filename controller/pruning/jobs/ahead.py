@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from controller.core.types import Recovery
+from controller.core.nouns.model import Recovery
 from controller.pruning.estimate.estimator import sample_count
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.steps import Ahead, Step

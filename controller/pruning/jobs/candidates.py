@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from controller.core.costs import Costs
-from controller.core.types import Caps
+from controller.core.nouns.caps import Caps
 from controller.pruning.artifact.measure import QUICK
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.graph.structure import Structure, inside

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agent.wire.errors import WireError
-from controller.core.types import JobKind, JobState
+from controller.core.nouns.job import JobKind, JobState
 from controller.pruning.errors import lacked_memory
 from controller.pruning.job import Announce, JobRequest, JobResult, Progress, ProgressLine, ResultLine, VariantLine
 from controller.pruning.paces import Paces, host_folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.core.types import JobState
+from controller.core.nouns.job import JobState
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.ahead import judging, measuring_ends, prune_ahead
 from controller.pruning.jobs.bench import Bench

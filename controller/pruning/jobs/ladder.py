@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from controller.core.types import JobState, Variant
+from controller.core.nouns.job import JobState
+from controller.core.nouns.variant import Variant
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.budgets import Budgets

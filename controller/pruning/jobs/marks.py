@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agent.worker.ask import TrialError
-from controller.core.types import Variant
+from controller.core.nouns.variant import Variant
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.errors import ExportError, lacked_memory

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from controller.core.caps import held
-from controller.core.types import Caps, Recovery
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.model import Recovery
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.graph.structure import Structure
 from controller.pruning.jobs.agenda import Agenda, Counts, Tried

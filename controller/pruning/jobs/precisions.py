@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from controller.core.types import Caps
+from controller.core.nouns.caps import Caps
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.jobs.bench import Bench

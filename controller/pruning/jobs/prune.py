@@ -9,7 +9,11 @@ from agent.wire.units import Unit, format_quantity
 from controller.core.caps import exceeds_all, held
 from controller.core.compare import best_of
 from controller.core.costs import Costs, binding, costs_of
-from controller.core.types import Caps, Constraint, JobState, Recovery, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.job import JobState
+from controller.core.nouns.model import Recovery
+from controller.core.nouns.variant import Variant
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from controller.core.types import Recovery
+from controller.core.nouns.model import Recovery
 from controller.pruning.jobs.ahead import recovering
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.stage import weights_digest

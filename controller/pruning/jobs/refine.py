@@ -15,7 +15,10 @@ import torch
 from controller.core.caps import held
 from controller.core.compare import best_of
 from controller.core.costs import costs_of
-from controller.core.types import Caps, JobState, Recovery, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobState
+from controller.core.nouns.model import Recovery
+from controller.core.nouns.variant import Variant
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.job import JobResult

@@ -7,7 +7,10 @@ from functools import cached_property, reduce
 
 from controller.core.caps import closest, held, shippable, use
 from controller.core.costs import Costs, binding
-from controller.core.types import Caps, Constraint, JobState, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.job import JobState
+from controller.core.nouns.variant import Variant
 from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.model import START
 from controller.pruning.job import JobResult

@@ -9,7 +9,7 @@ import msgspec
 import torch
 from torch import nn
 
-from controller.core.types import Variant
+from controller.core.nouns.variant import Variant
 from controller.pruning.errors import StructureError
 from controller.pruning.graph.cut import cut
 from controller.pruning.graph.probe import unsound

@@ -13,8 +13,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from controller.core.sparsity import SparseSide, SparsityReport
-from controller.core.types import JobState
+from controller.core.nouns.job import JobState
+from controller.core.nouns.sparsity import SparseSide, SparsityReport
 from controller.durable import put_file
 from controller.pruning.artifact.export import export_onnx, run_artifact
 from controller.pruning.artifact.measure import Measured, measure_together

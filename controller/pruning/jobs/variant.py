@@ -8,8 +8,8 @@ from typing import cast
 
 from torch import nn
 
+from controller.core.nouns.variant import Variant
 from controller.core.paired import ONE_SIDED
-from controller.core.types import Variant
 from controller.pruning.artifact.measure import THOROUGH
 from controller.pruning.artifact.parity import Parity, Precision, check_parity
 from controller.pruning.graph.structure import Structure

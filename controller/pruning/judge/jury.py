@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
-from controller.core.evidence import Evidence, right_or_not
+from controller.core.nouns.evidence import Evidence, right_or_not
 from controller.core.paired import ONE_SIDED, Paired
 from controller.pruning.errors import ExportError
 from controller.pruning.judge.accuracy import Accuracy, classify, pair, right

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from controller.core.types import Recovery
+from controller.core.nouns.model import Recovery
 
 
 @dataclass(frozen=True, slots=True)

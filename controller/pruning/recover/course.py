@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
-from controller.core.types import Recovery
+from controller.core.nouns.model import Recovery
 from controller.pruning.model.data import Data, Floats, Split
 from controller.pruning.model.outputs import all_outputs, laid_out, lay_out, quick_answers, quick_outputs, quickly
 from controller.pruning.recover.batches import Batches

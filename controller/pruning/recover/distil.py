@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from controller.core.types import Recovery
+from controller.core.nouns.model import Recovery
 from controller.pruning.model.data import Data
 from controller.pruning.recover.course import Course, Teacher
 from controller.pruning.recover.keep import Keep

@@ -13,7 +13,7 @@ from safetensors.torch import load
 from torch import nn
 
 from controller.core.artifacts import file_name
-from controller.core.types import Variant
+from controller.core.nouns.variant import Variant
 from controller.pruning.graph.structure import Structure
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from agent.wire.profile import RUNTIMES
 from controller.core.artifacts import file_name
-from controller.core.types import Variant
+from controller.core.nouns.variant import Variant
 from controller.durable import put_file
 from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.graph.structure import Structure

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from controller.core.costs import Costs, binding
-from controller.core.types import Caps, Constraint
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.constraint import Constraint
 from controller.pruning.graph.structure import Structure
 from controller.pruning.solve.plan import Plan
 

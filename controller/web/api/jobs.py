@@ -8,8 +8,9 @@ from fastapi import APIRouter
 
 from agent.wire.profile import RUNTIMES
 from controller.core.intents import AskJob
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind
 from controller.core.refine import refine_of
-from controller.core.types import Caps, JobKind
 from controller.web.answers import Json, Port, found
 from controller.web.api.models import resolve
 from controller.web.device_views import Json as Row

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 
 from controller.core.catalog import Catalog
 from controller.core.intents import AddModel, IntentError, SetModel
+from controller.core.nouns.model import Model, Recovery
 from controller.core.selector import parse_selector
-from controller.core.types import Model, Recovery
 from controller.store import Tx
 from controller.web.answers import Json, Port, found
 from controller.web.device_views import Json as Row

@@ -22,9 +22,12 @@ import msgspec
 import numpy as np
 
 from controller.core.intents import AddModel, RegisterDevice, StartRollout
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.rollout import RolloutState
+from controller.core.nouns.variant import Variant
 from controller.core.policy import Policy
-from controller.core.types import Caps, JobKind, JobState, PruneJob, RolloutState, Variant
-from controller.facts import Asked, Fact, JobEnded, JobMade
+from controller.loop.facts import Asked, Fact, JobEnded, JobMade
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from tests.stories.world import World
 

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import yaml
 
-from controller.core.types import Caps, JobKind, JobState
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind, JobState
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.judge.accuracy import right

@@ -9,7 +9,9 @@ import numpy as np
 
 from controller.core.caps import use, uses
 from controller.core.costs import Costs, binding
-from controller.core.types import Caps, JobKind, JobState, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.variant import Variant
 from controller.pruning.artifact.measure import THOROUGH, measure
 from controller.pruning.shelf import Shelf
 from tests.bench.prune.lab import SEED, Lab

@@ -15,8 +15,10 @@ import torch
 import yaml
 from torch import nn
 
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind
+from controller.core.nouns.variant import Variant
 from controller.core.paired import Paired
-from controller.core.types import Caps, JobKind, Variant
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.jobs.bench import Bench, open_bench

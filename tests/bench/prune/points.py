@@ -6,7 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from controller.core.types import JobKind, Variant
+from controller.core.nouns.job import JobKind
+from controller.core.nouns.variant import Variant
 from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.jobs.variant import training_of
 from tests.bench.prune.lab import Lab

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from controller.core.caps import use
-from controller.core.types import Caps, JobKind, JobState, Variant
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.variant import Variant
 from controller.pruning.job import JobResult
 from controller.pruning.shelf import Shelf
 from tests.bench.prune.envelopes import drawn, smallest

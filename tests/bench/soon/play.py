@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from agent.wire.units import Unit, parse_quantity
+from controller.core.nouns.caps import Caps
+from controller.core.nouns.job import JobKind, JobState
 from controller.core.relax import relaxations_of_caps
-from controller.core.types import Caps, JobKind, JobState
 from controller.pruning.job import JobRequest, JobResult
 from tests.bench.soon.jobs import COLD, JOBS, REFUSED, chain
 from tests.bench.soon.watch import watch

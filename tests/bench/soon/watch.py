@@ -6,7 +6,7 @@ import queue
 import time
 from typing import Any
 
-from controller.core.types import Variant
+from controller.core.nouns.variant import Variant
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from tests.bench.soon.honesty import honesty
 from tests.bench.soon.memory import Peak

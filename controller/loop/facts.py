@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from agent.link import LinkEvent
 from controller.core.intents import Intent
-from controller.core.types import Variant
+from controller.core.nouns.variant import Variant
 from controller.pruning.job import JobResult
 
 

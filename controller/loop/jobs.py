@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from controller.core.types import Model, PruneJob
-from controller.facts import Fact, JobEnded, JobMade, JobMoved
+from controller.core.nouns.job import PruneJob
+from controller.core.nouns.model import Model
+from controller.loop.facts import Fact, JobEnded, JobMade, JobMoved
 from controller.pruning.job import JobPolicy, JobRequest, JobRunner
 
 

@@ -7,20 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from controller.core.catalog import Catalog
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.incident import Incident, IncidentState
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import Rollout, RolloutState
+from controller.core.nouns.variant import Variant
 from controller.core.policy import Policy
 from controller.core.selector import parse_selector
 from controller.core.standing import standing
-from controller.core.types import (
-    Desired,
-    Device,
-    DeviceState,
-    Incident,
-    IncidentState,
-    Placement,
-    Rollout,
-    RolloutState,
-    Variant,
-)
 from controller.core.view import DeviceView, View
 from controller.core.waves import admitted
 from controller.store.tx import Tx

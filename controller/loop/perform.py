@@ -18,18 +18,14 @@ from controller.core import actions as do
 from controller.core.jobs import identified
 from controller.core.learned import FIGURES
 from controller.core.mark import Mark, next_mark
-from controller.core.types import (
-    Calibration,
-    Desired,
-    Device,
-    Incident,
-    IncidentState,
-    JobState,
-    Model,
-    Placement,
-    PruneJob,
-    Variant,
-)
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.device import Device
+from controller.core.nouns.incident import Incident, IncidentState
+from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.model import Model
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.variant import Variant
 from controller.store.artifacts import Artifacts
 from controller.store.errors import ArtifactError
 from controller.store.tx import Tx

@@ -21,19 +21,21 @@ from agent.wire import blocks
 from agent.wire.errors import WireError
 from agent.wire.messages import Need
 from agent.wire.topics import BlobTopic, controller_filters
-from controller.answer import answer
-from controller.clock import Clock
 from controller.core.decide import decide
 from controller.core.intents import Intent, IntentError
+from controller.core.nouns.job import AT_WORK, JobKind, JobState, PruneJob
+from controller.core.nouns.model import Model
+from controller.core.nouns.variant import Variant
 from controller.core.policy import Policy
-from controller.core.types import AT_WORK, JobKind, JobState, Model, PruneJob, Variant
-from controller.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Stop
-from controller.look import Looker
-from controller.perform import EndJob, Performer, Publish, RunJob, Send
+from controller.loop.answer import answer
+from controller.loop.clock import Clock
+from controller.loop.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Stop
+from controller.loop.look import Looker
+from controller.loop.perform import EndJob, Performer, Publish, RunJob, Send
+from controller.loop.push import Block, Push
+from controller.loop.record import Recorded, record
+from controller.loop.refine import queue_refine
 from controller.pruning.job import JobResult
-from controller.push import Block, Push
-from controller.record import Recorded, record
-from controller.refine import queue_refine
 from controller.store.artifacts import Artifacts
 from controller.store.errors import ArtifactError
 from controller.store.store import Store

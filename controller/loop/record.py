@@ -14,7 +14,7 @@ from agent.wire.messages import Ack, Event, Info, Message, Need, Reported, Statu
 from agent.wire.plausible import sensible
 from agent.wire.profile import parse_profile
 from agent.wire.topics import BlobTopic, Leaf, parse, topic
-from controller.core.types import Device, DeviceState
+from controller.core.nouns.device import Device, DeviceState
 from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.record")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from controller.core.nouns.job import JobKind, PruneJob
 from controller.core.refine import refined, refinement, to_queue
-from controller.core.types import JobKind, PruneJob
 from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.refine")

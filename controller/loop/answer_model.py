@@ -10,7 +10,8 @@ from pathlib import Path
 from controller.core.caps import shippable
 from controller.core.intents import IntentError, SetModel
 from controller.core.jobs import identified
-from controller.core.types import JobKind, JobState, Model, PruneJob
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.model import Model
 from controller.pruning.identity import formerly_stored, stored_digest
 from controller.pruning.spec import ModelSpec, load_spec, prefer_of, rungs_of
 from controller.store.tx import Tx

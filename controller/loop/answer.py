@@ -10,7 +10,6 @@ from typing import assert_never
 
 from agent.wire.errors import WireError
 from agent.wire.profile import RUNTIMES
-from controller.answer_model import add_model, budget_of, set_model
 from controller.core.caps import below_floor, shippable, use
 from controller.core.intents import (
     AbortRollout,
@@ -26,23 +25,18 @@ from controller.core.intents import (
     StartRollout,
 )
 from controller.core.jobs import identified
+from controller.core.nouns.calibration import Calibration
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.model import Model
+from controller.core.nouns.rollout import Rollout, RolloutState
+from controller.core.nouns.variant import Variant
 from controller.core.relax import lower_floor
 from controller.core.selector import parse_selector
-from controller.core.types import (
-    Calibration,
-    Device,
-    DeviceState,
-    JobKind,
-    JobState,
-    Model,
-    PruneJob,
-    Rollout,
-    RolloutState,
-    Variant,
-)
+from controller.loop.answer_model import add_model, budget_of, set_model
+from controller.loop.record import declared
+from controller.loop.refine import queue_refine
 from controller.pruning.spec import MOST_RUNGS
-from controller.record import declared
-from controller.refine import queue_refine
 from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.answer")

@@ -1,0 +1,24 @@
+"""What a device was told to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """The newest assignment made for a device, and how it ended. `seq` only ever grows, per device."""
+
+    device: str
+    epoch: int
+    seq: int
+    model: str
+    sha256: str
+    rollout: str | None
+    incident: str | None
+    envelope: bytes
+    issued_unix_s: float
+    result: str | None = None
+    reason: str = ""
+    finished_unix_s: float | None = None
+    attempts: int = 1
