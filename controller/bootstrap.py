@@ -17,6 +17,7 @@ from agent.clock import synchronised
 from agent.mqtt import MqttLink
 from controller.broker import broker_from
 from controller.config import Settings, settings
+from controller.core.catalog import Catalog
 from controller.core.fit import fit
 from controller.core.intents import Intent, IntentError
 from controller.core.nouns.placement import Placement
@@ -27,7 +28,6 @@ from controller.loop.clock import Clock, boot_id, steady_s
 from controller.loop.daemon import Daemon
 from controller.loop.facts import Stop
 from controller.loop.jobs import ProcessJobs
-from controller.loop.look import Looker
 from controller.loop.perform import Performer
 from controller.store.artifacts import Artifacts
 from controller.store.emptied import ARTIFACTS, KEYS, why_emptied
@@ -65,9 +65,11 @@ class Port:
     def plan(self, model: str, selector: str) -> list[Placement]:
         wanted, now = parse_selector(selector), self._clock.now()
         with self._store.read() as tx:
-            catalog = Looker(tx, self._config.policy, {}, now).catalog(model)
-            if catalog is None:
+            known = tx.get_model(model)
+            if known is None:
                 raise IntentError(404, f"model {model!r} is not known; 'model list' shows those that are")
+            jobs = {job.key: job for job in tx.jobs() if job.model == model}
+            catalog = Catalog(known, tx.variants(model), jobs)
             devices = [device for device in tx.devices() if wanted.matches(device)]
         return [placement_of(each.id, model, fit(each.profile, each.calibration, catalog), now) for each in devices]
 
@@ -91,17 +93,15 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
     artifacts = Artifacts(config.state / ARTIFACTS)
     artifacts.sweep()
     clock = _clock(store)
-    sent_unix_s: dict[str, float] = {}
     jobs = ProcessJobs(config.state / ARTIFACTS, config.threads)
     daemon = Daemon(
         store=store,
         artifacts=artifacts,
         link=MqttLink(running_broker.host, running_broker.port, "hedgerow-controller"),
         jobs=jobs,
-        performer=Performer(key, _epoch(store), artifacts, sent_unix_s),
+        performer=Performer(key, _epoch(store), artifacts),
         policy=config.policy,
         clock=clock,
-        sent_unix_s=sent_unix_s,
     )
     jobs.report_to(daemon.enqueue)
     web = WebServer(create_app(Port(store, artifacts, daemon, config, clock)), config.http_host, config.http_port)

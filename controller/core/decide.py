@@ -14,10 +14,8 @@ from controller.core.actions import (
     Calibrate,
     FinishDesired,
     SendDesired,
-    UpdateRollout,
 )
 from controller.core.incidents import follow_incident, notice_breach
-from controller.core.jobs import decide_jobs
 from controller.core.learned import TRIAL, stamped
 from controller.core.mark import given_up, overtaken
 from controller.core.nouns.desired import Desired
@@ -26,29 +24,15 @@ from controller.core.nouns.placement import Placement
 from controller.core.place import improve, place
 from controller.core.policy import Policy
 from controller.core.refute import refute
-from controller.core.standing import desired_here, failed, may_pass, standing
-from controller.core.view import DeviceView, View
-from controller.core.waves import advance
+from controller.core.standing import desired_here, failed, may_pass
+from controller.core.view import DeviceView
 
 
-def decide(view: View, policy: Policy, now_unix_s: float) -> list[Action]:
-    """Everything to do about `view`, in order. Empty when desired and observed agree.
+def decide(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
+    """What to do about a device. Empty when desired and observed agree.
 
-    Rollouts and jobs are judged once the devices at hand are settled: one that failed a trial may be about to get
-    another variant, and one that waits for a prune may be served by what has just been made.
+    Its rollout (`core/waves.py`) and the jobs (`core/jobs.py`) are judged once the devices at hand are settled.
     """
-    actions = [action for device in view.devices for action in decide_device(device, policy, now_unix_s)]
-    if actions:
-        return actions
-    for rollout in view.rollouts:
-        members = [standing(each, policy, now_unix_s) for each in view.members.get(rollout.id, ())]
-        moved = advance(rollout, members, now_unix_s)
-        if moved is not None:
-            actions.append(UpdateRollout(moved))
-    return actions + decide_jobs(view.jobs, view.waited_for, view.needed, policy, now_unix_s)
-
-
-def decide_device(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     if view.device.state is not DeviceState.ACCEPTED:
         return []
     for rule in (settle, heal, follow_incident, notice_breach, refute, place, assign, improve):

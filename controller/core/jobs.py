@@ -157,6 +157,16 @@ def _serves(running: PruneJob, job: PruneJob) -> bool:
     return same and running.id != job.id and not job.asked and job.caps.near(running.caps, NEAR)
 
 
+def next_retry_unix_s(jobs: Sequence[PruneJob], policy: Policy, now_unix_s: float) -> float:
+    """When the next failed job may be tried again; infinity where there is none."""
+    moments = (
+        (job.finished_unix_s or 0.0) + policy.retry_s
+        for job in jobs
+        if job.state is JobState.FAILED and job.retry and job.attempts < policy.attempts
+    )
+    return min((each for each in moments if each > now_unix_s), default=math.inf)
+
+
 def _may_start(job: PruneJob, policy: Policy, now_unix_s: float) -> bool:
     if job.state is JobState.QUEUED:
         return True

@@ -33,7 +33,11 @@ class Policy:
     refute_s: float = 86_400.0
     parallel_jobs: int = 1
     audit_one_in: int = 20
-    view_windows: int = 24
+
+    @property
+    def windows_seen(self) -> int:
+        """No decision looks at more of a device's newest windows."""
+        return max(self.breach_of, self.breach_windows, self.healthy_windows)
 
     @property
     def longest_s(self) -> float:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from agent.wire.messages import Result
+from controller.core.muster import Standing
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.policy import Policy
 from controller.core.view import DeviceView
-from controller.core.waves import Member, Standing
 
 
-def standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Member:
+def standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
     """Where a device stands in its rollout, for the wave gates."""
-    return Member(view.device.id, _standing(view, policy, now_unix_s))
-
-
-def _standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
     placement, desired, rollout = view.placement, desired_here(view), view.rollout
     if rollout is None or placement is None or placement.model != rollout.model:
         return Standing.UNPLACED

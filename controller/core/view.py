@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from controller.core.catalog import Catalog
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
-from controller.core.nouns.job import PruneJob
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
@@ -36,19 +35,3 @@ class DeviceView:
     windows: Sequence[StoredWindow] = ()
     incident: Incident | None = None
     past_incidents: Sequence[Incident] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """`devices` are those to look at now; `members` are all devices of each running rollout, by its id.
-
-    `waited_for` are the prunes that some device waits for, as (model, key of the caps); `needed` are those of them that
-    a device waits for which has no variant to run.
-    """
-
-    devices: Sequence[DeviceView] = ()
-    rollouts: Sequence[Rollout] = ()
-    members: Mapping[str, Sequence[DeviceView]] = field(default_factory=dict)
-    jobs: Sequence[PruneJob] = ()
-    waited_for: frozenset[tuple[str, str]] = frozenset()
-    needed: frozenset[tuple[str, str]] = frozenset()

@@ -1,76 +1,62 @@
 """Which devices of a rollout may go now, and when it moves on, ends or stops.
 
-A wave is a share of the feasible members: first those that have been let go already, then those whose variant is there,
-then those that wait for a prune, each in the order of their ids. It passes when each of its devices has ended well and
-soaked without an incident; silence past the deadline is a failure. Infeasible devices are no part of any wave. A
-rollout that ends without one success has failed, whatever kept the devices from it: nothing was brought to anybody.
+A wave is a share of the feasible members: first those that have been let go already, which is never taken back, then
+those whose variant is there, then those that wait for a prune, each in the order of their ids. It passes when each of
+its devices has ended well and soaked without an incident; silence past the deadline is a failure. Infeasible devices
+are no part of any wave. A rollout that ends without one success has failed, whatever kept the devices from it: nothing
+was brought to anybody.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
+from heapq import nsmallest
 
+from controller.core.muster import ENDED, Muster, Standing
 from controller.core.nouns.rollout import Rollout, RolloutState
 
-
-class Standing(StrEnum):
-    """Where one member stands in its rollout."""
-
-    UNPLACED = "unplaced"
-    INFEASIBLE = "infeasible"
-    WAITING = "waiting"
-    READY = "ready"
-    RUNNING = "running"
-    SOAKING = "soaking"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
+_IN_TURN = (Standing.READY, Standing.WAITING, Standing.UNPLACED)
+_NAMED = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    device: str
-    standing: Standing
+def admitted(rollout: Rollout, muster: Muster) -> frozenset[str]:
+    """The devices that the running rollout's current wave lets go beside those that are gone already."""
+    feasible = len(muster) - muster.count(Standing.INFEASIBLE)
+    room = math.ceil(rollout.waves[rollout.wave] * feasible - 1e-9) - muster.gone
+    going = list[str]()
+    for standing in _IN_TURN:
+        if len(going) < room:
+            going += nsmallest(room - len(going), muster.at(standing))
+    return frozenset(going)
 
 
-_ENDED = (Standing.SUCCEEDED, Standing.FAILED)
-_TURN = {Standing.READY: 1, Standing.WAITING: 2, Standing.UNPLACED: 3}
-
-
-def admitted(rollout: Rollout, members: Sequence[Member]) -> frozenset[str]:
-    """The devices that the running rollout's current wave lets go."""
-    feasible = [each for each in members if each.standing is not Standing.INFEASIBLE]
-    feasible.sort(key=lambda each: (_TURN.get(each.standing, 0), each.device))
-    share = rollout.waves[rollout.wave]
-    return frozenset(each.device for each in feasible[: math.ceil(share * len(feasible) - 1e-9)])
-
-
-def advance(rollout: Rollout, members: Sequence[Member], now_unix_s: float) -> Rollout | None:
-    """The rollout's next state, or None where nothing changes."""
-    if rollout.state is not RolloutState.RUNNING or not members:
+def advance(rollout: Rollout, muster: Muster, now_unix_s: float) -> Rollout | None:
+    """The rollout's next state, or None where nothing changes. `muster` has let go whom the wave admits."""
+    if rollout.state is not RolloutState.RUNNING or not len(muster) or muster.count(Standing.UNPLACED):
         return None
-    if any(each.standing is Standing.UNPLACED for each in members):
-        return None
-    going = admitted(rollout, members)
-    wave = [each for each in members if each.device in going]
-    failed = [each.device for each in wave if each.standing is Standing.FAILED]
-    if len(failed) > rollout.max_failures * len(wave):
-        return _end(rollout, RolloutState.FAILED, now_unix_s, f"failed on {', '.join(failed)}")
-    if any(each.standing not in _ENDED for each in wave):
+    wave, failed = muster.gone + len(muster.let_go), muster.count(Standing.FAILED)
+    if failed > rollout.max_failures * wave:
+        return _end(rollout, RolloutState.FAILED, now_unix_s, f"failed on {_names(muster)}")
+    if muster.count(*ENDED) < wave:
         return None
     if rollout.wave + 1 < len(rollout.waves):
         return replace(rollout, wave=rollout.wave + 1, wave_started_unix_s=now_unix_s)
-    if not any(each.standing is Standing.SUCCEEDED for each in members):
-        return _end(rollout, RolloutState.FAILED, now_unix_s, f"no device succeeded: {_summary(members)}")
-    return _end(rollout, RolloutState.FINISHED, now_unix_s, _summary(members))
+    if not muster.count(Standing.SUCCEEDED):
+        return _end(rollout, RolloutState.FAILED, now_unix_s, f"no device succeeded: {_summary(muster)}")
+    return _end(rollout, RolloutState.FINISHED, now_unix_s, _summary(muster))
 
 
 def _end(rollout: Rollout, state: RolloutState, now_unix_s: float, reason: str) -> Rollout:
     return replace(rollout, state=state, finished_unix_s=now_unix_s, reason=reason)
 
 
-def _summary(members: Sequence[Member]) -> str:
-    counts = {standing: sum(each.standing is standing for each in members) for standing in Standing}
+def _names(muster: Muster) -> str:
+    failed = muster.at(Standing.FAILED)
+    more = len(failed) - _NAMED
+    return ", ".join(nsmallest(_NAMED, failed)) + (f" and {more} more" if more > 0 else "")
+
+
+def _summary(muster: Muster) -> str:
+    counts = {standing: muster.count(standing) for standing in Standing}
     return ", ".join(f"{count} {standing}" for standing, count in counts.items() if count)

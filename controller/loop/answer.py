@@ -34,15 +34,15 @@ from controller.core.nouns.variant import Variant
 from controller.core.relax import lower_floor
 from controller.core.selector import parse_selector
 from controller.loop.answer_model import add_model, budget_of, set_model
+from controller.loop.ledger import Ledger
 from controller.loop.record import declared
 from controller.loop.refine import queue_refine
 from controller.pruning.spec import MOST_RUNGS
-from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.answer")
 
 
-def answer(tx: Tx, intent: Intent, now_unix_s: float) -> str:  # noqa: PLR0911 - one line an intent
+def answer(ledger: Ledger, intent: Intent, now_unix_s: float) -> str:  # noqa: PLR0911 - one line an intent
     """Do what was asked; returns the id of what it was about (a model's is its ref).
 
     Raises `IntentError`; nothing is stored then.
@@ -50,64 +50,64 @@ def answer(tx: Tx, intent: Intent, now_unix_s: float) -> str:  # noqa: PLR0911 -
     try:
         match intent:
             case RegisterDevice(text, source):
-                return _register(tx, text, source, now_unix_s)
+                return _register(ledger, text, source, now_unix_s)
             case AcceptDevice(device):
-                return _set_state(tx, device, DeviceState.ACCEPTED)
+                return _set_state(ledger, device, DeviceState.ACCEPTED)
             case RevokeDevice(device):
-                return _set_state(tx, device, DeviceState.REVOKED)
+                return _set_state(ledger, device, DeviceState.REVOKED)
             case RecalibrateDevice(device):
-                return _recalibrate(tx, device)
+                return _recalibrate(ledger, device)
             case AddModel(spec_path):
-                return add_model(tx, Path(spec_path), now_unix_s)
+                return add_model(ledger, Path(spec_path), now_unix_s)
             case SetModel():
-                return set_model(tx, intent, now_unix_s)
+                return set_model(ledger, intent, now_unix_s)
             case AskJob():
-                return _ask_job(tx, intent, now_unix_s)
+                return _ask_job(ledger, intent, now_unix_s)
             case StartRollout():
-                return _start_rollout(tx, intent, now_unix_s)
+                return _start_rollout(ledger, intent, now_unix_s)
             case AbortRollout(rollout):
-                return _abort(tx, rollout, now_unix_s)
+                return _abort(ledger, rollout, now_unix_s)
             case _:
                 assert_never(intent)
     except WireError as error:
         raise IntentError(400, str(error)) from None
 
 
-def _register(tx: Tx, text: str, source: str, now_unix_s: float) -> str:
+def _register(ledger: Ledger, text: str, source: str, now_unix_s: float) -> str:
     """An operator's registration is an acceptance; again, it replaces the profile and keeps what was learned."""
     device = declared(text, source, DeviceState.ACCEPTED, now_unix_s, None)
-    known = tx.get_device(device.id)
+    known = ledger.get_device(device.id)
     device = declared(text, source, DeviceState.ACCEPTED, now_unix_s, known)
     log.info("event=registered device=%s class=%s", device.id, device.device_class)
-    tx.put_device(device)
+    ledger.put_device(device)
     return device.id
 
 
-def _set_state(tx: Tx, device: str, state: DeviceState) -> str:
-    known = _known(tx, device)
+def _set_state(ledger: Ledger, device: str, state: DeviceState) -> str:
+    known = _known(ledger, device)
     log.info("event=%s device=%s", state, device)
-    tx.put_device(replace(known, state=state))
+    ledger.put_device(replace(known, state=state))
     return known.id
 
 
-def _recalibrate(tx: Tx, device: str) -> str:
-    known = _known(tx, device)
+def _recalibrate(ledger: Ledger, device: str) -> str:
+    known = _known(ledger, device)
     log.info("event=recalibrated device=%s", device)
-    tx.put_device(replace(known, calibration=Calibration()))
-    tx.forget_placements(device)
+    ledger.put_device(replace(known, calibration=Calibration()))
+    ledger.forget_placements(device)
     return known.id
 
 
-def _known(tx: Tx, device: str) -> Device:
-    known = tx.get_device(device)
+def _known(ledger: Ledger, device: str) -> Device:
+    known = ledger.get_device(device)
     if known is None:
         raise IntentError(404, f"device {device!r} is not known; 'device list' shows those that are")
     return known
 
 
-def _ask_job(tx: Tx, intent: AskJob, now_unix_s: float) -> str:
+def _ask_job(ledger: Ledger, intent: AskJob, now_unix_s: float) -> str:
     """The job that is asked for: the one that there is, or a new one. An ended one waits again only for a reason."""
-    model, _ = _measured(tx, intent.model)
+    model, _ = _measured(ledger, intent.model)
     _refuse_nonsense(intent)
     job = identified(
         PruneJob(
@@ -122,27 +122,27 @@ def _ask_job(tx: Tx, intent: AskJob, now_unix_s: float) -> str:
             created_unix_s=now_unix_s,
         )
     )
-    known = tx.get_job(job.id)
+    known = ledger.get_job(job.id)
     if known is not None and job.budget_s is None:
         job = replace(job, budget_s=known.budget_s)
-    if known is None or _runs_anew(tx, model, known, intent.again):
+    if known is None or _runs_anew(ledger, model, known, intent.again):
         log.info("event=asked job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
-        tx.put_job(job)
+        ledger.put_job(job)
         return job.id
     known = replace(known, asked=True, budget_s=job.budget_s)
-    tx.put_job(known)
+    ledger.put_job(known)
     if intent.budget_s is not None:
-        queue_refine(tx, known, intent.again)
+        queue_refine(ledger, known, intent.again)
     return job.id
 
 
-def _runs_anew(tx: Tx, model: Model, known: PruneJob, again: bool) -> bool:
+def _runs_anew(ledger: Ledger, model: Model, known: PruneJob, again: bool) -> bool:
     """A job that failed or found nothing, where told so; the latter also where by now some variant is inside its caps.
 
     An infeasible job's detail would else be the answer for ever, whatever a ladder has made since.
     """
     if known.state is JobState.INFEASIBLE:
-        variants = shippable(tx.variants(model.ref), model.accuracy_floor)
+        variants = shippable(ledger.variants(model.ref), model.accuracy_floor)
         return again or any(each.runtime == known.caps.runtime and use(known.caps, each) <= 1 for each in variants)
     return known.state is JobState.FAILED and again
 
@@ -169,20 +169,20 @@ def _refuse_nonsense(intent: AskJob) -> None:
             raise IntentError(400, "a refine follows its prune: ask for that, with a budget above 0")
 
 
-def _measured(tx: Tx, ref: str) -> tuple[Model, Variant]:
+def _measured(ledger: Ledger, ref: str) -> tuple[Model, Variant]:
     """The model and its dense variant. Raises `IntentError` where one of them is not there."""
-    model = tx.get_model(ref)
+    model = ledger.get_model(ref)
     if model is None:
         raise IntentError(404, f"model {ref!r} is not known; 'model list' shows those that are")
-    dense = next((each for each in tx.variants(model.ref) if each.dense), None)
+    dense = next((each for each in ledger.variants(model.ref) if each.dense), None)
     if dense is None:
         raise IntentError(409, f"model {model.ref} is not measured yet; 'model show {model.ref}' says how it is going")
     return model, dense
 
 
-def _start_rollout(tx: Tx, intent: StartRollout, now_unix_s: float) -> str:
+def _start_rollout(ledger: Ledger, intent: StartRollout, now_unix_s: float) -> str:
     selector = parse_selector(intent.selector)
-    model, dense = _measured(tx, intent.model)
+    model, dense = _measured(ledger, intent.model)
     if dense.accuracy is None and not intent.allow_unverified:
         raise IntentError(409, f"model {model.ref} has unverified accuracy (no data): --allow-unverified rolls it out")
     if not shippable([dense], model.accuracy_floor):
@@ -192,7 +192,7 @@ def _start_rollout(tx: Tx, intent: StartRollout, now_unix_s: float) -> str:
     if list(waves) != sorted(waves) or waves[0] <= 0 or waves[-1] != 1.0:
         raise IntentError(400, f"waves {waves}: growing shares above 0 that end at 1 are allowed, as in 0.1,0.5,1")
     rollout = Rollout(
-        id=f"r{len(tx.rollouts()) + 1}",
+        id=f"r{len(ledger.rollouts()) + 1}",
         model=model.ref,
         selector=str(selector),
         waves=waves,
@@ -200,17 +200,17 @@ def _start_rollout(tx: Tx, intent: StartRollout, now_unix_s: float) -> str:
         wave_started_unix_s=now_unix_s,
     )
     log.info("event=rollout id=%s model=%s selector=%r state=running", rollout.id, rollout.model, rollout.selector)
-    tx.put_rollout(rollout)
+    ledger.put_rollout(rollout)
     return rollout.id
 
 
-def _abort(tx: Tx, rollout: str, now_unix_s: float) -> str:
-    known = tx.get_rollout(rollout)
+def _abort(ledger: Ledger, rollout: str, now_unix_s: float) -> str:
+    known = ledger.get_rollout(rollout)
     if known is None:
         raise IntentError(404, f"rollout {rollout!r} is not known; 'rollout list' shows those that are")
     if known.state is not RolloutState.RUNNING:
         raise IntentError(409, f"rollout {rollout} is {known.state}, only a running one can be aborted")
     ended = replace(known, state=RolloutState.ABORTED, finished_unix_s=now_unix_s, reason="aborted by the operator")
     log.info("event=rollout id=%s state=aborted", rollout)
-    tx.put_rollout(ended)
+    ledger.put_rollout(ended)
     return ended.id

@@ -12,21 +12,21 @@ from controller.core.intents import IntentError, SetModel
 from controller.core.jobs import identified
 from controller.core.nouns.job import JobKind, JobState, PruneJob
 from controller.core.nouns.model import Model
+from controller.loop.ledger import Ledger
 from controller.pruning.identity import formerly_stored, stored_digest
 from controller.pruning.spec import ModelSpec, load_spec, prefer_of, rungs_of
-from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.answer")
 
 
-def add_model(tx: Tx, spec_path: Path, now_unix_s: float) -> str:
+def add_model(ledger: Ledger, spec_path: Path, now_unix_s: float) -> str:
     """The spec is read, not run; a job then loads, exports and measures the dense model. Again, it changes the policy.
 
     Raises `WireError` where the spec cannot be read, `IntentError` where the model is there and is another one.
     """
     spec = load_spec(spec_path)
-    known, digest = tx.get_model(spec.ref), stored_digest(spec)
-    usable = any(variant.dense for variant in tx.variants(spec.ref))
+    known, digest = ledger.get_model(spec.ref), stored_digest(spec)
+    usable = any(variant.dense for variant in ledger.variants(spec.ref))
     if known is not None and usable and known.digest not in (digest, formerly_stored(spec, spec_path)):
         raise IntentError(
             409,
@@ -35,16 +35,16 @@ def add_model(tx: Tx, spec_path: Path, now_unix_s: float) -> str:
         )
     model = _declared(spec, spec_path, digest, known.added_unix_s if known else now_unix_s)
     log.info("event=model_added model=%s digest=%s", model.ref, digest[:12])
-    _put(tx, known, model, now_unix_s)
+    _put(ledger, known, model, now_unix_s)
     if not usable:  # also after a failure: the operator has mended what was wrong
         dense = PruneJob(id="", model=model.ref, kind=JobKind.DENSE, created_unix_s=now_unix_s)
-        tx.put_job(identified(dense))
+        ledger.put_job(identified(dense))
     return model.ref
 
 
-def set_model(tx: Tx, intent: SetModel, now_unix_s: float) -> str:
+def set_model(ledger: Ledger, intent: SetModel, now_unix_s: float) -> str:
     """Change the policy of a model. Raises `IntentError`, `WireError`."""
-    known = tx.get_model(intent.model)
+    known = ledger.get_model(intent.model)
     if known is None:
         raise IntentError(404, f"model {intent.model!r} is not known; 'model list' shows those that are")
     model = replace(
@@ -59,7 +59,7 @@ def set_model(tx: Tx, intent: SetModel, now_unix_s: float) -> str:
     log.info("event=model_set model=%s prefer=%s ladder=%d floor=%s margin=%s recovery=%s refine_s=%g", model.ref,
              model.prefer, model.ladder, model.accuracy_floor, model.accuracy_margin, model.recovery,
              model.refine_s)  # fmt: skip
-    _put(tx, known, model, now_unix_s)
+    _put(ledger, known, model, now_unix_s)
     return model.ref
 
 
@@ -79,29 +79,29 @@ def _declared(spec: ModelSpec, spec_path: Path, digest: str, added_unix_s: float
     )
 
 
-def _put(tx: Tx, known: Model | None, model: Model, now_unix_s: float) -> None:
-    tx.put_model(model)
+def _put(ledger: Ledger, known: Model | None, model: Model, now_unix_s: float) -> None:
+    ledger.put_model(model)
     if known is not None and _terms(known) != _terms(model):
-        _ask_again(tx, model)
+        _ask_again(ledger, model)
     if model.ladder:
         rungs = PruneJob(
             id="", model=model.ref, kind=JobKind.LADDER, rungs=model.ladder, asked=True, created_unix_s=now_unix_s
         )
-        if tx.get_job(identified(rungs).id) is None:
-            tx.put_job(identified(rungs))
+        if ledger.get_job(identified(rungs).id) is None:
+            ledger.put_job(identified(rungs))
 
 
 def _terms(model: Model) -> tuple[float | None, float | None]:
     return model.accuracy_floor, model.accuracy_margin
 
 
-def _ask_again(tx: Tx, model: Model) -> None:
+def _ask_again(ledger: Ledger, model: Model) -> None:
     """What was refused, or made and may no longer ship, was answered on other terms."""
-    may_ship = {each.sha256 for each in shippable(tx.variants(model.ref), model.accuracy_floor)}
-    for job in tx.jobs(JobState.INFEASIBLE, JobState.DONE):
+    may_ship = {each.sha256 for each in shippable(ledger.variants(model.ref), model.accuracy_floor)}
+    for job in ledger.jobs(JobState.INFEASIBLE, JobState.DONE):
         stale = job.state is JobState.INFEASIBLE or job.sha256 not in may_ship
         if job.model == model.ref and job.kind in (JobKind.PRUNE, JobKind.REFINE) and stale:
-            tx.put_job(replace(job, state=JobState.QUEUED, attempts=0))
+            ledger.put_job(replace(job, state=JobState.QUEUED, attempts=0))
 
 
 def budget_of(seconds: float) -> float:

@@ -41,8 +41,16 @@ class JobEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """The bytes of an artifact are gone from this host, and why."""
+
+    sha256: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """SIGTERM or its like."""
 
 
-Fact = LinkEvent | Asked | JobMoved | JobMade | JobEnded | Stop
+Fact = LinkEvent | Asked | JobMoved | JobMade | JobEnded | Lost | Stop

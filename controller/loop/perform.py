@@ -13,7 +13,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.wire import blocks, signing
 from agent.wire.messages import Assignment
-from agent.wire.topics import Leaf, topic
 from controller.core import actions as do
 from controller.core.jobs import identified
 from controller.core.learned import FIGURES
@@ -26,18 +25,19 @@ from controller.core.nouns.job import JobState, PruneJob
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.variant import Variant
+from controller.loop.ledger import Ledger
 from controller.store.artifacts import Artifacts
 from controller.store.errors import ArtifactError
-from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.perform")
 
 
 @dataclass(frozen=True, slots=True)
-class Publish:
-    topic: str
-    payload: bytes
-    retain: bool = False
+class Deliver:
+    """The newest assignment of a device: `envelope` is what was signed, None where it is only in the database."""
+
+    device: str
+    envelope: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,100 +52,100 @@ class EndJob:
     job: str
 
 
-Send = Publish | RunJob | EndJob
+Send = Deliver | RunJob | EndJob
 
 
 class Performer:
     """Performs actions inside a transaction; returns what to send once it is committed."""
 
-    def __init__(self, key: Ed25519PrivateKey, epoch: int, artifacts: Artifacts, sent_unix_s: dict[str, float]) -> None:
-        self._key, self._epoch, self._artifacts, self._sent = key, epoch, artifacts, sent_unix_s
+    def __init__(self, key: Ed25519PrivateKey, epoch: int, artifacts: Artifacts) -> None:
+        self._key, self._epoch, self._artifacts = key, epoch, artifacts
         self._digests: dict[str, list[str]] = {}
 
-    def perform(self, tx: Tx, action: do.Action, now_unix_s: float) -> list[Send]:
+    def perform(self, ledger: Ledger, action: do.Action, now_unix_s: float) -> list[Send]:
         match action:
             case do.Place(placement):
-                return self._place(tx, placement)
+                return self._place(ledger, placement)
             case do.QueuePrune(model, caps, prediction, audit):
                 job = PruneJob(
                     id="", model=model, caps=caps, prediction=prediction, audit=audit, created_unix_s=now_unix_s
                 )
-                return self._queue(tx, identified(job))
+                return self._queue(ledger, identified(job))
             case do.DropJob(job_id):
                 log.info("event=dropped job=%s: nobody waits for it any more", job_id)
-                tx.drop_job(job_id)
+                ledger.drop_job(job_id)
             case do.StartJob(job):
-                return self._start(tx, job)
+                return self._start(ledger, job)
             case do.StopJob(job):
-                return self._stop(tx, job)
+                return self._stop(ledger, job)
             case do.Assign():
-                return self._assign(tx, action, now_unix_s)
+                return self._assign(ledger, action, now_unix_s)
             case do.SendDesired(device):
-                return self._send(tx, device, now_unix_s)
+                return [_deliver(ledger, Deliver(device), now_unix_s)]
             case do.FinishDesired(device, epoch, seq, result, reason):
                 log.info("event=ended device=%s seq=%d result=%s reason=%r", device, seq, result, reason)
-                tx.finish_desired(device, epoch, seq, result=result, reason=reason, when_unix_s=now_unix_s)
+                ledger.finish_desired(device, epoch, seq, result=result, reason=reason, when_unix_s=now_unix_s)
             case do.Calibrate():
-                self._calibrate(tx, action)
+                self._calibrate(ledger, action)
             case do.OpenIncident(incident) | do.UpdateIncident(incident):
                 _log_incident(incident)
-                tx.put_incident(incident)
+                ledger.put_incident(incident)
             case do.UpdateRollout(rollout):
                 log.info("event=rollout id=%s state=%s wave=%d reason=%r", rollout.id, rollout.state, rollout.wave,
                          rollout.reason)  # fmt: skip
-                tx.put_rollout(rollout)
+                ledger.put_rollout(rollout)
             case _:
                 assert_never(action)
         return []
 
-    def _calibrate(self, tx: Tx, action: do.Calibrate) -> None:
-        known = tx.get_device(action.device)
+    def _calibrate(self, ledger: Ledger, action: do.Calibrate) -> None:
+        known = ledger.get_device(action.device)
         if known is None:
             return
         if changes := _changes(known.calibration, action.calibration):
             log.info("event=calibrated device=%s by=%r %s", action.device, action.why, changes)
-        tx.put_device(replace(known, calibration=action.calibration))
+        ledger.put_device(replace(known, calibration=action.calibration))
         if action.refit:
-            tx.forget_placements(action.device)
+            ledger.forget_placements(action.device)
 
-    def _place(self, tx: Tx, placement: Placement) -> list[Send]:
+    def _place(self, ledger: Ledger, placement: Placement) -> list[Send]:
         log.info("event=placed device=%s model=%s feasible=%s binding=%s variant=%s reason=%r", placement.device,
                  placement.model, placement.feasible, placement.binding, (placement.sha256 or "-")[:12],
                  placement.reason)  # fmt: skip
-        tx.put_placement(placement)
+        ledger.put_placement(placement)
         return []
 
-    def _queue(self, tx: Tx, job: PruneJob) -> list[Send]:
+    def _queue(self, ledger: Ledger, job: PruneJob) -> list[Send]:
         """What is queued already is told its new prediction."""
-        known = tx.get_job(job.id)
+        known = ledger.get_job(job.id)
         if known is None:
             log.info("event=queued job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
-            tx.put_job(job)
+            ledger.put_job(job)
         elif known.state is JobState.QUEUED:
-            tx.put_job(replace(known, prediction=job.prediction))
+            ledger.put_job(replace(known, prediction=job.prediction))
         return []
 
-    def _start(self, tx: Tx, job: PruneJob) -> list[Send]:
-        model = tx.get_model(job.model)
+    def _start(self, ledger: Ledger, job: PruneJob) -> list[Send]:
+        model = ledger.get_model(job.model)
         if model is None:
             return []
         running = replace(job, state=JobState.RUNNING, attempts=job.attempts + 1)
         log.info("event=started job=%s model=%s kind=%s key=%r attempt=%d", job.id, job.model, job.kind, job.key,
                  running.attempts)  # fmt: skip
-        tx.put_job(running)
-        known = tuple(variant.sha256 for variant in tx.variants(model.ref))
+        ledger.put_job(running)
+        known = tuple(variant.sha256 for variant in ledger.variants(model.ref))
         return [RunJob(running, model, known)]
 
-    def _stop(self, tx: Tx, job: PruneJob) -> list[Send]:
+    def _stop(self, ledger: Ledger, job: PruneJob) -> list[Send]:
         log.info("event=stopping job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
-        tx.put_job(replace(job, state=JobState.STOPPING))
+        ledger.put_job(replace(job, state=JobState.STOPPING))
         return [EndJob(job.id)]
 
-    def _assign(self, tx: Tx, action: do.Assign, now_unix_s: float) -> list[Send]:
-        variant = tx.get_variant(action.placement.model, action.sha256)
+    def _assign(self, ledger: Ledger, action: do.Assign, now_unix_s: float) -> list[Send]:
+        variant = ledger.get_variant(action.placement.model, action.sha256)
         if variant is None:
             return []
-        before = tx.latest_desired(action.device.id)
+        before = ledger.latest_desired(action.device.id)
         epoch, seq = next_mark(self._epoch, before, action.device.reported)
         if (epoch, seq) > next_mark(self._epoch, before, None):
             log.warning("event=above_mark device=%s epoch=%d seq=%d reason=%r", action.device.id, epoch, seq,
@@ -153,9 +153,10 @@ class Performer:
         try:
             assignment = self._assignment(action.device, action.placement, variant, (epoch, seq), now_unix_s)
         except ArtifactError as error:
-            self.lose(tx, variant.sha256, error)
+            self.lose(ledger, variant.sha256, str(error))
             return []
-        tx.put_desired(
+        envelope = signing.sign(assignment, self._key)
+        ledger.put_desired(
             Desired(
                 device=action.device.id,
                 epoch=epoch,
@@ -164,31 +165,24 @@ class Performer:
                 sha256=variant.sha256,
                 rollout=action.rollout,
                 incident=action.incident,
-                envelope=signing.sign(assignment, self._key),
+                envelope=envelope,
                 issued_unix_s=now_unix_s,
                 attempts=action.attempts,
             )
         )
         log.info("event=assigned device=%s seq=%d variant=%s rollout=%s incident=%s", action.device.id, seq,
                  variant.sha256[:12], action.rollout, action.incident)  # fmt: skip
-        return self._send(tx, action.device.id, now_unix_s)
+        return [_deliver(ledger, Deliver(action.device.id, envelope), now_unix_s)]
 
-    def lose(self, tx: Tx, sha256: str, error: ArtifactError) -> None:
+    def lose(self, ledger: Ledger, sha256: str, reason: str) -> None:
         """The bytes are gone from this host: forget the variant, so that devices get another, and make it again."""
-        log.error("event=lost_artifact sha256=%s reason=%r", sha256[:12], f"{error}; it is made again")
+        log.error("event=lost_artifact sha256=%s reason=%r", sha256[:12], f"{reason}; it is made again")
         self._artifacts.set_aside(sha256)
         self._digests.pop(sha256, None)
-        tx.drop_variant(sha256)
-        for job in tx.jobs(JobState.DONE):
+        ledger.drop_variant(sha256)
+        for job in ledger.jobs(JobState.DONE):
             if job.sha256 == sha256:
-                tx.put_job(replace(job, state=JobState.QUEUED, attempts=0))
-
-    def _send(self, tx: Tx, device: str, now_unix_s: float) -> list[Send]:
-        desired = tx.latest_desired(device)
-        if desired is None:
-            return []
-        self._sent[device] = now_unix_s
-        return [Publish(topic(device, Leaf.DESIRED), desired.envelope, retain=True)]
+                ledger.put_job(replace(job, state=JobState.QUEUED, attempts=0))
 
     def _assignment(
         self, device: Device, placement: Placement, variant: Variant, mark: Mark, now_unix_s: float
@@ -220,6 +214,11 @@ class Performer:
         if sha256 not in self._digests:
             self._digests[sha256] = blocks.digests(self._artifacts.read(sha256))
         return self._digests[sha256]
+
+
+def _deliver(ledger: Ledger, sent: Deliver, now_unix_s: float) -> Send:
+    ledger.sent_unix_s[sent.device] = now_unix_s
+    return sent
 
 
 def _log_incident(incident: Incident) -> None:

@@ -15,7 +15,7 @@ from agent.wire.plausible import sensible
 from agent.wire.profile import parse_profile
 from agent.wire.topics import BlobTopic, Leaf, parse, topic
 from controller.core.nouns.device import Device, DeviceState
-from controller.store.tx import Tx
+from controller.loop.ledger import Ledger
 
 log = logging.getLogger("hedgerow.record")
 
@@ -31,44 +31,44 @@ class Recorded:
     need: Need | None = None
 
 
-def record(tx: Tx, arrived: Arrived, now_unix_s: float) -> Recorded:
+def record(ledger: Ledger, arrived: Arrived, now_unix_s: float) -> Recorded:
     """Store what arrived. Never raises for a bad message: one device's rubbish must not stop the others."""
     try:
         where = parse(arrived.topic)
         if isinstance(where, BlobTopic):
             return Recorded()
         message = decode(where, arrived.payload)
-        return _RECORDERS[type(message)](tx, message, now_unix_s)
+        return _RECORDERS[type(message)](ledger, message, now_unix_s)
     except WireError as error:
         log.warning("event=dead_letter topic=%s reason=%r", arrived.topic, str(error))
-        tx.add_dead_letter(arrived.topic, arrived.payload, str(error), now_unix_s)
+        ledger.add_dead_letter(arrived.topic, arrived.payload, str(error), now_unix_s)
         return Recorded()
 
 
-def _status(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
+def _status(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     assert isinstance(message, Status)
-    device = tx.get_device(message.device)
+    device = ledger.get_device(message.device)
     if device is None:
         return Recorded()
     if device.online != message.online:
         log.info("event=%s device=%s", "online" if message.online else "offline", device.id)
-    tx.put_device(replace(device, online=message.online, boot=message.boot, last_seen_unix_s=now_unix_s))
+    ledger.put_device(replace(device, online=message.online, boot=message.boot, last_seen_unix_s=now_unix_s))
     return Recorded(device.id)
 
 
-def _info(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
+def _info(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     """A device that nobody registered becomes pending; until it is accepted its own word on its profile counts.
 
     Its status came before it was known, so the first info stands for it; later ones may be the broker's memory of it.
     """
     assert isinstance(message, Info)
-    device = known = tx.get_device(message.device)
+    device = known = ledger.get_device(message.device)
     if device is None or device.state is DeviceState.PENDING:
         device = declared(message.profile, f"info of {message.device}", DeviceState.PENDING, now_unix_s, device)
         if device.id != message.device:
             raise WireError(f"the profile of {message.device} speaks for device {device.id}")
         log.info("event=announced device=%s", device.id)
-    tx.put_device(
+    ledger.put_device(
         replace(
             device,
             online=device.online or known is None,
@@ -97,9 +97,9 @@ def declared(text: str, source: str, state: DeviceState, now_unix_s: float, know
     return Device(id=profile.device, registered_unix_s=now_unix_s, **fields)  # type: ignore[arg-type]
 
 
-def _reported(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
+def _reported(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     assert isinstance(message, Reported)
-    device = tx.get_device(message.device)
+    device = ledger.get_device(message.device)
     if device is None:
         return Recorded()
     if message.trial is not None:
@@ -108,27 +108,27 @@ def _reported(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
         if reasons and trial != known:  # it is retained, and comes again
             device = _doubted(device, ["; ".join(reasons)])
         message = msgspec.structs.replace(message, trial=trial)
-    tx.put_device(replace(device, reported=message, last_seen_unix_s=now_unix_s))
+    ledger.put_device(replace(device, reported=message, last_seen_unix_s=now_unix_s))
     return Recorded(device.id)
 
 
-def _telemetry(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
+def _telemetry(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     """The acknowledgement is for the highest window kept, and leaves only after this transaction is committed.
 
     What cannot be is kept as absent, and counted, whoever found it: the device or we. No broker retains telemetry, so
     who sends it is there, whatever became of its status.
     """
     assert isinstance(message, Telemetry)
-    device = tx.get_device(message.device)
+    device = ledger.get_device(message.device)
     if device is None or not message.windows:
         return Recorded()
     windows = [_checked(window) for window in message.windows]
     doubted = {window.seq: window.implausible for window in windows if window.implausible}
     if doubted:
-        kept = tx.kept_seqs(device.id, message.boot, doubted)
+        kept = ledger.kept_seqs(device.id, message.boot, doubted)
         device = _doubted(device, [why for seq, why in doubted.items() if seq not in kept])
-    tx.add_windows(device.id, message.boot, now_unix_s, windows)
-    tx.put_device(replace(device, online=True, last_seen_unix_s=now_unix_s))
+    ledger.add_windows(device.id, message.boot, now_unix_s, windows)
+    ledger.put_device(replace(device, online=True, last_seen_unix_s=now_unix_s))
     highest = max(window.seq for window in message.windows)
     ack = Ack(device=device.id, boot=message.boot, seq=highest)
     return Recorded(device.id, ack=(topic(device.id, Leaf.ACK), encode(ack)))
@@ -151,21 +151,21 @@ def _doubted(device: Device, reasons: Sequence[str]) -> Device:
     return replace(device, implausible=device.implausible + len(reasons), implausible_last=last)
 
 
-def _event(tx: Tx, message: Message, now_unix_s: float) -> Recorded:
+def _event(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     assert isinstance(message, Event)
-    if tx.get_device(message.device) is None:
+    if ledger.get_device(message.device) is None:
         return Recorded()
     log.info("event=device_event device=%s kind=%s message=%r", message.device, message.kind, message.message)
-    tx.add_event(message.device, message.boot, message.kind, message.message, now_unix_s)
+    ledger.add_event(message.device, message.boot, message.kind, message.message, now_unix_s)
     return Recorded(message.device)
 
 
-def _need(_tx: Tx, message: Message, _now_unix_s: float) -> Recorded:
+def _need(_ledger: Ledger, message: Message, _now_unix_s: float) -> Recorded:
     assert isinstance(message, Need)
     return Recorded(need=message)
 
 
-_RECORDERS: dict[type[Message], Callable[[Tx, Message, float], Recorded]] = {
+_RECORDERS: dict[type[Message], Callable[[Ledger, Message, float], Recorded]] = {
     Status: _status,
     Info: _info,
     Reported: _reported,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, tuple_, update
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Subquery, bindparam, func, select, tuple_, update
 
 from controller.core.nouns.desired import Desired
 from controller.store.rows import Rows, to_row
@@ -14,6 +17,22 @@ _NEWEST_FIRST = (desired.c.epoch.desc(), desired.c.seq.desc())
 class DesiredRows(Rows):
     def put_desired(self, item: Desired) -> None:
         self._put(desired, to_row(item))
+
+    def add_desired(self, issued: Iterable[Desired]) -> None:
+        self._put_all(desired, [to_row(each) for each in issued])
+
+    def finish_all_desired(self, ended: Iterable[Desired]) -> None:
+        """Write down how these ended; what was signed stays as it was issued."""
+        rows = [
+            {"of": each.device, "at": each.epoch, "number": each.seq, "result": each.result, "reason": each.reason,
+             "finished_unix_s": each.finished_unix_s}
+            for each in ended
+        ]  # fmt: skip
+        if rows:
+            row = desired.c
+            key = (row.device == bindparam("of")) & (row.epoch == bindparam("at")) & (row.seq == bindparam("number"))
+            changed: dict[str, Any] = {name: bindparam(name) for name in ("result", "reason", "finished_unix_s")}
+            self._connection.execute(update(desired).where(key).values(changed), rows)
 
     def finish_desired(
         self, device: str, epoch: int, seq: int, *, result: str, reason: str, when_unix_s: float
@@ -29,11 +48,16 @@ class DesiredRows(Rows):
 
     def latest_desired_all(self) -> dict[str, Desired]:
         """The newest of every device that ever had one, by device id."""
-        rank = func.row_number().over(partition_by=desired.c.device, order_by=_NEWEST_FIRST).label("rank")
-        ranked = select(desired, rank).subquery()
-        return {item.device: item for item in self._all(Desired, select(ranked).where(ranked.c.rank == 1))}
+        return {item.device: item for item in self._all(Desired, select(newest_desired()))}
 
     def history(self, device: str, limit: int = 50) -> list[Desired]:
         """The device's assignments, newest first."""
         query = select(desired).where(desired.c.device == device).order_by(*_NEWEST_FIRST).limit(limit)
         return self._all(Desired, query)
+
+
+def newest_desired() -> Subquery:
+    """The newest assignment of each device."""
+    rank = func.row_number().over(partition_by=desired.c.device, order_by=_NEWEST_FIRST).label("rank")
+    ranked = select(desired, rank).subquery()
+    return select(ranked).where(ranked.c.rank == 1).subquery()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, bindparam, select, update
 
 from agent.wire.errors import WireError
 from agent.wire.profile import Profile, accepted_profile
@@ -23,9 +24,22 @@ class DeviceRows(Rows):
         """Add or replace. Raises `StoreError` where `profile_text`, which it is read back from, says otherwise."""
         if _read_profile(device.id, device.profile_text) != device.profile:
             raise StoreError(f"device {device.id}: its profile is not the one that its profile text describes")
-        row = to_row(device)
-        del row["profile"]
-        self._put(devices, row)
+        self._put(devices, _row(device))
+
+    def put_devices(self, changed: Iterable[Device]) -> None:
+        """As `put_device`, of devices whose profile was read from their text."""
+        self._put_all(devices, [_row(each) for each in changed])
+
+    def all_offline(self) -> None:
+        """Nobody is online before he says so."""
+        self._connection.execute(update(devices).where(devices.c.online).values(online=False))
+
+    def saw_devices(self, seen: Iterable[Device]) -> None:
+        """Write down when these were last heard of, and nothing else."""
+        when = [{"of": each.id, "when": each.last_seen_unix_s} for each in seen]
+        if when:
+            query = update(devices).where(devices.c.id == bindparam("of")).values(last_seen_unix_s=bindparam("when"))
+            self._connection.execute(query, when)
 
     def get_device(self, device: str) -> Device | None:
         row = self._connection.execute(select(devices).where(devices.c.id == device)).mappings().one_or_none()
@@ -34,6 +48,12 @@ class DeviceRows(Rows):
     def devices(self) -> list[Device]:
         """All of them, by id."""
         return [_device(row) for row in self._connection.execute(select(devices).order_by(devices.c.id)).mappings()]
+
+
+def _row(device: Device) -> dict[str, Any]:
+    row = to_row(device)
+    del row["profile"]
+    return row
 
 
 def _device(row: RowMapping) -> Device:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 
 from controller.core.nouns.incident import Incident, IncidentState
@@ -14,6 +16,9 @@ _OPEN = (IncidentState.OPEN, IncidentState.ACTING)
 class IncidentRows(Rows):
     def put_incident(self, incident: Incident) -> None:
         self._put(incidents, to_row(incident))
+
+    def put_incidents(self, changed: Iterable[Incident]) -> None:
+        self._put_all(incidents, [to_row(each) for each in changed])
 
     def get_incident(self, incident: str) -> Incident | None:
         return self._one(Incident, select(incidents).where(incidents.c.id == incident))

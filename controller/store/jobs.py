@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import delete, select
 
 from controller.core.nouns.job import JobState, PruneJob
@@ -12,6 +14,9 @@ from controller.store.tables import jobs
 class JobRows(Rows):
     def put_job(self, job: PruneJob) -> None:
         self._put(jobs, to_row(job))
+
+    def put_jobs(self, changed: Iterable[PruneJob]) -> None:
+        self._put_all(jobs, [to_row(each) for each in changed])
 
     def drop_job(self, job: str) -> None:
         self._connection.execute(delete(jobs).where(jobs.c.id == job))

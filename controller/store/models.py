@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 
 from controller.core.nouns.model import Model
@@ -11,7 +13,10 @@ from controller.store.tables import models
 
 class ModelRows(Rows):
     def put_model(self, model: Model) -> None:
-        self._put(models, {**to_row(model), "ref": model.ref})
+        self.put_models([model])
+
+    def put_models(self, changed: Iterable[Model]) -> None:
+        self._put_all(models, [{**to_row(each), "ref": each.ref} for each in changed])
 
     def get_model(self, ref: str) -> Model | None:
         return self._one(Model, select(models).where(models.c.ref == ref))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import delete, func, select
 
 from controller.core.nouns.placement import Placement
@@ -13,6 +15,9 @@ class PlacementRows(Rows):
     def put_placement(self, placement: Placement) -> None:
         """One row a device and model: the newest decision replaces the one before."""
         self._put(placements, to_row(placement))
+
+    def put_placements(self, changed: Iterable[Placement]) -> None:
+        self._put_all(placements, [to_row(each) for each in changed])
 
     def placements(self, device: str | None = None, model: str | None = None) -> list[Placement]:
         """Of one device, of one model (a ref), of both, or all."""

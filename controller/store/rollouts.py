@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 
 from controller.core.nouns.rollout import Rollout, RolloutState
@@ -12,6 +14,9 @@ from controller.store.tables import rollouts
 class RolloutRows(Rows):
     def put_rollout(self, rollout: Rollout) -> None:
         self._put(rollouts, to_row(rollout))
+
+    def put_rollouts(self, changed: Iterable[Rollout]) -> None:
+        self._put_all(rollouts, [to_row(each) for each in changed])
 
     def get_rollout(self, rollout: str) -> Rollout | None:
         return self._one(Rollout, select(rollouts).where(rollouts.c.id == rollout))

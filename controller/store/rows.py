@@ -44,7 +44,11 @@ class Rows:
         self._connection = connection
 
     def _put(self, table: Table, row: dict[str, Any]) -> None:
-        self._connection.execute(upsert(table, self._connection.dialect), row)
+        self._put_all(table, [row])
+
+    def _put_all(self, table: Table, rows: list[dict[str, Any]]) -> None:
+        if rows:
+            self._connection.execute(upsert(table, self._connection.dialect), rows)
 
     def _all(self, kind: type[N], query: Select[Any]) -> list[N]:
         return [from_row(kind, row) for row in self._connection.execute(query).mappings()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import delete, select
 
 from controller.core.nouns.variant import Variant
@@ -12,6 +14,9 @@ from controller.store.tables import variants
 class VariantRows(Rows):
     def put_variant(self, variant: Variant) -> None:
         self._put(variants, to_row(variant))
+
+    def put_variants(self, changed: Iterable[Variant]) -> None:
+        self._put_all(variants, [to_row(each) for each in changed])
 
     def drop_variant(self, sha256: str) -> None:
         """Of every model that has this artifact."""

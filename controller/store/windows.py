@@ -9,9 +9,11 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Dialect, RowMapping, Select, func, select
+from sqlalchemy.orm import aliased
 
 from agent.wire.messages import Window
 from controller.core.nouns.window import StoredWindow
+from controller.store.desired import newest_desired
 from controller.store.rows import Rows, from_row, insert_into
 from controller.store.tables import devices, windows
 
@@ -23,10 +25,14 @@ _values = attrgetter(*_FIELDS)
 class WindowRows(Rows):
     def add_windows(self, device: str, boot: str, received_unix_s: float, new: Sequence[Window]) -> None:
         """Add those windows that are not there yet by (device, boot, seq)."""
+        self.put_windows([StoredWindow(device, boot, received_unix_s, window) for window in new])
+
+    def put_windows(self, new: Sequence[StoredWindow]) -> None:
+        """The same of windows of any devices."""
         if not new:
             return
-        head, dialect = (device, boot, received_unix_s), self._connection.dialect
-        rows = [head + _values(window) for window in new]
+        dialect = self._connection.dialect
+        rows = [(each.device, each.boot, each.received_unix_s, *_values(each.window)) for each in new]
         if dialect.name == "sqlite":
             self._connection.exec_driver_sql(_driver_insert(dialect), rows)
         else:
@@ -50,6 +56,15 @@ class WindowRows(Rows):
         if since_unix_s is not None:
             query = query.where(windows.c.received_unix_s >= since_unix_s)
         return self._windows(query)[::-1]
+
+    def newest_windows(self, limit: int) -> list[StoredWindow]:
+        """Of every registered device the `limit` windows that came last of what it was last told to run, since it said
+        that it runs; oldest first."""
+        newest, row = newest_desired(), aliased(windows)
+        its = select(row.c.id).where(row.c.device == newest.c.device, row.c.sha256 == newest.c.sha256)
+        its = its.where(row.c.received_unix_s >= func.coalesce(newest.c.finished_unix_s, 0.0))
+        its = its.order_by(row.c.id.desc()).limit(limit).correlate(newest)
+        return self._windows(select(windows).join(newest, windows.c.id.in_(its)).order_by(windows.c.id))
 
     def latest_windows(self) -> dict[str, StoredWindow]:
         """The window that came last of every registered device that sent any, by device id."""

@@ -33,8 +33,7 @@ def story(folder: Path, disturb: Disturb) -> tuple[World, Seen]:
         world.add_device(profile(device, f"deadline: {deadline}"))
     world.devices["c-lost"].kill()
     rollout = world.roll_out()
-    with world.store.begin() as tx:
-        tx.put_rollout(replace(world.rollout(rollout), deadline_s=100.0))
+    world.put(lambda tx: tx.put_rollout(replace(world.rollout(rollout), deadline_s=100.0)))
     began_s, seen = world.now_s, [(0.0, "")]
     while (passed_s := world.now_s - began_s) < ENOUGH_S:
         if passed_s == AFTER_S:

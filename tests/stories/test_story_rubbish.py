@@ -12,7 +12,7 @@ from agent.wire.topics import Leaf, topic
 from controller.core.intents import AddModel, IntentError, RegisterDevice
 from controller.core.nouns.device import DeviceState
 from controller.core.policy import Policy
-from controller.loop import daemon
+from controller.loop import take
 from tests.stories.world import World, profile
 
 HUGE = 2**63
@@ -42,7 +42,7 @@ def test_a_request_that_fails_inside_is_answered_and_the_loop_goes_on(
 ) -> None:
     world = World(tmp_path, Policy())
     with monkeypatch.context() as patched:
-        patched.setattr(daemon, "answer", lambda *_: {}["nothing"])
+        patched.setattr(take, "answer", lambda *_: {}["nothing"])
         with pytest.raises(IntentError, match="KeyError: 'nothing'"):
             world.ask(RegisterDevice(profile("good", "")))
     world.ask(RegisterDevice(profile("good", "")))

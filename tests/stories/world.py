@@ -34,6 +34,7 @@ from controller.pruning.job import JobResult
 from controller.store.artifacts import Artifacts
 from controller.store.events import DeadLetter
 from controller.store.store import Store
+from controller.store.tx import Tx
 
 MIB = 2**20
 RAM_BASE = 48 * MIB
@@ -169,9 +170,8 @@ class World:
                 wall=lambda: self.now_s + self.wall_jump_s, steady=lambda: self.now_s - START_UNIX_S,
             )  # fmt: skip
             tx.put_meta("clock", self.clock.memory())
-        sent: dict[str, float] = {}
         self.link = self.broker.link("hedgerow-controller")
-        self.performer = Performer(self.key, 1, self.artifacts, sent)
+        self.performer = Performer(self.key, 1, self.artifacts)
         self.daemon = Daemon(
             store=self.store,
             artifacts=self.artifacts,
@@ -180,12 +180,17 @@ class World:
             performer=self.performer,
             policy=self.policy,
             clock=self.clock,
-            sent_unix_s=sent,
         )
         self._facts: list[Fact] = []
         self.daemon.enqueue = self._facts.append  # type: ignore[method-assign]
         self.daemon.start()
         self.controller_up = True
+
+    def put(self, write: Callable[[Tx], None]) -> None:
+        """Write what no operator can, as a restart would find it."""
+        with self.store.begin() as tx:
+            write(tx)
+        self.daemon.reload()
 
     def kill_controller(self, *, with_broker: bool = False) -> None:
         """No goodbye: what is not committed is gone, running jobs with it; time goes on for the devices.
@@ -218,6 +223,7 @@ class World:
         if self.controller_up:
             facts, self._facts[:] = [*self._facts, *self.jobs.due()], []
             self.daemon.turn(facts)
+            assert not self.daemon.overlooked(), "a device that nobody woke"
             self.broker.pump()
 
     def until(self, happened: Callable[[], bool], limit_s: float = 600.0) -> None:
@@ -286,6 +292,10 @@ class World:
     def incidents(self, device: str) -> list[Incident]:
         with self.store.read() as tx:
             return tx.incidents(device=device)
+
+    def rollouts(self) -> list[Rollout]:
+        with self.store.read() as tx:
+            return tx.rollouts()
 
     def rollout(self, rollout: str) -> Rollout:
         with self.store.read() as tx:

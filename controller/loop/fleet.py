@@ -1,0 +1,76 @@
+"""The fleet in memory: what is committed of every device, rollout, model and job, as decisions need it.
+
+It is loaded when the controller starts, and changes only by what a turn has committed. Decisions read it, and never the
+database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from controller.core.catalog import Catalog
+from controller.core.history import History, histories
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.device import Device
+from controller.core.nouns.job import PruneJob
+from controller.core.nouns.model import Model
+from controller.core.nouns.placement import Placement
+from controller.core.nouns.rollout import Rollout
+from controller.core.nouns.variant import Variant
+from controller.core.nouns.window import StoredWindow
+from controller.core.policy import Policy
+from controller.loop.wishes import Wishes
+from controller.store.tx import Tx
+
+
+@dataclass(slots=True)
+class Fleet:
+    """`desired` are the newest assignments, without what was signed; `windows` the newest ones of what a device was
+    told to run, oldest first. A placement is named by device and model, a variant by model and sha256."""
+
+    devices: dict[str, Device]
+    desired: dict[str, Desired]
+    placements: dict[tuple[str, str], Placement]
+    histories: dict[str, History]
+    windows: dict[str, tuple[StoredWindow, ...]]
+    rollouts: dict[str, Rollout]
+    models: dict[str, Model]
+    variants: dict[tuple[str, str], Variant]
+    jobs: dict[str, PruneJob]
+    catalogs: dict[str, Catalog] = field(default_factory=dict)
+    wishes: Wishes = field(default_factory=Wishes)
+    sent_unix_s: dict[str, float] = field(default_factory=dict)
+    """When a device was last sent its assignment; nobody remembers it over a restart."""
+
+    seen: set[str] = field(default_factory=set)
+    """Whose `last_seen_unix_s` is newer than its row."""
+
+
+def load(tx: Tx, policy: Policy) -> Fleet:
+    """What the database has, by a few queries whatever the size of the fleet."""
+    placements = {(each.device, each.model): each for each in tx.placements()}
+    return Fleet(
+        devices={each.id: each for each in tx.devices()},
+        desired={device: kept(each) for device, each in tx.latest_desired_all().items()},
+        placements=placements,
+        histories=histories(tx.incidents()),
+        windows=_of_desired(tx.newest_windows(policy.windows_seen)),
+        rollouts={each.id: each for each in tx.rollouts()},
+        models={each.ref: each for each in tx.models()},
+        variants={(each.model, each.sha256): each for each in tx.variants()},
+        jobs={each.id: each for each in tx.jobs()},
+        wishes=Wishes(placements.values()),
+    )
+
+
+def kept(desired: Desired) -> Desired:
+    """What is kept in memory of an assignment: what was signed is large, and only its device needs it."""
+    return replace(desired, envelope=b"")
+
+
+def _of_desired(windows: Iterable[StoredWindow]) -> dict[str, tuple[StoredWindow, ...]]:
+    by_device = dict[str, tuple[StoredWindow, ...]]()
+    for each in windows:
+        by_device[each.device] = (*by_device.get(each.device, ()), each)
+    return by_device

@@ -1,0 +1,152 @@
+"""What happened -> what is written down in a turn, one fact at a time. It decides nothing."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
+from typing import assert_never
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from agent.link import Arrived, Connected, Delivered, Disconnected, Link
+from agent.wire.topics import controller_filters
+from controller.core.intents import Intent, IntentError
+from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.variant import Variant
+from controller.loop.answer import answer
+from controller.loop.broadcast import Broadcast
+from controller.loop.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Lost, Stop
+from controller.loop.ledger import Ledger
+from controller.loop.perform import Performer
+from controller.loop.record import Recorded, record
+from controller.loop.refine import queue_refine
+from controller.pruning.job import JobResult
+
+log = logging.getLogger("hedgerow.take")
+
+Afterwards = Callable[[], object]
+"""What is done once the turn is committed."""
+
+
+class Taker:
+    """`connected` hears that the link has come up."""
+
+    def __init__(self, link: Link, broadcast: Broadcast, performer: Performer, connected: Callable[[], None]) -> None:
+        self._link, self._broadcast, self._performer, self._connected = link, broadcast, performer, connected
+
+    def take(self, ledger: Ledger, fact: Fact, now_unix_s: float) -> list[Afterwards]:
+        match fact:
+            case Arrived():
+                return self._after_message(ledger, self._recorded(ledger, fact, now_unix_s))
+            case Connected():
+                log.info("event=link_up")
+                return [self._connected, lambda: self._link.subscribe(controller_filters())]
+            case Disconnected(reason):
+                log.warning("event=link_down reason=%r", reason)
+                return [self._broadcast.push.link_lost]
+            case Delivered(token):
+                return [lambda: self._broadcast.push.delivered(token)]
+            case Asked(intent, future):
+                return [_answered(ledger, intent, future, now_unix_s)]
+            case JobMoved(job, share, text):
+                known = ledger.get_job(job)
+                if known is not None and known.state is JobState.RUNNING:
+                    ledger.put_job(replace(known, detail=f"{share:.0%} {text}"))
+            case JobMade(job, variant):
+                _job_made(ledger, job, variant, now_unix_s)
+            case JobEnded():
+                _job_ended(ledger, fact, now_unix_s)
+            case Lost(sha256, reason):
+                self._performer.lose(ledger, sha256, reason)
+            case Stop():
+                pass  # heard before, whether or not anything can be written
+            case _:
+                assert_never(fact)
+        return []
+
+    def _recorded(self, ledger: Ledger, message: Arrived, now_unix_s: float) -> Recorded:
+        """A message that nobody foresaw is a dead letter too: no device may end the controller of all."""
+        try:
+            return record(ledger, message, now_unix_s)
+        except SQLAlchemyError:
+            raise
+        except Exception as error:
+            log.exception("event=unforeseen topic=%s", message.topic)
+            ledger.add_dead_letter(message.topic, message.payload, f"{type(error).__name__}: {error}", now_unix_s)
+            return Recorded()
+
+    def _after_message(self, ledger: Ledger, recorded: Recorded) -> list[Afterwards]:
+        if recorded.device is not None:
+            ledger.woken.add(recorded.device)
+        afterwards = list[Afterwards]()
+        if (need := recorded.need) is not None:
+            size_bytes = ledger.artifact_bytes(need.sha256)
+            afterwards.append(lambda: self._broadcast.needed(need, size_bytes))
+        if (ack := recorded.ack) is not None:
+            afterwards.append(lambda: self._link.publish(*ack))
+        return afterwards
+
+
+def _answered(ledger: Ledger, intent: Intent, future: Future[str], now_unix_s: float) -> Afterwards:
+    try:
+        result = answer(ledger, intent, now_unix_s)
+    except IntentError as error:
+        refusal = error
+        return lambda: future.set_exception(refusal)
+    except SQLAlchemyError:
+        raise
+    except Exception as error:
+        log.exception("event=unforeseen intent=%s", type(intent).__name__)
+        fault = IntentError(500, f"the controller failed over this ({type(error).__name__}: {error}); see its log")
+        return lambda: future.set_exception(fault)
+    return lambda: future.set_result(result)
+
+
+def _job_made(ledger: Ledger, job: str, variant: Variant, now_unix_s: float) -> None:
+    known = ledger.get_job(job)
+    if known is None:
+        return
+    log.info("event=made job=%s variant=%s", job, variant.sha256[:12])
+    _keep(ledger, known.model, variant, now_unix_s)
+
+
+def _keep(ledger: Ledger, model: str, variant: Variant, now_unix_s: float) -> None:
+    """A variant that is told of again, as a ladder's end does, was made when it was first told of."""
+    known = ledger.get_variant(model, variant.sha256)
+    created = now_unix_s if known is None else known.created_unix_s
+    ledger.put_variant(replace(variant, model=model, created_unix_s=created))
+
+
+def _job_ended(ledger: Ledger, ended: JobEnded, now_unix_s: float) -> None:
+    job, result = ledger.get_job(ended.job), ended.result
+    if job is None:
+        return
+    log.info("event=ended job=%s state=%s detail=%r", job.id, result.state, result.detail)
+    variant = result.variant
+    if variant is not None and result.state is JobState.DONE:
+        _keep(ledger, job.model, variant, now_unix_s)
+    for rung in result.variants:
+        _keep(ledger, job.model, rung, now_unix_s)
+    known = _as_it_ended(job, result, now_unix_s)
+    ledger.put_job(known)
+    queue_refine(ledger, known, again=job.kind is JobKind.PRUNE)
+
+
+def _as_it_ended(job: PruneJob, result: JobResult, now_unix_s: float) -> PruneJob:
+    """What was told to stop and did is no failure; what came to its own end before it was is as good as ever."""
+    if job.state is JobState.STOPPING and result.state is JobState.FAILED and result.retry:
+        detail, attempts = "stopped as something else was to do; goes on later", max(job.attempts - 1, 0)
+        return replace(job, state=JobState.QUEUED, detail=detail, attempts=attempts)
+    return replace(
+        job,
+        state=result.state,
+        sha256=None if result.variant is None else result.variant.sha256,
+        binding=result.binding,
+        least=result.least or job.least,
+        detail=result.detail,
+        report=result.report,
+        retry=result.retry,
+        finished_unix_s=now_unix_s,
+    )
