@@ -19,19 +19,18 @@ from controller.core.actions import (
     Place,
     QueuePrune,
     SendDesired,
-    UpdateRollout,
 )
-from controller.core.decide import decide, decide_device
+from controller.core.decide import decide
+from controller.core.due import due
+from controller.core.muster import Standing
 from controller.core.nouns.calibration import Calibration, Learned
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.device import Device, DeviceState
-from controller.core.nouns.incident import IncidentState
+from controller.core.nouns.incident import Incident, IncidentState
 from controller.core.nouns.job import JobState, PruneJob
-from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
 from controller.core.standing import standing
-from controller.core.view import DeviceView, View
-from controller.core.waves import Standing
+from controller.core.view import DeviceView
 from tests.core.builders import (
     DENSE,
     HALF,
@@ -59,7 +58,7 @@ SLOW = profile(deadline_s=0.006)  # half fits well, dense does not
 
 
 def told(made: DeviceView, now_unix_s: float = NOW) -> list[Action]:
-    return decide_device(made, POLICY, now_unix_s)
+    return decide(made, POLICY, now_unix_s)
 
 
 def only(actions: list[Action]) -> Action:
@@ -75,7 +74,7 @@ def ended(actions: list[Action]) -> tuple[str, str]:
 
 
 def stands(made: DeviceView, now_unix_s: float = NOW) -> Standing:
-    return standing(made, POLICY, now_unix_s).standing
+    return standing(made, POLICY, now_unix_s)
 
 
 def test_when_desired_and_observed_agree_there_is_nothing_to_do() -> None:
@@ -432,19 +431,6 @@ def test_an_old_incident_does_not_fail_a_new_rollout() -> None:
     assert stands(view(rollout=rollout(id="r2", started_unix_s=NOW - 50), past_incidents=[old])) is Standing.SUCCEEDED
 
 
-# --- rollouts and jobs ------------------------------------------------------------------------------------------------
-
-
-def test_a_rollout_moves_on_once_its_devices_are_settled() -> None:
-    running = rollout(waves=(0.5, 1.0))
-    quiet = View(rollouts=[running], members={"r1": [view()]})
-    moved = only(decide(quiet, POLICY, NOW))
-    assert isinstance(moved, UpdateRollout)
-    assert (moved.rollout.wave, moved.rollout.state) == (1, RolloutState.RUNNING)
-    busy = replace(quiet, devices=[view(desired=None, reported=None)])
-    assert [type(each) for each in decide(busy, POLICY, NOW)] == [Assign]
-
-
 # --- the loop settles -------------------------------------------------------------------------------------------------
 
 
@@ -529,6 +515,46 @@ def test_whatever_the_facts_the_loop_comes_to_rest(made: DeviceView) -> None:
         for action in actions:
             made = performed(made, action)
     pytest.fail(f"still to do: {told(made)}")
+
+
+refuted = st.none() | st.dictionaries(
+    st.sampled_from(["slowness", "ram_base_bytes"]),
+    st.builds(
+        Learned,
+        learned_unix_s=st.just(NOW - 1e6),
+        doubted_unix_s=st.none() | st.floats(NOW - 200_000, NOW),
+        again=st.integers(0, 2),
+    ),
+)
+passed = st.builds(
+    incident,
+    state=st.sampled_from([IncidentState.REPAIRED, IncidentState.UNREPAIRED]),
+    opened_unix_s=st.floats(NOW - 100_000, NOW - 700),
+    closed_unix_s=st.floats(NOW - 700, NOW),
+)
+
+
+@always
+@given(anything, refuted, st.lists(passed, max_size=3), st.floats(0.0, 2_000.0), st.data())
+def test_time_alone_changes_nothing_before_the_moment_that_is_told(
+    made: DeviceView, learned: dict[str, Learned] | None, past: list[Incident], ago_s: float, data: st.DataObject
+) -> None:
+    if learned is not None:
+        calibration = replace(made.device.calibration, learned=learned)
+        made = replace(made, device=replace(made.device, calibration=calibration))
+    if made.desired is not None:
+        finished = None if made.desired.result is None else NOW - ago_s
+        made = replace(made, desired=replace(made.desired, issued_unix_s=NOW - ago_s, finished_unix_s=finished))
+    made = replace(made, past_incidents=past)
+    for _ in range(15):
+        if not (actions := told(made)):
+            break
+        for action in actions:
+            made = performed(made, action)
+    until = min(due(made, POLICY, NOW), NOW + 1e6)
+    between = data.draw(st.floats(NOW, until, exclude_max=True))
+    assert told(made, between) == []
+    assert stands(made, between) is stands(made)
 
 
 @always
