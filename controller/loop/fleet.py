@@ -23,6 +23,9 @@ from controller.core.policy import Policy
 from controller.loop.wishes import Wishes
 from controller.store.tx import Tx
 
+Mark = tuple[str, int]
+"""Boot and number of the newest window of a device. They come in order, so what is not above it came before."""
+
 
 @dataclass(slots=True)
 class Fleet:
@@ -34,6 +37,7 @@ class Fleet:
     placements: dict[tuple[str, str], Placement]
     histories: dict[str, History]
     windows: dict[str, tuple[StoredWindow, ...]]
+    marks: dict[str, Mark]
     rollouts: dict[str, Rollout]
     models: dict[str, Model]
     variants: dict[tuple[str, str], Variant]
@@ -56,6 +60,7 @@ def load(tx: Tx, policy: Policy) -> Fleet:
         placements=placements,
         histories=histories(tx.incidents()),
         windows=_of_desired(tx.newest_windows(policy.windows_seen)),
+        marks={device: (each.boot, each.window.seq) for device, each in tx.latest_windows().items()},
         rollouts={each.id: each for each in tx.rollouts()},
         models={each.ref: each for each in tx.models()},
         variants={(each.model, each.sha256): each for each in tx.variants()},

@@ -36,7 +36,7 @@ class Ledger:
         self._fleet, self._store, self._policy = fleet, store, policy
         self._devices, self._desired = Staged(fleet.devices), Staged(fleet.desired)
         self._placements, self._histories = Staged(fleet.placements), Staged(fleet.histories)
-        self._windows, self._rollouts = Staged(fleet.windows), Staged(fleet.rollouts)
+        self._windows, self._marks, self._rollouts = Staged(fleet.windows), Staged(fleet.marks), Staged(fleet.rollouts)
         self._models, self._variants, self._jobs = Staged(fleet.models), Staged(fleet.variants), Staged(fleet.jobs)
         self._catalogs, self._stale = dict[str, Catalog](), set[str]()
         self._assigned, self._finished = list[Desired](), list[Desired]()
@@ -129,25 +129,22 @@ class Ledger:
         return self._windows.get(device) or ()
 
     def add_windows(self, device: str, boot: str, received_unix_s: float, new: Iterable[Window]) -> None:
-        """Those of what the device was told to run are judged; all are kept."""
-        stored = [StoredWindow(device, boot, received_unix_s, window) for window in new]
-        self._arrived += stored
-        desired, known = self._desired.get(device), self.windows(device)
-        seqs = {each.window.seq for each in known if each.boot == boot}
-        judged = [
-            each
-            for each in stored
-            if desired is not None and each.window.sha256 == desired.sha256 and each.window.seq not in seqs
-        ]
+        """All that are new are kept; those of what the device was told to run are judged."""
+        desired = self._desired.get(device)
+        stored = [StoredWindow(device, boot, received_unix_s, each) for each in self.fresh(device, boot, new)]
+        judged = [each for each in stored if desired is not None and each.window.sha256 == desired.sha256]
+        if stored:
+            self._arrived += stored
+            self._marks.put(device, (boot, max(each.window.seq for each in stored)))
+            self.woken.add(device)
         if judged:
-            self._windows.put(device, (*known, *judged)[-self._policy.windows_seen :])
-        self.woken.add(device)
+            self._windows.put(device, (*self.windows(device), *judged)[-self._policy.windows_seen :])
 
-    def kept_seqs(self, device: str, boot: str, seqs: Iterable[int]) -> set[int]:
-        """Which of these windows are kept already."""
-        arrived = {each.window.seq for each in self._arrived if (each.device, each.boot) == (device, boot)}
-        with self._store.read() as tx:
-            return tx.kept_seqs(device, boot, seqs) | arrived.intersection(seqs)
+    def fresh(self, device: str, boot: str, windows: Iterable[Window]) -> list[Window]:
+        """Those that did not come before."""
+        known = self._marks.get(device)
+        above = known[1] if known is not None and known[0] == boot else -1
+        return [each for each in windows if each.seq > above]
 
     def add_event(self, device: str, boot: str, kind: str, message: str, unix_s: float) -> None:
         self._notes.append(lambda tx: tx.add_event(device, boot, kind, message, unix_s))
@@ -287,6 +284,7 @@ class Ledger:
         self._placements.apply(fleet.placements)
         self._histories.apply(fleet.histories)
         self._windows.apply(fleet.windows)
+        self._marks.apply(fleet.marks)
         self._rollouts.apply(fleet.rollouts)
         self._models.apply(fleet.models)
         self._variants.apply(fleet.variants)

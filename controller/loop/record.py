@@ -123,10 +123,8 @@ def _telemetry(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     if device is None or not message.windows:
         return Recorded()
     windows = [_checked(window) for window in message.windows]
-    doubted = {window.seq: window.implausible for window in windows if window.implausible}
-    if doubted:
-        kept = ledger.kept_seqs(device.id, message.boot, doubted)
-        device = _doubted(device, [why for seq, why in doubted.items() if seq not in kept])
+    doubted = [each.implausible for each in ledger.fresh(device.id, message.boot, windows) if each.implausible]
+    device = _doubted(device, doubted)
     ledger.add_windows(device.id, message.boot, now_unix_s, windows)
     ledger.put_device(replace(device, online=True, last_seen_unix_s=now_unix_s))
     highest = max(window.seq for window in message.windows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from operator import attrgetter
 from typing import Any
@@ -38,17 +38,6 @@ class WindowRows(Rows):
         else:
             columns = [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
             self._connection.execute(insert_into(windows, dialect).on_conflict_do_nothing(), columns)
-
-    def kept_seqs(self, device: str, boot: str, seqs: Iterable[int]) -> set[int]:
-        """Which of `seqs` are kept already."""
-        query = select(windows.c.seq).where(windows.c.device == device, windows.c.boot == boot)
-        return set(self._connection.execute(query.where(windows.c.seq.in_(list(seqs)))).scalars())
-
-    def highest_seq(self, device: str, boot: str) -> int | None:
-        """The highest window of this boot that is kept, or None; once committed it may be acknowledged."""
-        query = select(func.max(windows.c.seq)).where(windows.c.device == device, windows.c.boot == boot)
-        highest: int | None = self._connection.execute(query).scalar()
-        return highest
 
     def recent_windows(self, device: str, limit: int, since_unix_s: float | None = None) -> list[StoredWindow]:
         """The `limit` windows that came last, oldest first; with `since_unix_s` only those received from then on."""

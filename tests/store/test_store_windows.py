@@ -62,8 +62,6 @@ def test_a_batch_that_comes_again_changes_nothing(store: Store) -> None:
         ]  # fmt: skip
         assert [w.window.seq for w in tx.recent_windows("cam-1", 2)] == [3, 1]
         assert [w.window.seq for w in tx.recent_windows("cam-1", 9, since_unix_s=2.0)] == [3, 1]
-        assert tx.highest_seq("cam-1", "b1") == 3
-        assert tx.highest_seq("cam-1", "b9") is None
 
 
 def test_the_latest_of_every_registered_device(store: Store) -> None:
