@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,7 @@ def measured(lab: Lab, model: Path, case: Row) -> Row:
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is ended too
     folder, record, limit_s, case = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), json.loads(sys.argv[4])
     until, database = Until(limit_s), os.environ["HEDGEROW_BENCH_DATABASE"] if case.get("postgres") else None
     model = model_in(folder.parents[1] / "model")
