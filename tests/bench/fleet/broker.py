@@ -1,0 +1,79 @@
+"""The broker of a measurement: mosquitto where it is installed, else the embedded one."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Protocol
+
+from tests.e2e.grounds import Process, listens
+
+_PATH = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"))
+_START_S = 10.0
+_CONFIG = """\
+listener {port} 127.0.0.1
+allow_anonymous true
+persistence false
+log_type error
+max_inflight_messages 2000
+max_queued_messages 1000000
+"""
+
+
+class Broker(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def pid(self) -> int | None:
+        """None where it is not known."""
+
+    def stop(self) -> None: ...
+
+
+class Mosquitto(Process):
+    """A client may have 2,000 messages that it has not acknowledged; a million wait in its queue."""
+
+    def __init__(self, path: str, folder: Path, port: int) -> None:
+        (folder / "mosquitto.conf").write_text(_CONFIG.format(port=port))
+        super().__init__("mosquitto", "", (), folder / "mosquitto.log")
+        self._command = [path, "-c", str(folder / "mosquitto.conf")]
+        self.start()
+        until_s = time.monotonic() + _START_S
+        while not listens(port):
+            assert self.alive, f"mosquitto has ended:\n{self.tail()}"
+            assert time.monotonic() < until_s, f"mosquitto does not listen:\n{self.tail()}"
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        self.end()
+
+
+class Embedded:
+    """As the controller starts it."""
+
+    name, pid = "embedded (rumqttd)", None
+
+    def __init__(self, folder: Path, port: int) -> None:
+        from controller.broker.embedded import EmbeddedBroker
+
+        self._broker = EmbeddedBroker("127.0.0.1", port, folder)
+        self._broker.start()
+
+    def stop(self) -> None:
+        self._broker.stop()
+
+
+def started(folder: Path, port: int) -> Broker:
+    path = shutil.which("mosquitto", path=_PATH)
+    return Embedded(folder, port) if path is None else Mosquitto(path, folder, port)
+
+
+def version() -> str:
+    path = shutil.which("mosquitto", path=_PATH)
+    if path is None:
+        return Embedded.name
+    told = subprocess.run([path, "-h"], stdout=subprocess.PIPE, text=True, check=False).stdout
+    return told.partition("\n")[0].replace(" version", "")

@@ -1,0 +1,51 @@
+"""What each part measures, in which order. Every figure may be set for a smaller try.
+
+`HEDGEROW_BENCH_SIZES=100,200` are the devices, `HEDGEROW_BENCH_SECONDS` how long telemetry is measured,
+`HEDGEROW_BENCH_ROWS` how many rows are there before, `HEDGEROW_BENCH_TURNS` how many turns are timed.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+Row = dict[str, Any]
+SIZES = tuple(map(int, os.environ.get("HEDGEROW_BENCH_SIZES", "1000,10000,100000").split(",")))
+SECONDS = float(os.environ.get("HEDGEROW_BENCH_SECONDS", "120"))
+ROWS = int(os.environ.get("HEDGEROW_BENCH_ROWS", "5000000"))
+TURNS = int(os.environ.get("HEDGEROW_BENCH_TURNS", "10000"))
+
+BEFORE, POSTGRES = "before-", "postgres-"
+_BATCHES = {"ingest-batch": 10, "ingest-each": 1}
+_NOW = ("accept-each", "ingest-batch", "ingest-each", "rollout", "turn", "memory")
+PARTS = (*_NOW, f"{BEFORE}accept-each", f"{BEFORE}ingest-each", *(f"{POSTGRES}{part}" for part in _NOW))
+
+
+def cases(part: str) -> dict[str, Row]:
+    """By name. With the code before and on PostgreSQL, script and broker alone are as they are without."""
+    plain = part.removeprefix(BEFORE).removeprefix(POSTGRES)
+    if plain in _BATCHES:
+        telemetry: Row = {"devices": SIZES[0], "batch": _BATCHES[plain], "rows": ROWS, "seconds": SECONDS}
+        found = {what: telemetry | {"what": what} for what in ("controller", "script", "broker")}
+        found = found if plain == part else {"controller": found["controller"]}
+    else:
+        found = {str(size): {"devices": size, **_of(plain)} for size in _sizes(part)}
+    return {name: case | {"postgres": part.startswith(POSTGRES)} for name, case in found.items()}
+
+
+def _sizes(part: str) -> tuple[int, ...]:
+    if part.startswith(BEFORE):
+        return SIZES[:1]
+    return SIZES[:2] if part.endswith("accept-each") else SIZES
+
+
+def _of(plain: str) -> Row:
+    match plain:
+        case "accept-each":
+            return {"what": "accept"}
+        case "turn":
+            return {"what": "turn", "turns": TURNS}
+        case "memory":
+            return {"what": "memory", "seconds": min(SECONDS, 30.0)}
+        case _:
+            return {"what": plain}

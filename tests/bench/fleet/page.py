@@ -1,0 +1,131 @@
+"""The page of the benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from tests.bench.fleet.cases import BEFORE, POSTGRES
+from tests.bench.fleet.told import Parts, case, cuts, sizes
+
+_HOW = """\
+A controller as `controller serve` starts it, a broker, and one process that is all devices: real processes on loopback
+that share the cores. Devices run what they are told to at once, and send their next telemetry when the last is
+acknowledged. `before-` is the code before the fleet was kept in memory, `postgres-` today's on PostgreSQL.
+"""
+_INGEST = """\
+A window counts when its acknowledgement has come back; afterwards every acknowledged one is looked for in the table.
+The controller has a rollout of all devices running. *Script* is `tests/bench/fleet/script.py`: paho, msgspec, the
+controller's table, one commit with `synchronous=FULL` for all that has come in, PUBACK and acknowledgement after it.
+*Broker* is a subscriber that keeps nothing. *Cores*: of the server, the broker and the devices.
+"""
+_OTHERS = """\
+*Accept*: one client, one request after the other, no rollout. *Rollout*: one wave, from the request until the first
+device has its assignment, all placements are committed, the last device has its assignment. *Turn*: one message at a
+time, from its leaving until its acknowledgement is there, over the broker and back, with a rollout of all devices
+running and 1 % of them with an open incident. *Memory*: `VmHWM` after a rollout of all has ended, under telemetry of
+all; then a new process on the same database, until it answers.
+"""
+Row = dict[str, Any]
+
+
+def page(results: Row) -> str:
+    return "\n".join(_lines(results, results["parts"])).rstrip() + "\n"
+
+
+def _lines(results: Row, known: Parts) -> Iterator[str]:
+    host = results["host"]
+    yield "# A large fleet, measured"
+    yield ""
+    yield f"Written by `{results['repeat']}` on {results['date']}: {host['cores']} cores, {host['machine']}, Python"
+    yield f'{host["python"]}. One part: `make bench BENCH="fleet ingest-batch"`.'
+    yield ""
+    yield from _table(
+        ("target", "aimed for", "measured", "reached"),
+        ([each["name"], each["target"], each["measured"], _yes(each["reached"])] for each in results["targets"]),
+    )
+    yield _HOW
+    yield "## Telemetry"
+    yield ""
+    yield _INGEST
+    heads = ("part", "by", "windows/s", "p50, p99 of the wait", "rows before", "not found", "sent again", "cores")
+    yield from _table(heads, _ingested(known))
+    yield "## From size to size"
+    yield ""
+    yield _OTHERS
+    yield from _table(("part", "devices", "measured"), _sized(known))
+    yield "## Ground"
+    yield ""
+    yield "The filesystem of the state, the median of 50 small writes with fsync, and what a commit promises:"
+    yield ""
+    yield from _table(("part", "filesystem", "fsync", "broker", "database"), _grounds(known))
+
+
+def _ingested(known: Parts) -> Iterator[list[str]]:
+    for part in (each for each in known if "ingest" in each):
+        for name in known[part]["cases"]:
+            row = case(known, part, name)
+            if row is None:
+                yield [part, name, known[part]["cases"][name]["cut"], *[""] * 5]
+                continue
+            wait, cores = row["wait"], [row.get(f"{each}_cores") for each in ("server", "broker", "generator")]
+            yield [
+                part,
+                name,
+                f"{row['windows_hz']:,.0f}",
+                f"{wait['p50_s'] * 1e3:.0f} ms, {wait['p99_s'] * 1e3:.0f} ms" if wait else "",
+                f"{row['rows_before']:,}" if "rows_before" in row else "",
+                f"{row['missing']:,}" if "missing" in row else "",
+                f"{row['again']:,}",
+                ", ".join("-" if each is None else f"{each:.2f}" for each in cores),
+            ]
+
+
+def _sized(known: Parts) -> Iterator[list[str]]:
+    for part in (each for each in known if "ingest" not in each):
+        for size, row in sizes(known, part).items():
+            yield [part, f"{size:,}", _told(part.removeprefix(BEFORE).removeprefix(POSTGRES), row)]
+        for told in cuts(known, part):
+            yield [part, *told.removeprefix("at ").split(": ", 1)]
+
+
+def _told(plain: str, row: Row) -> str:
+    match plain:
+        case "accept-each":
+            return f"{row['seconds']:.1f} s, {row['seconds'] / row['accepted'] * 1e3:.1f} ms a request"
+        case "rollout":
+            return f"{row['first_s']:.2f} s, {row['placed_s']:.1f} s, {row['last_s']:.1f} s"
+        case "turn":
+            turns, figures = (
+                f"{row['count']:,} turns",
+                [row[f"{each}_s"] * 1e3 for each in ("p50", "p99", "p999", "max")],
+            )
+            told = ", ".join(f"{value:.2f}" for value in figures)
+            return f"{told} ms (p50, p99, p99.9, longest of {turns}); {row['incidents_open']:,} incidents open"
+        case _:
+            held = ", ".join(f"{row[each] / 1e6:,.0f}" for each in ("rolled_out_bytes", "peak_bytes", "started_bytes"))
+            return f"{held} MB (rolled out, under telemetry, started anew); started in {row['start_s']:.1f} s"
+
+
+def _grounds(known: Parts) -> Iterator[list[str]]:
+    for part, row in known.items():
+        told = sorted({each["durability"] for each in row["cases"].values()})
+        yield [
+            part,
+            row["disk"]["filesystem"],
+            f"{row['disk']['fsync_s'] * 1e3:.1f} ms",
+            row["broker"],
+            "; ".join(told),
+        ]
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield f"| {' | '.join(heads)} |"
+    yield "|" + "---|" * len(heads)
+    for row in rows:
+        yield f"| {' | '.join(row)} |"
+    yield ""
+
+
+def _yes(reached: bool) -> str:
+    return "yes" if reached else "**no**"

@@ -1,0 +1,66 @@
+"""The benchmark of a large fleet, part by part: `make bench BENCH="fleet ingest-each"`.
+
+`before-` and a part's name has the code before the fleet was kept in memory do the same at the smallest size.
+`postgres-` has it done on the server that `HEDGEROW_BENCH_DATABASE` names, as in
+`postgresql+psycopg://USER@127.0.0.1/postgres`, in a database of its own there. `cases.py` has what may be set.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.bench.before import HERE, checked_out
+from tests.bench.fleet.broker import version
+from tests.bench.fleet.cases import BEFORE, PARTS, POSTGRES, cases
+from tests.bench.fleet.disk import disk
+from tests.bench.fleet.limits import Until
+from tests.bench.fleet.page import page
+from tests.bench.fleet.play import BUDGET_S, measured_in, played
+from tests.bench.fleet.targets import targets
+from tests.bench.parts import host, known, whole
+
+Row = dict[str, Any]
+_REVISION = "7a52588"
+__all__ = ["PARTS", "main"]
+
+
+def main(work: Path, docs: Path, fresh: bool, parts: Sequence[str]) -> None:
+    """Measure the parts that are not there yet, each published when it ends."""
+    work.mkdir(parents=True, exist_ok=True)
+    for part in parts:
+        if fresh:
+            (work / f"part-{part}.json").unlink(missing_ok=True)
+            shutil.rmtree(work / part, ignore_errors=True)
+        if part.startswith(POSTGRES) and "HEDGEROW_BENCH_DATABASE" not in os.environ:
+            print(f"{part}: left out, as HEDGEROW_BENCH_DATABASE names no server", flush=True)
+        elif not whole(work, part):
+            print(f"[{time.strftime('%H:%M:%S')}] {part}", flush=True)
+            (work / f"part-{part}.json").write_text(json.dumps(_made(work, part)))
+        publish(work, docs)
+
+
+def publish(work: Path, docs: Path) -> None:
+    parts = known(work, PARTS)
+    results: Row = {
+        "repeat": "make bench BENCH=fleet",
+        "date": time.strftime("%Y-%m-%d"),
+        "host": host(),
+        "parts": parts,
+        "targets": targets(parts),
+    }
+    docs.mkdir(parents=True, exist_ok=True)
+    (docs / "fleet.json").write_text(json.dumps(results, indent=1) + "\n")
+    (docs / "fleet.md").write_text(page(results))
+
+
+def _made(work: Path, part: str) -> Row:
+    folder, until = work / part, Until(BUDGET_S)
+    ground = {"disk": disk(folder), "broker": version()}
+    code = checked_out(work, "fleet", _REVISION) if part.startswith(BEFORE) else HERE
+    return ground | played(cases(part), folder / "cases.json", measured_in(code, folder), until)

@@ -1,0 +1,91 @@
+"""What is aimed for, and whether it was reached. What was tried and did not get there was not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.bench.fleet.cases import POSTGRES
+from tests.bench.fleet.told import Parts, case, cuts, sizes
+
+_LINEAR, _SAME, _SCRIPT_BATCH, _SCRIPT_EACH = 1.25, 1.2, 2.0, 0.8
+_BATCH_HZ, _POSTGRES_HZ = 30_000.0, 20_000.0
+_FIRST_S, _PLACED_S, _LAST_S = 1.0, 60.0, 180.0
+_BYTES, _START_S = 1e9, 30.0
+_EACH, _ALL = 10_000, 100_000
+Row = dict[str, Any]
+
+
+def targets(known: Parts) -> list[Row]:
+    """One row a target of which something has been measured."""
+    return [
+        *_accept(known),
+        *_ingest(known),
+        *_at_most(known, "rollout", "first assignment", "first_s", _FIRST_S, _seconds),
+        *_at_most(known, "rollout", "all placed and committed", "placed_s", _PLACED_S, _seconds),
+        *_at_most(known, "rollout", "the last device has its own", "last_s", _LAST_S, _seconds),
+        *_turn(known, "p50", "p50_s"),
+        *_turn(known, "p99.9", "p999_s"),
+        *_at_most(known, "memory", "most that is held", "peak_bytes", _BYTES, _megabytes),
+        *_at_most(known, "memory", "start", "start_s", _START_S, _seconds),
+    ]
+
+
+def _accept(known: Parts) -> Iterator[Row]:
+    found = {size: row["seconds"] / row["accepted"] for size, row in sizes(known, "accept-each").items()}
+    if "accept-each" in known:
+        told = [f"{size:,}: {each_s * size:.0f} s" for size, each_s in found.items()] + cuts(known, "accept-each")
+        reached = _EACH in found and found[_EACH] <= _LINEAR * found[min(found)]
+        name = f"accept-each: a device of {_EACH:,} beside one of 1,000"
+        yield _target(name, f"at most {_LINEAR:g} times as long", "; ".join(told), reached)
+
+
+def _turn(known: Parts, name: str, key: str) -> Iterator[Row]:
+    found = {size: row[key] for size, row in sizes(known, "turn").items()}
+    if "turn" in known:
+        told = [f"{size:,}: {each_s * 1e3:.2f} ms" for size, each_s in found.items()] + cuts(known, "turn")
+        reached = _ALL in found and found[_ALL] <= _SAME * found[min(found)]
+        yield _target(f"turn: {name} at {_ALL:,} beside 1,000", f"at most {_SAME:g} times", "; ".join(told), reached)
+
+
+def _ingest(known: Parts) -> Iterator[Row]:
+    for part, times in (("ingest-batch", _SCRIPT_BATCH), ("ingest-each", _SCRIPT_EACH)):
+        ours, script = _hz(known, part, "controller"), _hz(known, part, "script")
+        if ours is not None and part == "ingest-batch":
+            yield _at_least(f"{part}: windows a second", _BATCH_HZ, ours)
+        if ours is not None and script is not None:
+            told = f"{ours / script:.2f} times: {ours:,.0f}/s and {script:,.0f}/s"
+            yield _target(f"{part}: beside the script", f"at least {times:g} times", told, ours >= times * script)
+    ours = _hz(known, f"{POSTGRES}ingest-batch", "controller")
+    if ours is not None:
+        yield _at_least("ingest-batch on PostgreSQL: windows a second", _POSTGRES_HZ, ours)
+
+
+def _hz(known: Parts, part: str, name: str) -> float | None:
+    """None also where an acknowledged window is no row: that is no ingest."""
+    row = case(known, part, name)
+    return None if row is None else 0.0 if row.get("missing") else float(row["windows_hz"])
+
+
+def _at_most(known: Parts, part: str, name: str, key: str, most: float, tell: Callable[[float], str]) -> Iterator[Row]:
+    if part in known:
+        found = {size: row[key] for size, row in sizes(known, part).items()}
+        told = [f"{size:,}: {tell(value)}" for size, value in found.items()] + cuts(known, part)
+        reached = _ALL in found and found[_ALL] <= most
+        yield _target(f"{part}: {name} at {_ALL:,}", f"at most {tell(most)}", "; ".join(told), reached)
+
+
+def _at_least(name: str, least_hz: float, measured_hz: float) -> Row:
+    return _target(name, f"at least {least_hz:,.0f}", f"{measured_hz:,.0f}", measured_hz >= least_hz)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2g} s" if value < 10 else f"{value:.0f} s"
+
+
+def _megabytes(value: float) -> str:
+    return f"{value / 1e6:,.0f} MB"
+
+
+def _target(name: str, target: str, measured: str, reached: bool) -> Row:
+    return {"name": name, "target": target, "measured": measured, "reached": bool(reached)}
