@@ -25,6 +25,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from agent.bounded import BoundedClient
 from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent, Sink
 from agent.pump import READ, WRITE, Pump
+from agent.receipts import Receipts
 
 INFLIGHT = 20
 OUTBOX = 4096
@@ -60,7 +61,8 @@ class _Subscribe:
 class MqttLink:
     """A persistent MQTT 3.1.1 session over TCP, as `client_id`, with an optional retained last will.
 
-    It runs in a thread of its own, or on a `pump` that others turn.
+    It runs in a thread of its own, or on a `pump` that others turn. With `manual_ack` a message is acknowledged when
+    `acknowledge` is told so, else as soon as the sink has it.
     """
 
     def __init__(
@@ -71,10 +73,15 @@ class MqttLink:
         will: tuple[str, bytes] | None = None,
         keepalive_s: int = KEEPALIVE_S,
         pump: Pump | None = None,
+        manual_ack: bool = False,
     ) -> None:
         self._host, self._port, self._keepalive_s = host, port, keepalive_s
         self._client = BoundedClient(
-            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False, protocol=MQTTProtocolVersion.MQTTv311
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=False,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            manual_ack=manual_ack,
         )
         self._client.max_inflight_messages_set(INFLIGHT)
         self._client.max_queued_messages_set(INFLIGHT)
@@ -89,6 +96,8 @@ class MqttLink:
         self._outbox: deque[_Publish | _Subscribe] = deque()
         self._tokens: dict[int, int | None] = {}  # what paho has in flight; None is left over from a broken connection
         self._next_token = 0
+        self._manual_ack = manual_ack
+        self._receipts = Receipts()
         self._up = self._said_down = self._stopping = self._over = False
         self._attempt = 0
         self._since_s = self._heard_s = 0.0
@@ -125,8 +134,15 @@ class MqttLink:
         self._pump.soon(self._feed)
         return token
 
-    def subscribe(self, filters: Iterable[str]) -> None:
-        self._subscription(tuple(filters), on=True)
+    def acknowledge(self, tokens: Iterable[int]) -> None:
+        safe = tuple(tokens)
+        self._pump.soon(lambda: self._acknowledge(safe))
+
+    def subscribe(self, filters: Iterable[str], *, anew: bool = False) -> None:
+        chosen = tuple(filters)
+        if anew:
+            self._subscription(chosen, on=False)
+        self._subscription(chosen, on=True)
 
     def unsubscribe(self, filters: Iterable[str]) -> None:
         self._subscription(tuple(filters), on=False)
@@ -211,6 +227,7 @@ class MqttLink:
             self._up = False
             self._outbox.clear()
         self._tokens = dict.fromkeys(self._tokens)
+        self._receipts.forget()
         if not self._said_down:
             self._said_down = True
             self._tell(Disconnected(reason))
@@ -222,6 +239,11 @@ class MqttLink:
         except Exception:
             _log.exception("event=sink_failed")
             self._hang_up("an event could not be taken in")
+
+    def _acknowledge(self, tokens: tuple[int, ...]) -> None:
+        for packet_id in self._receipts.confirm(tokens):
+            self._client.ack(packet_id, qos=1)
+        self._settle()
 
     def _feed(self) -> None:
         while self._up and len(self._tokens) < INFLIGHT:
@@ -299,7 +321,9 @@ class MqttLink:
         self._lost(self._hung_up or str(reason))
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self._tell(Arrived(message.topic, bytes(message.payload)))
+        topic, payload = message.topic, bytes(message.payload)  # raises where the topic is no text
+        token = self._receipts.take(message.mid) if self._manual_ack and message.qos == 1 else None
+        self._tell(Arrived(topic, payload, retained=message.retain, repeated=message.dup, token=token))
 
     def _on_publish(self, _client: Client, _data: Any, mid: int, _reason: Any, _properties: Any) -> None:
         token = self._tokens.pop(mid, None)
