@@ -35,6 +35,7 @@ _SILENCE = 1.5  # of a keepalive: paho itself takes two to notice that nobody is
 _CHORES_S = 0.5  # at most: where keepalives are short, a sixteenth of one, so that a ping's answer has its time
 _LASTING = 0.25  # of a keepalive, before the backoff starts anew: two of one name throw each other out much sooner
 _STOP_S = 5.0
+_PORTION = 32  # packets read in a turn: a sink may take its time over each, and pings want theirs
 
 _log = logging.getLogger("agent")
 
@@ -192,7 +193,7 @@ class MqttLink:
         try:
             if mask & READ:
                 self._heard_s = time.monotonic()
-                self._client.loop_read()
+                self._read()
             if mask & WRITE:
                 self._client.loop_write()
         except Exception:  # a packet that paho cannot take apart, and would try again for ever instead of reading on
@@ -200,6 +201,18 @@ class MqttLink:
             self._hang_up("a packet could not be understood")
             self._client.disconnect()  # cannot be written any more, which closes
         self._feed()
+
+    def _read(self) -> None:
+        """Take in what has come, a portion now and the rest in the next turns."""
+        for _ in range(_PORTION):
+            self._client.loop_read()
+            if not self._client.is_ahead:
+                return
+        self._pump.soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._client.is_ahead:
+            self._ready(READ)
 
     def _chores(self, sock: socket.socket) -> None:
         """What the time asks for while this is the connection: pings, and its end where nobody is at the other side."""
@@ -217,6 +230,7 @@ class MqttLink:
     def _hang_up(self, reason: str) -> None:
         """The socket reads as ended from now on, and paho finds it so."""
         self._hung_up = reason
+        self._client.end()
         if self._sock is not None:
             with contextlib.suppress(OSError):  # the other side was quicker
                 self._sock.shutdown(socket.SHUT_RDWR)
@@ -241,9 +255,10 @@ class MqttLink:
             self._hang_up("an event could not be taken in")
 
     def _acknowledge(self, tokens: tuple[int, ...]) -> None:
-        for packet_id in self._receipts.confirm(tokens):
-            self._client.ack(packet_id, qos=1)
-        self._settle()
+        packet_ids = self._receipts.confirm(tokens)
+        if packet_ids:
+            self._client.acknowledge(packet_ids)
+            self._settle()
 
     def _feed(self) -> None:
         while self._up and len(self._tokens) < INFLIGHT:

@@ -14,7 +14,7 @@ from fakebroker import FakeBroker, remaining_length
 from proxy import Proxy
 from realbroker import Mosquitto, RealBroker
 
-from agent.link import Arrived, Delivered
+from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent
 from agent.mqtt import MqttLink
 from agent.wire.messages import MAX_BYTES
 
@@ -165,6 +165,30 @@ def test_a_link_that_ends_still_acknowledges_what_it_was_told_to(listen: Callabl
     ear.link.acknowledge(tokens(take(ear, 50)))
     ear.link.stop()
     until(lambda: fake.taken == list(range(1, 51)))
+
+
+def test_many_messages_in_one_write_are_heard_without_another(listen: Callable[..., Ear], fake: FakeBroker) -> None:
+    ear = listen(fake.port)
+    fake.send(b"".join(packet(mid, b"%d" % mid) for mid in range(1, 201)))
+    assert [each.payload for each in take(ear, 200)] == [b"%d" % mid for mid in range(1, 201)]
+
+
+def test_what_came_after_a_message_that_could_not_be_taken_in_waits_for_the_next_connection(fake: FakeBroker) -> None:
+    heard: queue.SimpleQueue[LinkEvent] = queue.SimpleQueue()
+    link = MqttLink("127.0.0.1", fake.port, "a", manual_ack=True)
+
+    def sink(event: LinkEvent) -> None:
+        heard.put(event)
+        if isinstance(event, Arrived):
+            raise OSError("a full disk")
+
+    link.start(sink)
+    assert heard.get(timeout=10) == Connected()
+    fake.send(packet(1, b"one") + packet(2, b"two") * 100)
+    kinds = [type(heard.get(timeout=10)) for _ in range(3)]
+    link.stop()
+    assert kinds == [Arrived, Disconnected, Connected]
+    assert fake.taken == []
 
 
 def test_what_was_not_acknowledged_comes_again_after_a_reconnect_and_nothing_else(
