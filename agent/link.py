@@ -1,7 +1,8 @@
 """What both daemons need of a link to the broker; `MqttLink` and the in-memory link of `agent.simulate` are the two.
 
 While a link is down a publish is refused rather than queued: both sides send their state again on `Connected`, so
-nothing stale is ever replayed.
+nothing stale is ever replayed. A link acknowledges what arrives on receipt, unless it was made to have that said: then
+the broker sends again, after a reconnect, what nobody has acknowledged.
 """
 
 from __future__ import annotations
@@ -18,13 +19,24 @@ class Connected:
 
 @dataclass(frozen=True, slots=True)
 class Disconnected:
+    """What was published and is not `Delivered` by now never will be: it may have arrived, or not."""
+
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
+    """`retained`: it is what the broker had kept when we subscribed, and may be old; what is published now is not.
+
+    `repeated`: the broker has sent it before, in a connection that broke. One that does not is no proof (rumqttd never
+    says so). `token` is what it is acknowledged by, None where nobody needs to.
+    """
+
     topic: str
     payload: bytes
+    retained: bool = False
+    repeated: bool = False
+    token: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +61,24 @@ class Link(Protocol):
         """End without a goodbye, as a device whose power fails: the broker speaks the will."""
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
-        """QoS 1. Returns a token that comes back in `Delivered`, or None where the link is down or its outbox full."""
+        """QoS 1. Returns a token that comes back in `Delivered`.
 
-    def subscribe(self, filters: Iterable[str]) -> None: ...
+        None: it was not taken, as the link is down or its outbox full. It is not sent later either, so whoever wants it
+        sent tries again.
+        """
+
+    def acknowledge(self, tokens: Iterable[int]) -> None:
+        """Tell the broker that these messages are safe with us. From any thread, in any order.
+
+        Acknowledgements leave in the order of receipt, so one message that is never acknowledged holds up all later
+        ones. Tokens of a connection that is lost do nothing: what they stood for comes again.
+        """
+
+    def subscribe(self, filters: Iterable[str], *, anew: bool = False) -> None:
+        """Receive what matches, retained messages first; nothing where the link is down.
+
+        `anew`: the retained messages come again though the session has the filter already, which rumqttd takes an
+        unsubscribing for. That forgets what waits in the broker: only for filters whose retained messages say it all.
+        """
+
     def unsubscribe(self, filters: Iterable[str]) -> None: ...

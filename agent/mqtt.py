@@ -25,6 +25,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from agent.bounded import BoundedClient
 from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent, Sink
 from agent.pump import READ, WRITE, Pump
+from agent.receipts import Receipts
 
 INFLIGHT = 20
 OUTBOX = 4096
@@ -34,6 +35,7 @@ _SILENCE = 1.5  # of a keepalive: paho itself takes two to notice that nobody is
 _CHORES_S = 0.5  # at most: where keepalives are short, a sixteenth of one, so that a ping's answer has its time
 _LASTING = 0.25  # of a keepalive, before the backoff starts anew: two of one name throw each other out much sooner
 _STOP_S = 5.0
+_PORTION = 32  # packets read in a turn: a sink may take its time over each, and pings want theirs
 
 _log = logging.getLogger("agent")
 
@@ -60,7 +62,8 @@ class _Subscribe:
 class MqttLink:
     """A persistent MQTT 3.1.1 session over TCP, as `client_id`, with an optional retained last will.
 
-    It runs in a thread of its own, or on a `pump` that others turn.
+    It runs in a thread of its own, or on a `pump` that others turn. With `manual_ack` a message is acknowledged when
+    `acknowledge` is told so, else as soon as the sink has it.
     """
 
     def __init__(
@@ -71,10 +74,15 @@ class MqttLink:
         will: tuple[str, bytes] | None = None,
         keepalive_s: int = KEEPALIVE_S,
         pump: Pump | None = None,
+        manual_ack: bool = False,
     ) -> None:
         self._host, self._port, self._keepalive_s = host, port, keepalive_s
         self._client = BoundedClient(
-            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False, protocol=MQTTProtocolVersion.MQTTv311
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=False,
+            protocol=MQTTProtocolVersion.MQTTv311,
+            manual_ack=manual_ack,
         )
         self._client.max_inflight_messages_set(INFLIGHT)
         self._client.max_queued_messages_set(INFLIGHT)
@@ -89,6 +97,8 @@ class MqttLink:
         self._outbox: deque[_Publish | _Subscribe] = deque()
         self._tokens: dict[int, int | None] = {}  # what paho has in flight; None is left over from a broken connection
         self._next_token = 0
+        self._manual_ack = manual_ack
+        self._receipts = Receipts()
         self._up = self._said_down = self._stopping = self._over = False
         self._attempt = 0
         self._since_s = self._heard_s = 0.0
@@ -125,8 +135,15 @@ class MqttLink:
         self._pump.soon(self._feed)
         return token
 
-    def subscribe(self, filters: Iterable[str]) -> None:
-        self._subscription(tuple(filters), on=True)
+    def acknowledge(self, tokens: Iterable[int]) -> None:
+        safe = tuple(tokens)
+        self._pump.soon(lambda: self._acknowledge(safe))
+
+    def subscribe(self, filters: Iterable[str], *, anew: bool = False) -> None:
+        chosen = tuple(filters)
+        if anew:
+            self._subscription(chosen, on=False)
+        self._subscription(chosen, on=True)
 
     def unsubscribe(self, filters: Iterable[str]) -> None:
         self._subscription(tuple(filters), on=False)
@@ -176,7 +193,7 @@ class MqttLink:
         try:
             if mask & READ:
                 self._heard_s = time.monotonic()
-                self._client.loop_read()
+                self._read()
             if mask & WRITE:
                 self._client.loop_write()
         except Exception:  # a packet that paho cannot take apart, and would try again for ever instead of reading on
@@ -184,6 +201,18 @@ class MqttLink:
             self._hang_up("a packet could not be understood")
             self._client.disconnect()  # cannot be written any more, which closes
         self._feed()
+
+    def _read(self) -> None:
+        """Take in what has come, a portion now and the rest in the next turns."""
+        for _ in range(_PORTION):
+            self._client.loop_read()
+            if not self._client.is_ahead:
+                return
+        self._pump.soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._client.is_ahead:
+            self._ready(READ)
 
     def _chores(self, sock: socket.socket) -> None:
         """What the time asks for while this is the connection: pings, and its end where nobody is at the other side."""
@@ -201,6 +230,7 @@ class MqttLink:
     def _hang_up(self, reason: str) -> None:
         """The socket reads as ended from now on, and paho finds it so."""
         self._hung_up = reason
+        self._client.end()
         if self._sock is not None:
             with contextlib.suppress(OSError):  # the other side was quicker
                 self._sock.shutdown(socket.SHUT_RDWR)
@@ -211,6 +241,7 @@ class MqttLink:
             self._up = False
             self._outbox.clear()
         self._tokens = dict.fromkeys(self._tokens)
+        self._receipts.forget()
         if not self._said_down:
             self._said_down = True
             self._tell(Disconnected(reason))
@@ -222,6 +253,12 @@ class MqttLink:
         except Exception:
             _log.exception("event=sink_failed")
             self._hang_up("an event could not be taken in")
+
+    def _acknowledge(self, tokens: tuple[int, ...]) -> None:
+        packet_ids = self._receipts.confirm(tokens)
+        if packet_ids:
+            self._client.acknowledge(packet_ids)
+            self._settle()
 
     def _feed(self) -> None:
         while self._up and len(self._tokens) < INFLIGHT:
@@ -299,7 +336,9 @@ class MqttLink:
         self._lost(self._hung_up or str(reason))
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        self._tell(Arrived(message.topic, bytes(message.payload)))
+        topic, payload = message.topic, bytes(message.payload)  # raises where the topic is no text
+        token = self._receipts.take(message.mid) if self._manual_ack and message.qos == 1 else None
+        self._tell(Arrived(topic, payload, retained=message.retain, repeated=message.dup, token=token))
 
     def _on_publish(self, _client: Client, _data: Any, mid: int, _reason: Any, _properties: Any) -> None:
         token = self._tokens.pop(mid, None)

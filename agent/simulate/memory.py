@@ -1,8 +1,8 @@
 """A broker in memory and its links, for stories under a virtual clock.
 
 Nothing happens until `MemoryBroker.pump()`: publishes wait in one queue and are delivered in order, synchronously, to
-the sinks of the links. As on a real broker, retained messages greet a subscriber, a session outlives its connection
-and keeps QoS 1 messages for it, and a connection that drops speaks its last will.
+the sinks of the links. As on a real broker, retained messages greet a subscriber, a session outlives its connection,
+keeps QoS 1 messages for it and sends again what was not acknowledged, and a connection that drops speaks its last will.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent, Sink
+from agent.receipts import Receipts
+from agent.simulate.session import Packet, Session, matches
 
-OFFLINE_QUEUE = 1000
+WINDOW, QUEUE = 100, 1000
+OUTBOX = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,40 +30,29 @@ class Faults:
     reorder: float = 0.0
 
 
-@dataclass(slots=True)
-class _Session:
-    filters: set[str] = field(default_factory=set)
-    wild: list[str] = field(default_factory=list)
-    waiting: deque[Arrived] = field(default_factory=lambda: deque(maxlen=OFFLINE_QUEUE))
-    link: MemoryLink | None = None
-
-    def add(self, pattern: str) -> None:
-        self.filters.add(pattern)
-        self.wild = [each for each in sorted(self.filters) if "+" in each or "#" in each]
-
-    def remove(self, patterns: Iterable[str]) -> None:
-        self.filters.difference_update(patterns)
-        self.wild = [each for each in self.wild if each in self.filters]
-
-    def accepts(self, topic: str) -> bool:
-        return topic in self.filters or any(matches(each, topic) for each in self.wild)
-
-
 class MemoryBroker:
-    """`link()` connects a client; `pump()` delivers; `stop()` and `start()` are an outage of the broker."""
+    """`link()` connects a client; `pump()` delivers; `stop()` and `start()` are an outage of the broker.
 
-    def __init__(self, faults: Faults | None = None) -> None:
-        self.faults = faults
+    At most `window` messages are on the way to a client and not acknowledged, at most `queue` wait for it, and at most
+    `outbox` publishes of a link wait for `pump`.
+    """
+
+    def __init__(
+        self, faults: Faults | None = None, *, window: int = WINDOW, queue: int = QUEUE, outbox: int = OUTBOX
+    ) -> None:
+        self.faults, self.outbox = faults, outbox
         self.retained: dict[str, bytes] = {}
         self.delivered = 0
-        self._sessions: dict[str, _Session] = {}
+        self._window, self._most_waiting = window, queue
+        self._sessions: dict[str, Session] = {}
         self._links: list[MemoryLink] = []
-        self._queue: deque[tuple[MemoryLink, LinkEvent]] = deque()
+        self._present: dict[str, MemoryLink] = {}
+        self._queue: deque[tuple[MemoryLink, LinkEvent | Packet]] = deque()
         self._up = True
 
-    def link(self, client_id: str, will: tuple[str, bytes] | None = None) -> MemoryLink:
+    def link(self, client_id: str, will: tuple[str, bytes] | None = None, *, manual_ack: bool = False) -> MemoryLink:
         """A link for `client_id`; it connects on `start`. As in MQTT, a second one takes the session over."""
-        return MemoryLink(self, client_id, will)
+        return MemoryLink(self, client_id, will, manual_ack=manual_ack)
 
     def pump(self, limit: int = 100_000) -> int:
         """Deliver until nothing is left; returns how many events were. Raises where `limit` does not suffice."""
@@ -87,10 +79,14 @@ class MemoryBroker:
     def start(self) -> None:
         """The broker comes back, and every link that was started connects again."""
         self._up = True
-        for link in [each for each in self._links if each.session is None]:
+        for link in [each for each in self._links if not self.has(each)]:
             self._connect(link)
 
     # --- called by the links ---------------------------------------------------------------------------------------
+
+    def has(self, link: MemoryLink) -> bool:
+        """Is this link connected?"""
+        return self._present.get(link.client_id) is link
 
     def join(self, link: MemoryLink) -> None:
         self._links.append(link)
@@ -100,25 +96,31 @@ class MemoryBroker:
     def leave(self, link: MemoryLink, *, will: bool) -> None:
         if link in self._links:
             self._links.remove(link)
-        if link.session is not None:
-            link.session.link = None
-            link.session = None
+        if self.has(link):
+            self._part(link)
             if will and link.will is not None:
                 self.publish(*link.will, retain=True)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool) -> None:
         if retain:
             self._retain(topic, payload)
-        for session in self._sessions.values():
+        for client_id, session in self._sessions.items():
             if session.accepts(topic):
-                self._send(session, Arrived(topic, payload))
+                self._send(client_id, Arrived(topic, payload))
 
-    def subscribe(self, session: _Session, filters: Iterable[str]) -> None:
+    def subscribe(self, client_id: str, filters: Iterable[str]) -> None:
         for each in filters:
-            session.add(each)
+            self._sessions[client_id].subscribe(each)
             for topic, payload in self.retained.items():
                 if matches(each, topic):
-                    self._send(session, Arrived(topic, payload))
+                    self._send(client_id, Arrived(topic, payload, retained=True))
+
+    def unsubscribe(self, client_id: str, filters: Iterable[str]) -> None:
+        self._sessions[client_id].unsubscribe(filters)
+
+    def acknowledge(self, client_id: str, packet_ids: Iterable[int]) -> None:
+        self._sessions[client_id].acknowledge(packet_ids)
+        self._flow(client_id)
 
     def answer(self, link: MemoryLink, event: LinkEvent) -> None:
         self._queue.append((link, event))
@@ -126,19 +128,25 @@ class MemoryBroker:
     # --- inside ----------------------------------------------------------------------------------------------------
 
     def _connect(self, link: MemoryLink) -> None:
-        session = self._sessions.setdefault(link.client_id, _Session())
-        if session.link is not None:
-            self._disconnect(session.link, "another client took the session over")
-        session.link, link.session = link, session
+        session = self._sessions.setdefault(link.client_id, Session(self._window, self._most_waiting))
+        if (other := self._present.get(link.client_id)) is not None:
+            self._disconnect(other, "another client took the session over")
+        self._present[link.client_id] = link
         self._queue.append((link, Connected()))
-        while session.waiting:
-            self._queue.append((link, session.waiting.popleft()))
+        session.resume()
+        self._flow(link.client_id)
 
     def _disconnect(self, link: MemoryLink, reason: str) -> None:
-        if link.session is not None:
-            link.session.link = None
-            link.session = None
+        if self.has(link):
+            self._part(link)
             self._queue.append((link, Disconnected(reason)))
+
+    def _part(self, link: MemoryLink) -> None:
+        """What is on the way to the link goes with its connection."""
+        del self._present[link.client_id]
+        on_the_way = (Packet, Delivered)
+        self._queue = deque(each for each in self._queue if each[0] is not link or not isinstance(each[1], on_the_way))
+        link.parted()
 
     def _retain(self, topic: str, payload: bytes) -> None:
         if payload:
@@ -146,13 +154,16 @@ class MemoryBroker:
         else:
             self.retained.pop(topic, None)
 
-    def _send(self, session: _Session, message: Arrived) -> None:
-        copies = self._copies()
-        for _ in range(copies):
-            if session.link is None:
-                session.waiting.append(message)
-            else:
-                self._queue.append((session.link, message))
+    def _send(self, client_id: str, message: Arrived) -> None:
+        for _ in range(self._copies()):
+            self._sessions[client_id].offer(message)
+        self._flow(client_id)
+
+    def _flow(self, client_id: str) -> None:
+        """Send on what the client's window has room for."""
+        link = self._present.get(client_id)
+        if link is not None:
+            self._queue.extend((link, packet) for packet in self._sessions[client_id].due())
 
     def _copies(self) -> int:
         if self.faults is None:
@@ -161,11 +172,11 @@ class MemoryBroker:
             return 0
         return 2 if self.faults.random.random() < self.faults.duplicate else 1
 
-    def _next(self) -> tuple[MemoryLink, LinkEvent]:
+    def _next(self) -> tuple[MemoryLink, LinkEvent | Packet]:
         faults = self.faults
         if faults is not None and len(self._queue) > 1 and faults.random.random() < faults.reorder:
             first, second = self._queue.popleft(), self._queue.popleft()
-            if isinstance(first[1], Arrived) and isinstance(second[1], Arrived):
+            if isinstance(first[1], Packet) and isinstance(second[1], Packet):
                 first, second = second, first
             self._queue.appendleft(second)
             return first
@@ -175,12 +186,15 @@ class MemoryBroker:
 class MemoryLink:
     """`agent.link.Link` over a `MemoryBroker`. `drop()` is what a link cannot do to itself: die without a goodbye."""
 
-    def __init__(self, broker: MemoryBroker, client_id: str, will: tuple[str, bytes] | None) -> None:
+    def __init__(
+        self, broker: MemoryBroker, client_id: str, will: tuple[str, bytes] | None, *, manual_ack: bool = False
+    ) -> None:
         self.client_id, self.will = client_id, will
-        self.session: _Session | None = None
         self._broker = broker
+        self._manual_ack = manual_ack
+        self._receipts = Receipts()
         self._sink: Sink | None = None
-        self._tokens = 0
+        self._tokens = self._undelivered = 0
 
     def start(self, sink: Sink) -> None:
         self._sink = sink
@@ -196,30 +210,48 @@ class MemoryLink:
         self._sink = None
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
-        if self.session is None:
+        if not self._broker.has(self) or self._undelivered >= self._broker.outbox:
             return None
         self._tokens += 1
+        self._undelivered += 1
         self._broker.publish(topic, payload, retain=retain)
         self._broker.answer(self, Delivered(self._tokens))
         return self._tokens
 
-    def subscribe(self, filters: Iterable[str]) -> None:
-        if self.session is not None:
-            self._broker.subscribe(self.session, filters)
+    def acknowledge(self, tokens: Iterable[int]) -> None:
+        packet_ids = self._receipts.confirm(tokens)
+        if packet_ids:
+            self._broker.acknowledge(self.client_id, packet_ids)
+
+    def subscribe(self, filters: Iterable[str], *, anew: bool = False) -> None:  # noqa: ARG002 - always so, as in MQTT
+        if self._broker.has(self):
+            self._broker.subscribe(self.client_id, filters)
 
     def unsubscribe(self, filters: Iterable[str]) -> None:
-        if self.session is not None:
-            self.session.remove(filters)
+        if self._broker.has(self):
+            self._broker.unsubscribe(self.client_id, filters)
 
-    def receive(self, event: LinkEvent) -> None:
-        if self._sink is not None:
-            self._sink(event)
+    # --- called by the broker --------------------------------------------------------------------------------------
 
+    def parted(self) -> None:
+        """The connection is over."""
+        self._receipts.forget()
+        self._undelivered = 0
 
-def matches(pattern: str, topic: str) -> bool:
-    """Does an MQTT filter (`+` one level, a trailing `#` the rest) match `topic`?"""
-    levels, words = pattern.split("/"), topic.split("/")
-    if levels[-1] == "#":
-        levels = levels[:-1]
-        words = words[: len(levels)] if len(words) >= len(levels) else words
-    return len(levels) == len(words) and all(level in ("+", word) for level, word in zip(levels, words, strict=True))
+    def receive(self, event: LinkEvent | Packet) -> None:
+        if self._sink is None:
+            return
+        if isinstance(event, Packet):
+            self._arrived(event, self._sink)
+            return
+        if isinstance(event, Delivered):
+            self._undelivered -= 1
+        self._sink(event)
+
+    def _arrived(self, packet: Packet, sink: Sink) -> None:
+        token = self._receipts.take(packet.packet_id)
+        if self._manual_ack:
+            sink(replace(packet.message, token=token))
+            return
+        sink(packet.message)
+        self.acknowledge([token])

@@ -52,8 +52,11 @@ class NetworkLink:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
         return 0 if self._network.loses() else self._link.publish(topic, payload, retain=retain)
 
-    def subscribe(self, filters: Iterable[str]) -> None:
-        self._link.subscribe(filters)
+    def acknowledge(self, tokens: Iterable[int]) -> None:
+        self._link.acknowledge(tokens)
+
+    def subscribe(self, filters: Iterable[str], *, anew: bool = False) -> None:
+        self._link.subscribe(filters, anew=anew)
 
     def unsubscribe(self, filters: Iterable[str]) -> None:
         self._link.unsubscribe(filters)

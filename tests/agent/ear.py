@@ -34,3 +34,10 @@ def disconnected(event: LinkEvent) -> bool:
 
 def arrived(event: LinkEvent) -> bool:
     return isinstance(event, Arrived)
+
+
+def until(done: Callable[[], bool], seconds: float = 10.0) -> None:
+    until_s = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < until_s, "it did not come about"
+        time.sleep(0.01)

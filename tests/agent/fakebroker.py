@@ -30,12 +30,13 @@ class Published:
 
 class FakeBroker:
     """One connection at a time. `published` is what came over the present one, `sessions` counts the connections, and
-    `taken` what was acknowledged of what was sent."""
+    `taken` are the packet ids that were acknowledged, of all connections."""
 
     def __init__(self, port: int = 0) -> None:
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listener.getsockname()[1]
-        self.sessions = self.taken = 0
+        self.sessions = 0
+        self.taken: list[int] = []
         self.published: list[Published] = []
         self._acknowledged = 0
         self._socket: socket.socket | None = None
@@ -97,7 +98,7 @@ class FakeBroker:
                     end = 2 + int.from_bytes(body[:2], "big")
                     self.published.append(Published(body[2:end].decode(), body[end : end + 2], bool(head[0] & 8)))
                 case _Type.PUBACK:
-                    self.taken += 1
+                    self.taken.append(int.from_bytes(body, "big"))
                 case _Type.PINGREQ:
                     to.sendall(PINGRESP)
                 case _Type.DISCONNECT:
@@ -112,3 +113,9 @@ def _length(stream: BinaryIO) -> int:
         if byte[0] < 128:
             break
     return value
+
+
+def remaining_length(size: int) -> bytes:
+    """As MQTT writes it: seven bits a byte, the lowest first."""
+    low, more = size % 128, size // 128
+    return bytes([low | 128]) + remaining_length(more) if more else bytes([low])

@@ -1,8 +1,9 @@
-"""rumqttd on the loopback interface, for the tests of what talks to a broker."""
+"""Real brokers on the loopback interface, for the tests of what talks to one."""
 
 from __future__ import annotations
 
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -42,18 +43,37 @@ class RealBroker:
 
     def start(self) -> None:
         self._broker.start()
-        until_s = time.monotonic() + 10
-        while time.monotonic() < until_s:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 0.2).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
-        raise AssertionError("the broker did not come up")
+        wait_for(self.port)
 
     def link(self, client_id: str) -> MqttLink:
         return MqttLink("127.0.0.1", self.port, client_id)
 
     def stop(self) -> None:
         self._broker.stop()
+
+
+class Mosquitto:
+    """mosquitto on a free port, with its own defaults: 20 messages in flight, 1,000 waiting."""
+
+    def __init__(self) -> None:
+        self.port = free_port()
+
+    def start(self) -> None:
+        self._process = subprocess.Popen(["mosquitto", "-p", str(self.port)], stderr=subprocess.DEVNULL)
+        wait_for(self.port)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+
+def wait_for(port: int) -> None:
+    until_s = time.monotonic() + 10
+    while time.monotonic() < until_s:
+        try:
+            socket.create_connection(("127.0.0.1", port), 0.2).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the broker did not come up")

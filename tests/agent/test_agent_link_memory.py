@@ -7,14 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent
-from agent.simulate.memory import Faults, MemoryBroker, MemoryLink, matches
+from agent.simulate.memory import Faults, MemoryBroker, MemoryLink
+from agent.simulate.session import matches
 
 
 def joined(
-    broker: MemoryBroker, name: str, will: tuple[str, bytes] | None = None
+    broker: MemoryBroker, name: str, will: tuple[str, bytes] | None = None, *, manual_ack: bool = False
 ) -> tuple[MemoryLink, list[LinkEvent]]:
     heard: list[LinkEvent] = []
-    link = broker.link(name, will)
+    link = broker.link(name, will, manual_ack=manual_ack)
     link.start(heard.append)
     broker.pump()
     return link, heard
@@ -22,6 +23,143 @@ def joined(
 
 def arrived(heard: list[LinkEvent]) -> list[tuple[str, bytes]]:
     return [(each.topic, each.payload) for each in heard if isinstance(each, Arrived)]
+
+
+def subscribed(broker: MemoryBroker, name: str = "a", topic: str = "x") -> tuple[MemoryLink, list[LinkEvent]]:
+    """A link that acknowledges when told to."""
+    link, heard = joined(broker, name, manual_ack=True)
+    link.subscribe([topic])
+    return link, heard
+
+
+def send(broker: MemoryBroker, *payloads: bytes) -> None:
+    sender, _ = joined(broker, "sender")
+    for payload in payloads:
+        assert sender.publish("x", payload) is not None
+    broker.pump()
+
+
+def payloads(heard: list[LinkEvent]) -> list[bytes]:
+    return [payload for _, payload in arrived(heard)]
+
+
+def tokens(heard: list[LinkEvent]) -> list[int]:
+    return [each.token for each in heard if isinstance(each, Arrived) and each.token is not None]
+
+
+def repeated(heard: list[LinkEvent]) -> list[bool]:
+    return [each.repeated for each in heard if isinstance(each, Arrived)]
+
+
+def test_what_is_not_acknowledged_fills_the_window_and_the_rest_waits() -> None:
+    broker = MemoryBroker(window=2)
+    link, heard = subscribed(broker)
+    send(broker, b"1", b"2", b"3", b"4")
+    assert payloads(heard) == [b"1", b"2"]
+    link.acknowledge(tokens(heard)[1:])
+    broker.pump()
+    assert payloads(heard) == [b"1", b"2"], "acknowledgements leave in order of receipt"
+    link.acknowledge(tokens(heard)[:1])
+    broker.pump()
+    assert payloads(heard) == [b"1", b"2", b"3", b"4"]
+
+
+@pytest.mark.parametrize("away", [False, True])
+def test_what_is_over_the_bound_is_dropped_and_the_oldest_stay(away: bool) -> None:
+    broker = MemoryBroker(window=1, queue=2)
+    link, heard = subscribed(broker)
+    send(broker, b"in the window")
+    if away:
+        link.drop()
+    send(broker, b"1", b"2", b"3", b"4")
+    if away:
+        link, heard = joined(broker, "a", manual_ack=True)
+    for _ in range(3):
+        link.acknowledge(tokens(heard))
+        broker.pump()
+    assert payloads(heard) == [b"in the window", b"1", b"2"]
+
+
+def test_what_was_not_acknowledged_comes_again_first_and_is_marked() -> None:
+    broker = MemoryBroker()
+    first, heard_first = subscribed(broker)
+    send(broker, b"1", b"2", b"3")
+    first.acknowledge(tokens(heard_first)[:1])
+    first.drop()
+    send(broker, b"4")
+    _, heard = joined(broker, "a", manual_ack=True)
+    assert payloads(heard) == [b"2", b"3", b"4"]
+    assert repeated(heard) == [True, True, False]
+
+
+def test_a_token_from_before_a_reconnect_is_let_go_of() -> None:
+    broker = MemoryBroker(window=1)
+    link, heard = subscribed(broker)
+    send(broker, b"1", b"2")
+    old = tokens(heard)
+    broker.stop()
+    link.acknowledge(old)
+    broker.start()
+    broker.pump()
+    link.acknowledge(old)
+    broker.pump()
+    assert payloads(heard) == [b"1", b"1"]
+    link.acknowledge(tokens(heard))
+    broker.pump()
+    assert payloads(heard) == [b"1", b"1", b"2"]
+
+
+def test_what_was_on_the_way_to_a_link_that_dies_comes_again_though_it_acknowledges_by_itself() -> None:
+    broker = MemoryBroker()
+    first, heard_first = joined(broker, "a")
+    first.subscribe(["x"])
+    sender, _ = joined(broker, "b")
+    sender.publish("x", b"1")
+    first.drop()
+    broker.pump()
+    assert payloads(heard_first) == []
+    _, heard = joined(broker, "a")
+    assert heard == [Connected(), Arrived("x", b"1", repeated=True)]
+    joined(broker, "a")
+    assert payloads(heard) == [b"1"]
+
+
+def test_retained_messages_are_told_from_live_ones_and_come_again_when_asked_for_anew() -> None:
+    broker = MemoryBroker()
+    first, _ = joined(broker, "a")
+    first.publish("x", b"kept", retain=True)
+    link, heard = joined(broker, "b")
+    link.subscribe(["x"])
+    first.publish("x", b"live", retain=True)
+    link.subscribe(["x"], anew=True)
+    broker.pump()
+    assert heard[1:] == [
+        Arrived("x", b"kept", retained=True),
+        Arrived("x", b"live"),
+        Arrived("x", b"live", retained=True),
+    ]
+
+
+def test_a_publish_that_the_outbox_does_not_hold_is_refused_and_never_sent() -> None:
+    broker = MemoryBroker(outbox=2)
+    link, heard = subscribed(broker)
+    sent = [link.publish("x", payload) for payload in (b"1", b"2", b"3")]
+    assert sent == [1, 2, None]
+    broker.pump()
+    assert payloads(heard) == [b"1", b"2"]
+    assert [each for each in heard if isinstance(each, Delivered)] == [Delivered(1), Delivered(2)]
+    assert link.publish("x", b"4") == 3
+
+
+def test_what_was_published_into_a_connection_that_broke_is_not_delivered_later() -> None:
+    broker = MemoryBroker(outbox=1)
+    link, heard = joined(broker, "a")
+    assert link.publish("x", b"") == 1
+    broker.stop()
+    broker.start()
+    broker.pump()
+    assert Delivered(1) not in heard
+    assert link.publish("x", b"") == 2
 
 
 def test_retained_messages_greet_a_subscriber_and_an_empty_one_forgets() -> None:

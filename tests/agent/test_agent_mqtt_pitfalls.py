@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 
 import pytest
-from ear import Ear, arrived, connected, disconnected
-from fakebroker import FakeBroker
+from ear import Ear, arrived, connected, disconnected, until
+from fakebroker import FakeBroker, remaining_length
 from ports import free_port
 from proxy import Proxy
 from realbroker import RealBroker
@@ -42,13 +42,6 @@ def listen() -> Iterator[Callable[..., Ear]]:
             return ear
 
         yield make
-
-
-def until(done: Callable[[], bool], seconds: float = 10.0) -> None:
-    until_s = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < until_s, "it did not come about"
-        time.sleep(0.01)
 
 
 def subscribed(ear: Ear, filters: str) -> Ear:
@@ -168,13 +161,7 @@ def test_of_a_packet_that_is_too_large_the_beginning_is_kept_and_the_link_goes_o
     assert MAX_BYTES < len(cut.payload) < 2 * MAX_BYTES
     assert whole == Arrived("x", b"ok")
     assert fake.sessions == 1
-    until(lambda: fake.taken == 2)
-
-
-def remaining_length(size: int) -> bytes:
-    """As MQTT writes it: seven bits a byte, the lowest first."""
-    low, more = size % 128, size // 128
-    return bytes([low | 128]) + remaining_length(more) if more else bytes([low])
+    until(lambda: fake.taken == [7, 7])
 
 
 def test_a_topic_that_is_none_ends_nothing(listen: Callable[..., Ear], fake: FakeBroker) -> None:
