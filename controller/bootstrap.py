@@ -97,7 +97,7 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
     daemon = Daemon(
         store=store,
         artifacts=artifacts,
-        link=MqttLink(running_broker.host, running_broker.port, "hedgerow-controller"),
+        link=MqttLink(running_broker.host, running_broker.port, "hedgerow-controller", manual_ack=True),
         jobs=jobs,
         performer=Performer(key, _epoch(store), artifacts),
         policy=config.policy,

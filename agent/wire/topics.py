@@ -70,6 +70,11 @@ def controller_filters() -> list[str]:
     return [f"{ROOT}/+/{leaf}" for leaf in FROM_DEVICE]
 
 
+def retained_filters() -> list[str]:
+    """Those of what the broker keeps of every device."""
+    return [f"{ROOT}/+/{leaf}" for leaf in FROM_DEVICE if leaf in RETAINED]
+
+
 def device_filters(device: str) -> list[str]:
     return [topic(device, leaf) for leaf in FROM_CONTROLLER]
 

@@ -24,7 +24,7 @@ from controller.core.nouns.model import Model
 from controller.core.policy import Policy
 from controller.loop.broadcast import Broadcast
 from controller.loop.clock import Clock
-from controller.loop.facts import Asked, Fact, Stop
+from controller.loop.facts import Asked, Fact, Stop, without_repeats
 from controller.loop.fleet import Fleet, load
 from controller.loop.ledger import Ledger
 from controller.loop.perform import Deliver, EndJob, Performer, RunJob, Send
@@ -130,7 +130,7 @@ class Daemon:
         """What the database refuses for good is found by halves and left out: all others would wait for it."""
         try:
             self._turn(facts)
-            self.degraded = ""
+            self._can_write()
         except OperationalError as error:
             self._cannot_write(facts, error)
         except SQLAlchemyError as error:
@@ -147,6 +147,7 @@ class Daemon:
         afterwards = [each for fact in facts for each in self._taker.take(ledger, fact, now)]
         sends = self._settler.settle(ledger, now, lambda: self._clock.steady_s() - began_s > _SLICE_S)
         ledger.commit()
+        self._acknowledge(facts)
         for each in afterwards:
             each()
         for send in sends:
@@ -171,6 +172,17 @@ class Daemon:
         self._settler.undone()
         self._wait(facts)
 
+    def _can_write(self) -> None:
+        """By now all that waited is written; of what found no room in the broker meanwhile the newest is asked for."""
+        if self.degraded:
+            log.info("event=database_back after=%r", self.degraded)
+            self.degraded = ""
+            self._taker.ask_again()
+
+    def _acknowledge(self, facts: list[Fact]) -> None:
+        """What is written need not come again."""
+        self._link.acknowledge([each.token for each in facts if isinstance(each, Arrived) and each.token is not None])
+
     def _wait(self, facts: list[Fact]) -> None:
         """Facts wait; operators do not, and what they asked for is not done later behind their backs."""
         for fact in facts:
@@ -178,6 +190,7 @@ class Daemon:
                 fact.answer.set_exception(IntentError(503, f"nothing was changed: {self.degraded}"))
             else:
                 self._waiting.append(fact)
+        self._waiting = without_repeats(self._waiting)
 
     def _refused(self, facts: list[Fact], error: SQLAlchemyError) -> None:
         log.error("event=refused facts=%r reason=%r", facts, str(error))
@@ -187,6 +200,7 @@ class Daemon:
                     tx.add_dead_letter(fact.topic, fact.payload, f"the database refuses it: {error}", self._clock.now())
             elif isinstance(fact, Asked):
                 fact.answer.set_exception(IntentError(500, f"the database refuses it: {error}"))
+        self._acknowledge(facts)
 
     def _correct_clock(self) -> None:
         """The host's clock has jumped: follow it, with all that durations are still measured from."""

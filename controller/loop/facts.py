@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from agent.link import LinkEvent
+from agent.link import Arrived, Connected, LinkEvent
 from controller.core.intents import Intent
 from controller.core.nouns.variant import Variant
 from controller.pruning.job import JobResult
@@ -54,3 +55,19 @@ class Stop:
 
 
 Fact = LinkEvent | Asked | JobMoved | JobMade | JobEnded | Lost | Stop
+
+
+def without_repeats(facts: Sequence[Fact]) -> list[Fact]:
+    """Without messages that the broker has sent again in a later connection, as nobody had acknowledged them."""
+    later, kept = set[tuple[str, bytes]](), list[Fact]()
+    again = set[tuple[str, bytes]]()
+    for fact in reversed(facts):
+        if isinstance(fact, Connected):
+            again |= later
+        elif isinstance(fact, Arrived):
+            name = (fact.topic, fact.payload)
+            if name in again:
+                continue
+            later.add(name)
+        kept.append(fact)
+    return kept[::-1]

@@ -11,7 +11,7 @@ from typing import assert_never
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link
-from agent.wire.topics import controller_filters
+from agent.wire.topics import controller_filters, retained_filters
 from controller.core.intents import Intent, IntentError
 from controller.core.nouns.job import JobKind, JobState, PruneJob
 from controller.core.nouns.variant import Variant
@@ -42,7 +42,7 @@ class Taker:
                 return self._after_message(ledger, self._recorded(ledger, fact, now_unix_s))
             case Connected():
                 log.info("event=link_up")
-                return [self._connected, lambda: self._link.subscribe(controller_filters())]
+                return [self._connected, lambda: self._link.subscribe(controller_filters()), self.ask_again]
             case Disconnected(reason):
                 log.warning("event=link_down reason=%r", reason)
                 return [self._broadcast.push.link_lost]
@@ -65,6 +65,10 @@ class Taker:
             case _:
                 assert_never(fact)
         return []
+
+    def ask_again(self) -> None:
+        """Have the broker tell once more what it keeps of every device: what came meanwhile may be lost."""
+        self._link.subscribe(retained_filters(), anew=True)
 
     def _recorded(self, ledger: Ledger, message: Arrived, now_unix_s: float) -> Recorded:
         """A message that nobody foresaw is a dead letter too: no device may end the controller of all."""

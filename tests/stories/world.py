@@ -170,7 +170,7 @@ class World:
                 wall=lambda: self.now_s + self.wall_jump_s, steady=lambda: self.now_s - START_UNIX_S,
             )  # fmt: skip
             tx.put_meta("clock", self.clock.memory())
-        self.link = self.broker.link("hedgerow-controller")
+        self.link = self.broker.link("hedgerow-controller", manual_ack=True)
         self.performer = Performer(self.key, 1, self.artifacts)
         self.daemon = Daemon(
             store=self.store,
