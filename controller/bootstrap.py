@@ -59,6 +59,9 @@ class Port:
         except TimeoutError:
             raise IntentError(504, f"the controller's loop gave no answer within {_ANSWER_S:.0f} s") from None
 
+    def troubles(self) -> list[str]:
+        return self._daemon.troubles
+
     def artifact(self, sha256: str) -> Path:
         return self._artifacts.path(sha256)
 

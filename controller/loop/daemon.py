@@ -56,7 +56,8 @@ class Jobs(Protocol):
 
 
 class Daemon:
-    """`degraded` says why nothing can be written at present; empty where all is well."""
+    """`degraded` says why nothing can be written at present, `link_down` why the broker is not reached; empty where all
+    is well."""
 
     def __init__(
         self,
@@ -74,11 +75,11 @@ class Daemon:
         self._watch = Watch()
         self._settler = Settler(performer, policy, self._watch)
         self._broadcast = Broadcast(link, artifacts, clock.steady_s)
-        self._taker = Taker(link, self._broadcast, performer, self._link_up)
+        self._taker = Taker(link, self._broadcast, performer, self._link_moved)
         self._waiting: list[Fact] = []
         self._again_s = self._seen_s = -math.inf
         self._stopping = False
-        self.degraded = ""
+        self.degraded, self.link_down = "", "not connected yet"
 
     def enqueue(self, fact: Fact) -> None:
         """The one way in, from any thread."""
@@ -234,8 +235,18 @@ class Daemon:
             pass
         return facts
 
-    def _link_up(self) -> None:
-        """Nobody knows what the broker still has: what was sent and not answered is sent again."""
+    @property
+    def troubles(self) -> list[str]:
+        """What is wrong with the controller itself, in words; from any thread."""
+        link = f"the broker is not reached: {self.link_down}" if self.link_down else ""
+        return [each for each in (self.degraded, link) if each]
+
+    def _link_moved(self, reason: str) -> None:
+        """It went down for a `reason`, or came up. Then nobody knows what the broker still has: what was sent and not
+        answered is sent again."""
+        self.link_down = reason
+        if reason:
+            return
         self._fleet.sent_unix_s.clear()
         self._watch.wake_later([device for device, each in self._fleet.desired.items() if each.result is None])
 

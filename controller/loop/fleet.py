@@ -51,6 +51,10 @@ class Fleet:
     """Whose `last_seen_unix_s` is newer than its row."""
 
 
+VOLATILE = ("sent_unix_s", "seen", "catalogs")
+"""What a restart forgets, or finds out anew; and of each device when it was last heard of."""
+
+
 def load(tx: Tx, policy: Policy) -> Fleet:
     """What the database has, by a few queries whatever the size of the fleet."""
     placements = {(each.device, each.model): each for each in tx.placements()}

@@ -31,10 +31,12 @@ Afterwards = Callable[[], object]
 
 
 class Taker:
-    """`connected` hears that the link has come up."""
+    """`link_moved` hears why the link has gone down, and with nothing to say that it has come up."""
 
-    def __init__(self, link: Link, broadcast: Broadcast, performer: Performer, connected: Callable[[], None]) -> None:
-        self._link, self._broadcast, self._performer, self._connected = link, broadcast, performer, connected
+    def __init__(
+        self, link: Link, broadcast: Broadcast, performer: Performer, link_moved: Callable[[str], None]
+    ) -> None:
+        self._link, self._broadcast, self._performer, self._link_moved = link, broadcast, performer, link_moved
 
     def take(self, ledger: Ledger, fact: Fact, now_unix_s: float) -> list[Afterwards]:
         match fact:
@@ -42,10 +44,14 @@ class Taker:
                 return self._after_message(ledger, self._recorded(ledger, fact, now_unix_s))
             case Connected():
                 log.info("event=link_up")
-                return [self._connected, lambda: self._link.subscribe(controller_filters()), self.ask_again]
+                return [
+                    lambda: self._link_moved(""),
+                    lambda: self._link.subscribe(controller_filters()),
+                    self.ask_again,
+                ]
             case Disconnected(reason):
                 log.warning("event=link_down reason=%r", reason)
-                return [self._broadcast.push.link_lost]
+                return [self._broadcast.push.link_lost, lambda: self._link_moved(reason or "it ended the connection")]
             case Delivered(token):
                 return [lambda: self._broadcast.push.delivered(token)]
             case Asked(intent, future):

@@ -24,10 +24,11 @@ def product_version() -> str | None:
         return None
 
 
-def health_view(tx: Tx) -> Json:
-    """Answering at all, with the database read, is what makes it `ok`."""
+def health_view(tx: Tx, troubles: list[str]) -> Json:
+    """`degraded` with the reasons while the controller itself has `troubles`; the database was read in any case."""
     return {
-        "status": "ok",
+        "status": "degraded" if troubles else "ok",
+        "reasons": troubles,
         "version": product_version(),
         **_counts(tx.devices()),
         "incidents_open": len(tx.incidents(open_only=True)),
@@ -36,9 +37,9 @@ def health_view(tx: Tx) -> Json:
     }
 
 
-def overview(tx: Tx) -> Json:
+def overview(tx: Tx, troubles: list[str]) -> Json:
     return {
-        **health_view(tx),
+        **health_view(tx, troubles),
         "rollouts": [rollout_view(rollout) for rollout in tx.rollouts()[:_NEWEST]],
         "incidents": [incident_view(incident) for incident in tx.incidents()[:_NEWEST]],
         "jobs": [job_view(job) for job in tx.jobs(*UNFINISHED)[:_NEWEST]],

@@ -23,6 +23,9 @@ class ControllerPort(Protocol):
         Raises `IntentError` where it is refused or the loop does not answer in time.
         """
 
+    def troubles(self) -> list[str]:
+        """What is wrong with the controller itself, in words; empty where all is well."""
+
     def artifact(self, sha256: str) -> Path:
         """Where the artifact is on the controller's disk."""
 

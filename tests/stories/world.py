@@ -5,9 +5,9 @@ over physics, a broker in memory. Only two things are modelled: the runtime on t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
 from controller.loop.clock import Clock
 from controller.loop.daemon import Daemon
 from controller.loop.facts import Asked, Fact, JobEnded, JobMade
+from controller.loop.fleet import VOLATILE, Fleet, load
 from controller.loop.perform import Performer
 from controller.pruning.job import JobResult
 from controller.store.artifacts import Artifacts
@@ -157,6 +159,7 @@ class World:
         self.costs: dict[str, tuple[int, float]] = {}
         self.devices: dict[str, SimDevice] = {}
         self.jobs = ModelledJobs(self)
+        self._ticks = 0
         self.start_controller()
 
     # --- the controller ----------------------------------------------------------------------------------------------
@@ -224,7 +227,20 @@ class World:
             facts, self._facts[:] = [*self._facts, *self.jobs.due()], []
             self.daemon.turn(facts)
             assert not self.daemon.overlooked(), "a device that nobody woke"
+            self._ticks += 1
+            if self._ticks % 50 == 0:
+                self.assert_memory_is_what_is_stored()
             self.broker.pump()
+
+    def assert_memory_is_what_is_stored(self) -> None:
+        with self.store.read() as tx:
+            stored = load(tx, self.policy)
+        known, apart = self.daemon._fleet, {*VOLATILE, "devices", "wishes", "windows"}
+        for name in {each.name for each in fields(stored)} - apart:
+            assert getattr(known, name) == getattr(stored, name), name
+        assert _timeless(known.devices) == _timeless(stored.devices)
+        assert (known.wishes.all, known.wishes.needed) == (stored.wishes.all, stored.wishes.needed)
+        assert _judged(known) == _judged(stored)
 
     def until(self, happened: Callable[[], bool], limit_s: float = 600.0) -> None:
         """Let time pass until it happened; fails where it does not within `limit_s`."""
@@ -331,6 +347,19 @@ class World:
 
     def describe(self) -> str:
         return "; ".join(f"{each}: {self.placement(each)} {self.results(each)}" for each in self.devices)
+
+
+def _timeless(devices: Mapping[str, Device]) -> dict[str, Device]:
+    return {name: replace(each, last_seen_unix_s=None) for name, each in devices.items()}
+
+
+def _judged(fleet: Fleet) -> dict[str, list[StoredWindow]]:
+    """The windows that decisions look at: those since the device said that it runs what it was told to."""
+    since = {name: each.finished_unix_s or 0.0 for name, each in fleet.desired.items()}
+    found = {
+        name: [each for each in ring if each.received_unix_s >= since[name]] for name, ring in fleet.windows.items()
+    }
+    return {name: ring for name, ring in found.items() if ring}
 
 
 def profile(device: str, *lines: str) -> str:
