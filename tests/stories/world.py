@@ -248,15 +248,7 @@ class World:
         self.ask(AcceptDevice(device))
 
     def add_model(self) -> str:
-        (self.tmp_path / "weights.safetensors").write_bytes(b"weights")
-        (self.tmp_path / "net.py").write_text("def build(): ...\n")
-        spec = self.tmp_path / "model.yaml"
-        spec.write_text(
-            "name: watch\nversion: '1'\nfactory: net.py:build\nweights: weights.safetensors\n"
-            "input: {shape: [1, 6, 128]}\n"
-            "accuracy: {floor: 85 %}\n"
-        )
-        ref = self.ask(AddModel(str(spec)))
+        ref = self.ask(AddModel(str(write_spec(self.tmp_path, "watch"))))
         self.until(lambda: bool(self.variants()))
         return ref
 
@@ -321,6 +313,19 @@ class World:
 
     def describe(self) -> str:
         return "; ".join(f"{each}: {self.placement(each)} {self.results(each)}" for each in self.devices)
+
+
+def write_spec(folder: Path, name: str) -> Path:
+    """The spec of a model that is declared like any and never loaded, with the files that it names."""
+    (folder / "weights.safetensors").write_bytes(b"weights")
+    (folder / "net.py").write_text("def build(): ...\n")
+    spec = folder / f"{name}.yaml"
+    spec.write_text(
+        f"name: {name}\nversion: '1'\nfactory: net.py:build\nweights: weights.safetensors\n"
+        "input: {shape: [1, 6, 128]}\n"
+        "accuracy: {floor: 85 %}\n"
+    )
+    return spec
 
 
 def profile(device: str, *lines: str) -> str:
