@@ -114,8 +114,10 @@ def test_a_bad_profile_is_refused_with_file_line_and_key(client: httpx.Client) -
 
 
 def test_recalibration_forgets_what_was_learned(client: httpx.Client) -> None:
-    forgotten = client.post(f"{API}/devices/cam-1/recalibrate").json()["calibration"]
+    device = client.post(f"{API}/devices/cam-1/recalibrate").json()
+    forgotten = device["calibration"]
     assert (forgotten["slowness_source"], forgotten["ram_base_bytes"]) == ("declared", None)
+    assert (device["feasible"], device["latency_cap_ms"]) == (None, None), "where it was placed by these figures"
     assert client.post(f"{API}/devices/nobody/recalibrate").status_code == 404
 
 
