@@ -248,7 +248,7 @@ class Daemon:
         if reason:
             return
         self._fleet.sent_unix_s.clear()
-        self._watch.wake_later([device for device, each in self._fleet.desired.items() if each.result is None])
+        self._watch.wake_later(self._fleet.desired)
 
     def _send(self, send: Send) -> None:
         match send:
@@ -262,15 +262,16 @@ class Daemon:
                 assert_never(send)
 
     def _deliver(self, send: Deliver) -> None:
-        """What the link did not take was not sent: it stays due."""
+        """What the link did not take was not sent: it is due again in a moment."""
         envelope = send.envelope
         if envelope is None:
             with self._store.read() as tx:
                 newest = tx.latest_desired(send.device)
             envelope = None if newest is None else newest.envelope
         if envelope is not None and self._link.publish(topic(send.device, Leaf.DESIRED), envelope, retain=True) is None:
-            self._fleet.sent_unix_s.pop(send.device, None)
-            self._watch.at(send.device, self._clock.now() + _AGAIN_S)
+            due_unix_s = self._clock.now() + _AGAIN_S
+            self._fleet.sent_unix_s[send.device] = due_unix_s - self._policy.resend_s
+            self._watch.at(send.device, due_unix_s)
 
     def _write_seen(self) -> None:
         if self._fleet.seen:

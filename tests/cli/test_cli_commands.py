@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,25 +14,32 @@ from typer.testing import Result
 
 from agent.wire.messages import Window
 from controller.core.intents import AbortRollout, AddModel, RecalibrateDevice, RegisterDevice, SetModel, StartRollout
-from controller.core.nouns.constraint import Constraint
-from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.incident import BreachKind, Incident
-from controller.core.nouns.placement import Placement
+from controller.core.nouns.job import JobState
 from controller.core.nouns.rollout import RolloutState
 from controller.core.nouns.variant import Variant
-from controller.web.testing import StorePort
+from tests.cli.conftest import ends, meanwhile
+from tests.real import DENSE, SHA, RealController
+from tests.stories.world import write_spec
 
 Run = Callable[..., Result]
 PROFILE = "device: cam-1\nclass: camera\nlabels: {site: north}\nmemory: {total: 96 MiB}\n"
-SHA = "ab" * 32
+
+
+def variant(sha256: str = SHA, **fields: Any) -> Variant:
+    known: dict[str, Any] = {
+        "size_bytes": 900_000, "precision": "int8", "ram_bytes": 3_000_000, "ram_base_bytes": 50_000_000,
+        "latency_p50_s": 0.003, "latency_p95_s": 0.004, "parameters": 10_000, "accuracy": 0.91,
+        "lineage": {"predicted": {"latency_p95_s": 0.0042}},
+    }  # fmt: skip
+    return Variant(sha256=sha256, model="fall@1", **{**known, **fields})
 
 
 @pytest.fixture
-def fleet(port: StorePort) -> StorePort:
-    port.submit(RegisterDevice(PROFILE))
-    port.submit(AddModel("/m/fall.yaml"))
-    port.asked.clear()
-    return port
+def fleet(controller: RealController) -> RealController:
+    controller.ask(RegisterDevice(PROFILE))
+    controller.add("fall", dense=variant(DENSE, dense=True))
+    return controller
 
 
 def answer(result: Result) -> Any:
@@ -41,13 +47,13 @@ def answer(result: Result) -> Any:
     return json.loads(result.stdout)
 
 
-def test_register_from_a_file_and_from_standard_input(run: Run, port: StorePort, tmp_path: Path) -> None:
+def test_register_from_a_file_and_from_standard_input(run: Run, controller: RealController, tmp_path: Path) -> None:
     file = tmp_path / "cam-1.yaml"
     file.write_text(PROFILE)
     result = run("device", "register", "-f", str(file), "-o", "json")
     assert answer(result)["id"] == "cam-1"
     assert result.stderr == "device cam-1 is accepted\n"
-    assert port.asked == [RegisterDevice(PROFILE, str(file))]
+    assert controller.asked == [RegisterDevice(PROFILE, str(file))]
     assert run("device", "register", "-f", "-", text="device: cam-2\n").exit_code == 0
 
 
@@ -60,9 +66,9 @@ def test_a_bad_profile_exits_2_with_file_line_and_key(run: Run, tmp_path: Path) 
     assert run("device", "register", "-f", str(tmp_path / "none.yaml")).exit_code == 2
 
 
-def test_devices_as_a_table_in_human_units_and_as_json_in_si(run: Run, fleet: StorePort) -> None:
-    with fleet.store.begin() as tx:
-        tx.add_windows("cam-1", "b1", 1.0, [Window(seq=1, duration_s=5, count=9, latency_p95_ms=12.5)])
+def test_devices_as_a_table_in_human_units_and_as_json_in_si(run: Run, fleet: RealController) -> None:
+    window = Window(seq=1, duration_s=5, count=9, latency_p95_ms=12.5)
+    fleet.put(lambda tx: tx.add_windows("cam-1", "b1", 1.0, [window]))
     table = run("device", "list").stdout.splitlines()
     assert table[0].split()[:4] == ["DEVICE", "CLASS", "STATE", "ONLINE"]
     assert "12.5 ms" in table[1]
@@ -72,12 +78,12 @@ def test_devices_as_a_table_in_human_units_and_as_json_in_si(run: Run, fleet: St
     assert answer(run("device", "show", "cam-1", "-o", "json")) == device
 
 
-def test_accept_and_revoke(run: Run, fleet: StorePort) -> None:
+def test_accept_and_revoke(run: Run, fleet: RealController) -> None:
     assert answer(run("device", "revoke", "cam-1", "-o", "json"))["state"] == "revoked"
     assert "state: accepted" in run("device", "accept", "cam-1").stdout
 
 
-def test_recalibrate_one_or_several(run: Run, fleet: StorePort) -> None:
+def test_recalibrate_one_or_several(run: Run, fleet: RealController) -> None:
     assert "slowness_source: declared" in run("device", "recalibrate", "cam-1").stdout
     assert fleet.asked == [RecalibrateDevice("cam-1")]
     assert run("device", "recalibrate", "cam-1", "cam-1").stdout.count("cam-1") == 2
@@ -93,38 +99,32 @@ def test_what_is_not_there_exits_1_and_says_so(run: Run) -> None:
     assert run("device", "show", "../health").exit_code == 1
 
 
-def test_models_with_their_variants(run: Run, port: StorePort, tmp_path: Path) -> None:
-    spec = tmp_path / "fall.yaml"
-    spec.write_text("name: fall\n")
+def test_models_with_their_variants(run: Run, controller: RealController, tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, "fall")
+    ending = meanwhile(controller, ends(controller, state=JobState.DONE, variant=variant(DENSE, dense=True)))
     assert answer(run("model", "add", "-f", str(spec), "-o", "json"))["ref"] == "fall@1"
-    assert port.asked == [AddModel(str(spec.resolve()))]
-    assert run("model", "add", "-f", str(spec)).exit_code == 1
+    ending.join()
+    assert controller.asked == [AddModel(str(spec.resolve()))]
+    assert run("model", "add", "-f", str(spec)).exit_code == 0
     for name in ("none.yaml", "x" * 300):
         assert run("model", "add", "-f", str(tmp_path / name)).exit_code == 2
-    with port.store.begin() as tx:
-        tx.put_variant(variant())
+    controller.put(lambda tx: tx.put_variant(variant()))
     assert "fall@1" in run("model", "list").stdout
     shown = run("model", "show", "fall").stdout
     assert "2.86 MiB" in shown
     assert "91 %" in shown
     assert "105 %" in shown  # the latency that was predicted, of what was measured
     assert "kept dense" not in shown
-    told = {"lineage": {"kept_dense": {"shuffle": "runs through a channel shuffle"}}, "dense": True, "sha256": "c" * 64}
-    with port.store.begin() as tx:
-        tx.put_variant(replace(variant(), **told))
+    lineage = {"kept_dense": {"shuffle": "runs through a channel shuffle"}}
+    controller.put(lambda tx: tx.put_variant(variant(DENSE, dense=True, lineage=lineage)))
     assert "kept dense:\n  shuffle: runs through a channel shuffle" in run("model", "show", "fall").stdout
     assert answer(run("model", "show", "fall@1", "-o", "json"))["variants"][0]["latency_p95_ms"] == 4.0
+    (tmp_path / "weights.safetensors").write_bytes(b"other weights")
+    refused = run("model", "add", "-f", str(spec))
+    assert (refused.exit_code, "give it a new version" in refused.stderr) == (1, True)
 
 
-def variant() -> Variant:
-    return Variant(
-        sha256=SHA, model="fall@1", size_bytes=900_000, precision="int8", ram_bytes=3_000_000,
-        ram_base_bytes=50_000_000, latency_p50_s=0.003, latency_p95_s=0.004, parameters=10_000, accuracy=0.91,
-        lineage={"predicted": {"latency_p95_s": 0.0042}},
-    )  # fmt: skip
-
-
-def test_how_long_a_models_variants_may_be_made_better_is_set_and_shown(run: Run, fleet: StorePort) -> None:
+def test_how_long_a_models_variants_may_be_made_better_is_set_and_shown(run: Run, fleet: RealController) -> None:
     assert run("model", "set", "fall", "--refine", "10").exit_code == 2
     assert fleet.asked == []
     result = run("model", "set", "fall", "--refine", "10min")
@@ -135,28 +135,27 @@ def test_how_long_a_models_variants_may_be_made_better_is_set_and_shown(run: Run
     assert answer(run("model", "set", "fall", "--refine", "0s", "-o", "json"))["refine_s"] == 0.0
 
 
-def test_a_plan_names_target_binding_and_why(run: Run, fleet: StorePort) -> None:
-    envelope = Envelope(Cap(6e6, Constraint.RAM_TOTAL), None, Cap(0.02, Constraint.THERMAL))
-    fits = Placement(
-        device="cam-1", model="fall@1", feasible=True, binding=Constraint.RAM_TOTAL, envelope=envelope, sha256=SHA
-    )
-    hot = replace(fits, feasible=False, sha256=None, reason="idle draw alone is too hot", relaxations=("a fan",))
-    for placement, expected in (
-        (fits, "abababababab"), (replace(fits, sha256=None), "prune needed"),
-        (hot, "idle draw alone is too hot; or a fan"),
-    ):  # fmt: skip
-        with fleet.store.begin() as tx:
-            tx.put_variant(variant())
-            tx.put_placement(placement)
+ROOMY = PROFILE + "deadline: 20 ms\n"
+TIGHT = ROOMY.replace("96 MiB", "50 MiB")
+HOT = ROOMY + "power: {idle: 3 W, busy: 6 W}\nthermal: {limit: 80 C, ambient: 60 C, resistance: 10 C/W}\n"
+
+
+def test_a_plan_names_target_binding_and_why(run: Run, fleet: RealController) -> None:
+    fleet.put(lambda tx: tx.put_variant(variant(DENSE, dense=True, ram_bytes=60_000_000)))
+    fleet.put(lambda tx: tx.put_variant(variant(SHA)))
+    for profile, expected in (
+        (HOT, ("infeasible", "thermal", "idle draw alone (3 W) settles at 90.0 C", "; or surroundings below 50.0 C")),
+        (TIGHT, ("prune needed", "ram.total", "20 ms")),
+        (ROOMY, (SHA[:12], "ram.total", "20 ms")),
+    ):
+        fleet.ask(RegisterDevice(profile))
         table = run("plan", "fall", "-l", "site=north").stdout
-        assert expected in table
-        assert "ram.total" in table
-        assert "20 ms" in table
+        assert all(words in table for words in expected), table
     assert answer(run("plan", "fall", "-o", "json"))[0]["latency_cap_ms"] == 20.0
     assert run("plan", "fall", "-l", "site").exit_code == 2
 
 
-def test_a_rollout_is_started_listed_and_aborted(run: Run, fleet: StorePort) -> None:
+def test_a_rollout_is_started_listed_and_aborted(run: Run, fleet: RealController) -> None:
     started = answer(run("rollout", "start", "fall", "-l", "site=north", "--wave", "0.5", "--wave", "1", "-o", "json"))
     assert fleet.asked == [StartRollout("fall@1", "site=north", (0.5, 1.0))]
     assert started["id"] in run("rollout", "list").stdout
@@ -165,22 +164,25 @@ def test_a_rollout_is_started_listed_and_aborted(run: Run, fleet: StorePort) -> 
     assert run("rollout", "abort", started["id"]).exit_code == 1
 
 
+def test_a_rollout_that_may_not_be_is_refused_with_the_way_out(run: Run, fleet: RealController) -> None:
+    refused = run("rollout", "start", "fall", "--wave", "0.5")
+    assert (refused.exit_code, "growing shares" in refused.stderr) == (2, True)
+    fleet.put(lambda tx: tx.put_variant(variant(DENSE, dense=True, accuracy=None)))
+    refused = run("rollout", "start", "fall")
+    assert (refused.exit_code, "--allow-unverified rolls it out" in refused.stderr) == (1, True)
+    assert answer(run("rollout", "start", "fall", "--allow-unverified", "-o", "json"))["state"] == "running"
+
+
 @pytest.mark.parametrize(
     ("state", "exit_code"), [(RolloutState.FINISHED, 0), (RolloutState.FAILED, 3), (RolloutState.ABORTED, 3)]
 )
 def test_waiting_for_a_rollout_exits_by_how_it_ends(
-    run: Run, fleet: StorePort, state: RolloutState, exit_code: int
+    run: Run, fleet: RealController, state: RolloutState, exit_code: int
 ) -> None:
     def end() -> None:
-        while not end_at_once():
-            time.sleep(0.02)
-
-    def end_at_once() -> bool:
-        with fleet.store.begin() as tx:
-            started = tx.rollouts()
-            for rollout in started:
-                tx.put_rollout(replace(rollout, state=state))
-        return bool(started)
+        fleet.wait_until(lambda: fleet.asked)
+        ended = replace(fleet.rollout("r1"), state=state)
+        fleet.put(lambda tx: tx.put_rollout(ended))
 
     ending = threading.Thread(target=end)
     ending.start()
@@ -190,29 +192,30 @@ def test_waiting_for_a_rollout_exits_by_how_it_ends(
     assert json.loads(result.stdout)["state"] == state
 
 
-def test_waiting_too_long_exits_4(run: Run, fleet: StorePort) -> None:
+def test_waiting_too_long_exits_4(run: Run, fleet: RealController) -> None:
     result = run("rollout", "start", "fall", "--wait", "--timeout", "0.1")
     assert result.exit_code == 4
     assert "still running" in result.stderr
-    assert AbortRollout("r-1") not in fleet.asked
+    assert AbortRollout("r1") not in fleet.asked
 
 
-def test_the_telemetry_table_stays_readable_whatever_an_earlier_release_kept(run: Run, fleet: StorePort) -> None:
-    with fleet.store.begin() as tx:
-        absurd = Window(
-            seq=1, duration_s=5.0, count=2**63 - 1, latency_p50_ms=1e300, latency_p95_ms=1e305, rss_bytes=2**63 - 1,
-            temperature_celsius=1e300, power_watts=1e300, power_source="x" * 500, battery_percent=1e300,
-        )  # fmt: skip
-        tx.add_windows("cam-1", "b", 1.0, [absurd, Window(seq=2, duration_s=None, count=None, errors=None)])
+def test_the_telemetry_table_stays_readable_whatever_an_earlier_release_kept(run: Run, fleet: RealController) -> None:
+    absurd = Window(
+        seq=1, duration_s=5.0, count=2**63 - 1, latency_p50_ms=1e300, latency_p95_ms=1e305, rss_bytes=2**63 - 1,
+        temperature_celsius=1e300, power_watts=1e300, power_source="x" * 500, battery_percent=1e300,
+    )  # fmt: skip
+    empty = Window(seq=2, duration_s=None, count=None, errors=None)
+    fleet.put(lambda tx: tx.add_windows("cam-1", "b", 1.0, [absurd, empty]))
     shown = run("telemetry", "cam-1").stdout
     assert max(map(len, shown.splitlines())) < 220
     assert "1e+300 C" in shown
 
 
-def test_telemetry_and_incidents(run: Run, fleet: StorePort) -> None:
-    with fleet.store.begin() as tx:
-        tx.add_windows("cam-1", "b1", 1.0, [Window(seq=seq, duration_s=5, temperature_celsius=41.5) for seq in (1, 2)])
-        tx.put_incident(Incident(id="i-1", device="cam-1", kind=BreachKind.TEMPERATURE, diagnosis="hot"))
+def test_telemetry_and_incidents(run: Run, fleet: RealController) -> None:
+    warm = [Window(seq=seq, duration_s=5, temperature_celsius=41.5) for seq in (1, 2)]
+    incident = Incident(id="i-1", device="cam-1", kind=BreachKind.TEMPERATURE, diagnosis="hot")
+    fleet.put(lambda tx: tx.add_windows("cam-1", "b1", 1.0, warm))
+    fleet.put(lambda tx: tx.put_incident(incident))
     assert len(run("telemetry", "cam-1").stdout.splitlines()) == 3
     (window,) = answer(run("telemetry", "cam-1", "-n", "1", "-o", "json"))
     assert (window["seq"], window["temperature_celsius"]) == (2, 41.5)
@@ -221,10 +224,10 @@ def test_telemetry_and_incidents(run: Run, fleet: StorePort) -> None:
     assert "diagnosis: hot" in run("incident", "show", "i-1").stdout
 
 
-def test_a_terminal_obeys_no_device(run: Run, fleet: StorePort) -> None:
+def test_a_terminal_obeys_no_device(run: Run, fleet: RealController) -> None:
     hostile = "\x1b]0;owned\x07\x1b[2J[red]x[/red]\n\u202eevil"
-    with fleet.store.begin() as tx:
-        tx.put_incident(Incident(id="i-1", device="cam-1", kind=BreachKind.MEMORY, diagnosis=hostile))
+    incident = Incident(id="i-1", device="cam-1", kind=BreachKind.MEMORY, diagnosis=hostile)
+    fleet.put(lambda tx: tx.put_incident(incident))
     for arguments in (("incident", "list"), ("incident", "show", "i-1"), ("incident", "list", "-o", "json")):
         printed = run(*arguments).stdout
         assert not any(each in printed for each in "\x1b\x07\u202e")

@@ -13,10 +13,11 @@ from typer.testing import Result
 
 from controller.cli.plot import Plot
 from controller.client import ClientError
-from controller.core.intents import AddModel, AskJob
+from controller.core.intents import AskJob
 from controller.core.nouns.job import JobKind, JobState
-from controller.web.testing import StorePort
-from tests.cli.test_cli_prune import DENSE, SHA, meanwhile, variant
+from tests.cli.conftest import ends, meanwhile, moves
+from tests.cli.test_cli_prune import variant
+from tests.real import DENSE, SHA, RealController
 
 Run = Callable[..., Result]
 PNG = b"\x89PNG\r\n"
@@ -27,15 +28,13 @@ POINT = {
 
 
 @pytest.fixture
-def shop(port: StorePort) -> StorePort:
-    port.submit(AddModel("/m/fall.yaml"))
-    port.asked.clear()
-    with port.store.begin() as tx:
-        dense = {"precision": "fp32", "drop": None, "drop_low": None, "drop_high": None, "accuracy_high": 0.96}
-        tx.put_variant(variant(DENSE, **dense, dense=True, size_bytes=4 * 2**20, latency_p50_s=0.009, accuracy=0.95))
-        tx.put_variant(variant(SHA))
-        tx.put_variant(variant("ef" * 32, size_bytes=950_000, latency_p50_s=0.0031))
-    return port
+def shop(controller: RealController) -> RealController:
+    dense = {"precision": "fp32", "drop": None, "drop_low": None, "drop_high": None, "accuracy_high": 0.96}
+    slow = variant(DENSE, **dense, dense=True, size_bytes=4 * 2**20, latency_p50_s=0.009, accuracy=0.95)
+    controller.add("fall", dense=slow)
+    controller.put(lambda tx: tx.put_variant(variant(SHA)))
+    controller.put(lambda tx: tx.put_variant(variant("ef" * 32, size_bytes=950_000, latency_p50_s=0.0031)))
+    return controller
 
 
 def test_an_unknown_model_exits_1(run: Run) -> None:
@@ -44,7 +43,7 @@ def test_an_unknown_model_exits_1(run: Run) -> None:
         assert (result.exit_code, result.stderr) == (1, "error: there is no model 'nobody'\n")
 
 
-def test_the_rungs_as_a_table_and_as_json(run: Run, shop: StorePort) -> None:
+def test_the_rungs_as_a_table_and_as_json(run: Run, shop: RealController) -> None:
     result = run("model", "ladder", "fall")
     assert result.exit_code == 0, result.stderr
     header, dense, rung = result.stdout.splitlines()
@@ -58,9 +57,8 @@ def test_the_rungs_as_a_table_and_as_json(run: Run, shop: StorePort) -> None:
     assert shop.asked == [], "showing asks for nothing"
 
 
-def test_building_is_followed_and_then_shown(run: Run, shop: StorePort) -> None:
-    steps = ({"state": JobState.RUNNING, "detail": "30% rung 2 of 4, 3 min left"}, {"state": JobState.DONE})
-    thread = meanwhile(shop, *steps)
+def test_building_is_followed_and_then_shown(run: Run, shop: RealController) -> None:
+    thread = meanwhile(shop, moves(shop, 0.3, "rung 2 of 4, 3 min left"), ends(shop, state=JobState.DONE))
     result = run("model", "ladder", "fall", "--build", "--rungs", "4")
     thread.join()
     assert result.exit_code == 0, result.stderr
@@ -69,24 +67,24 @@ def test_building_is_followed_and_then_shown(run: Run, shop: StorePort) -> None:
     assert SHA[:12] in result.stdout
 
 
-def test_a_build_that_failed_says_why_and_is_gone_on_with_when_asked_again(run: Run, shop: StorePort) -> None:
-    thread = meanwhile(shop, {"state": JobState.FAILED, "detail": "no space left on device"})
+def test_a_build_that_failed_says_why_and_is_gone_on_with_when_asked_again(run: Run, shop: RealController) -> None:
+    thread = meanwhile(shop, ends(shop, state=JobState.FAILED, detail="no space left on device"))
     result = run("model", "ladder", "fall", "--build")
     thread.join()
     assert (result.exit_code, result.stdout) == (1, "")
     assert "no space left on device; ask again to go on" in result.stderr
-    thread = meanwhile(shop, {"state": JobState.DONE})
+    thread = meanwhile(shop, ends(shop, state=JobState.DONE))
     assert run("model", "ladder", "fall", "--build").exit_code == 0
     thread.join()
 
 
-def test_a_model_without_variants_has_no_rungs(run: Run, port: StorePort) -> None:
-    port.submit(AddModel("/m/fall.yaml"))
+def test_a_model_without_variants_has_no_rungs(run: Run, controller: RealController) -> None:
+    controller.add("fall")
     result = run("model", "ladder", "fall")
     assert (result.exit_code, result.stderr[:18]) == (0, "0 of 0 variants; t")
 
 
-def test_the_picture_is_a_png_with_and_without_peers(run: Run, shop: StorePort, tmp_path: Path) -> None:
+def test_the_picture_is_a_png_with_and_without_peers(run: Run, shop: RealController, tmp_path: Path) -> None:
     peers = tmp_path / "prune.json"
     peers.write_text(json.dumps({"networks": {"fall": {"points": [POINT, {**POINT, "ram_bytes": 5}]}}}))
     for more in ((), ("--peers", str(peers))):
@@ -109,7 +107,7 @@ def test_the_picture_is_a_png_with_and_without_peers(run: Run, shop: StorePort, 
     ],
 )
 def test_peers_that_cannot_be_drawn_are_refused_before_anything_is_built(
-    run: Run, shop: StorePort, tmp_path: Path, content: str | None, words: str
+    run: Run, shop: RealController, tmp_path: Path, content: str | None, words: str
 ) -> None:
     peers = tmp_path / "prune.json"
     if content is not None:
@@ -120,13 +118,15 @@ def test_peers_that_cannot_be_drawn_are_refused_before_anything_is_built(
     assert shop.asked == []
 
 
-def test_a_place_that_cannot_be_drawn_into_is_refused_first(run: Run, shop: StorePort, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_drawn_into_is_refused_first(run: Run, shop: RealController, tmp_path: Path) -> None:
     result = run("model", "ladder", "fall", "--build", "--plot", str(tmp_path / "none" / "l.png"))
     assert (result.exit_code, shop.asked) == (2, [])
     assert run("model", "ladder", "fall", "--peers", "x.json").exit_code == 2
 
 
-def test_without_matplotlib_it_says_what_brings_it(run: Run, shop: StorePort, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_matplotlib_it_says_what_brings_it(
+    run: Run, shop: RealController, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = run("model", "ladder", "fall", "--build", "--plot", "l.png")
     assert (result.exit_code, shop.asked) == (1, [])

@@ -12,13 +12,13 @@ import pytest
 from controller.core.intents import RegisterDevice
 from controller.web.app import create_app
 from controller.web.server import WebServer
-from controller.web.testing import StorePort
+from tests.real import RealController
 
 
 @pytest.fixture
-def api(port: StorePort) -> Iterator[str]:
-    port.submit(RegisterDevice("device: cam-1\nlabels: {ward: Süd}\n"))
-    with WebServer(create_app(port)) as server:
+def api(controller: RealController) -> Iterator[str]:
+    controller.ask(RegisterDevice("device: cam-1\nlabels: {ward: Süd}\n"))
+    with WebServer(create_app(controller.port)) as server:
         yield server.address
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,17 +13,16 @@ from typer.testing import Result
 from controller.cli.follow import follow
 from controller.cli.prune import with_share
 from controller.client import Client
-from controller.core.intents import AddModel, AskJob
+from controller.core.intents import AskJob
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.job import JobKind, JobState, PruneJob
 from controller.core.nouns.sparsity import SparseSide, SparsityReport
 from controller.core.nouns.variant import Variant
-from controller.core.refine import refinement
-from controller.web.testing import StorePort
+from tests.cli.conftest import ends, meanwhile, moves
+from tests.real import DENSE, SHA, RealController
 
 Run = Callable[..., Result]
-SHA, DENSE = "ab" * 32, "cd" * 32
 CAPS = Caps(ram_bytes=6 * 2**20, storage_bytes=2**20, latency_s=0.004)
 ASKED = ("prune", "fall", "--latency", "4ms", "--ram", "6MiB", "--storage", "1 MiB")
 
@@ -41,42 +38,11 @@ def variant(sha256: str, **fields: Any) -> Variant:
 
 
 @pytest.fixture
-def shop(port: StorePort) -> StorePort:
-    port.submit(AddModel("/m/fall.yaml"))
-    port.asked.clear()
-    with port.store.begin() as tx:
-        tx.put_variant(variant(SHA))
-        tx.put_variant(
-            variant(DENSE, precision="fp32", dense=True, ram_bytes=8 * 2**20, size_bytes=4 * 2**20, latency_p95_s=0.01)
-        )
-    return port
-
-
-def put(port: StorePort, **fields: Any) -> None:
-    """The job that was asked for, changed."""
-    with port.store.begin() as tx:
-        (job,) = [each for each in tx.jobs() if each.asked]
-        tx.put_job(replace(job, **fields))
-
-
-def is_queued(port: StorePort) -> bool:
-    with port.store.read() as tx:
-        return any(each.asked for each in tx.jobs(JobState.QUEUED))
-
-
-def meanwhile(port: StorePort, *steps: dict[str, Any]) -> threading.Thread:
-    """Once something is asked for, take it through `steps`, slowly enough to be followed."""
-
-    def work() -> None:
-        while not is_queued(port):
-            time.sleep(0.02)
-        for step in steps:
-            put(port, **step)
-            time.sleep(0.7)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    return thread
+def shop(controller: RealController) -> RealController:
+    large = {"ram_bytes": 8 * 2**20, "size_bytes": 4 * 2**20, "latency_p95_s": 0.01}
+    controller.add("fall", dense=variant(DENSE, precision="fp32", dense=True, **large))
+    controller.put(lambda tx: tx.put_variant(variant(SHA)))
+    return controller
 
 
 @pytest.mark.parametrize(
@@ -93,7 +59,7 @@ def meanwhile(port: StorePort, *steps: dict[str, Any]) -> threading.Thread:
     ],
 )
 def test_wrong_usage_exits_2_and_asks_for_nothing(
-    run: Run, shop: StorePort, arguments: tuple[str, ...], words: str
+    run: Run, shop: RealController, arguments: tuple[str, ...], words: str
 ) -> None:
     result = run("prune", "fall", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -101,16 +67,14 @@ def test_wrong_usage_exits_2_and_asks_for_nothing(
     assert shop.asked == []
 
 
-def test_an_unknown_model_exits_1(run: Run, shop: StorePort) -> None:
+def test_an_unknown_model_exits_1(run: Run, shop: RealController) -> None:
     result = run("prune", "nobody", "--latency", "4ms")
     assert (result.exit_code, result.stderr) == (1, "error: there is no model 'nobody'\n")
 
 
-def test_it_is_followed_on_stderr_and_the_variant_is_printed(run: Run, shop: StorePort) -> None:
-    steps = (
-        {"state": JobState.RUNNING, "detail": "40% recovering, 20 s left"},
-        {"state": JobState.DONE, "sha256": SHA, "binding": Constraint.DEADLINE, "detail": "uses 86 % of the cap"},
-    )
+def test_it_is_followed_on_stderr_and_the_variant_is_printed(run: Run, shop: RealController) -> None:
+    done = {"variant": variant(SHA), "binding": Constraint.DEADLINE, "detail": "uses 86 % of the cap"}
+    steps = moves(shop, 0.4, "recovering, 20 s left"), ends(shop, state=JobState.DONE, **done)
     thread = meanwhile(shop, *steps)
     result = run(*ASKED)
     thread.join()
@@ -121,7 +85,7 @@ def test_it_is_followed_on_stderr_and_the_variant_is_printed(run: Run, shop: Sto
     assert "accuracy: 94.2 % (92.9 to 95.3)" in lines
     assert "points below dense: 0.4 (-0.2 to 1.0)" in lines
     assert f"sha256: {SHA}" in lines
-    assert f"file: /artifacts/{SHA}.onnx" in lines
+    assert f"file: {shop.artifacts.path(SHA)}" in lines
     table = {line.split("  ")[0].strip(): line.split() for line in lines[-4:]}
     assert table["latency p95"][2:] == ["3.40", "ms", "4", "ms", "85", "%"]
     assert table["RAM"][1:] == ["3", "MiB", "6", "MiB", "50", "%"]
@@ -129,29 +93,26 @@ def test_it_is_followed_on_stderr_and_the_variant_is_printed(run: Run, shop: Sto
     assert table["latency p50"][-2:] == ["-", "-"]
 
 
-def test_the_same_caps_have_their_answer_at_once(run: Run, shop: StorePort) -> None:
+def test_the_same_caps_have_their_answer_at_once(run: Run, shop: RealController) -> None:
     assert run(*ASKED, "--no-wait").exit_code == 0
-    put(shop, state=JobState.DONE, sha256=SHA)
+    shop.end(shop.at_work, state=JobState.DONE, variant=variant(SHA))
     result = run(*ASKED, "-o", "json")
     assert (result.exit_code, result.stderr) == (0, "")
     job = json.loads(result.stdout)
     assert (job["made"]["sha256"], job["ram_use_share"]) == (SHA, 0.5)
 
 
-def test_how_it_goes_with_making_it_better_is_told_with_the_answer(run: Run, shop: StorePort) -> None:
+def test_how_it_goes_with_making_it_better_is_told_with_the_answer(run: Run, shop: RealController) -> None:
     run(*ASKED, "--no-wait", "--refine", "10min")
     assert shop.asked == [AskJob("fall@1", JobKind.PRUNE, caps=CAPS, budget_s=600.0)]
-    put(shop, state=JobState.DONE, sha256=SHA)
-    assert "refine:" not in run(*ASKED).stdout
-    with shop.store.begin() as tx:
-        (prune,), model = [each for each in tx.jobs() if each.asked], tx.get_model("fall@1")
-        refine = None if model is None else refinement(prune, model)
-        assert refine is not None
-        tx.put_job(replace(refine, state=JobState.STOPPING, detail="40% recovering"))
+    shop.end(shop.at_work, state=JobState.DONE, variant=variant(SHA))
+    refine = shop.at_work
+    shop.move(refine, 0.4, "recovering")
+    assert "refine: running, 10 min in all: 40% recovering\n" in run(*ASKED).stdout
+    assert run("prune", "fall", "--latency", "9ms", "--no-wait").exit_code == 0
     assert "refine: stopping, 10 min in all: 40% recovering\n" in run(*ASKED).stdout
-    with shop.store.begin() as tx:
-        tx.put_job(replace(refine, state=JobState.DONE, sha256=DENSE))
-    assert "refine: done, 10 min in all, variant cdcdcdcdcdcd\n" in run(*ASKED).stdout
+    shop.end(refine, state=JobState.DONE, variant=variant("ef" * 32))
+    assert "refine: done, 10 min in all, variant efefefefefef\n" in run(*ASKED).stdout
 
 
 def test_what_is_being_stopped_is_still_followed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -172,22 +133,23 @@ class Told(Client):
         return self._left.pop(0)
 
 
-def test_without_waiting_the_job_is_named(run: Run, shop: StorePort) -> None:
+def test_without_waiting_the_job_is_named(run: Run, shop: RealController) -> None:
     result = run(*ASKED, "--no-wait")
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "state: queued" in result.stdout
+    assert "state: running" in result.stdout
     assert "model: fall@1" in result.stdout
 
 
-def test_what_is_infeasible_exits_1_with_the_closest_and_what_would_do(run: Run, shop: StorePort) -> None:
+def test_what_is_infeasible_exits_1_with_the_closest_and_what_would_do(run: Run, shop: RealController) -> None:
     asked = ("prune", "fall", "--latency", "3ms", "--ram", "1MiB")
     run(*asked, "--no-wait")
-    put(shop, state=JobState.INFEASIBLE, binding=Constraint.RAM_MODEL, detail="the smallest structure exceeds them")
+    refused = {"binding": Constraint.RAM_MODEL, "detail": "the smallest structure exceeds them"}
+    shop.end(shop.at_work, state=JobState.INFEASIBLE, **refused)
     result = run(*asked)
     assert result.exit_code == 1
     assert result.stderr == "error: nothing of fall@1 fits under these caps\n"
     for words in (
-        "binding: ram.model", "the smallest structure exceeds them", "closest: abababababab", "300 %",
+        "binding: ram.model", "the smallest structure exceeds them", f"closest: {SHA[:12]}", "300 %",
         "would do:", "  - 2.01 MiB more RAM and a latency of 3.42 ms",
     ):  # fmt: skip
         assert words in result.stdout
@@ -196,17 +158,17 @@ def test_what_is_infeasible_exits_1_with_the_closest_and_what_would_do(run: Run,
     assert (answer.exit_code, json.loads(answer.stdout)["state"]) == (1, "infeasible")
 
 
-def test_a_failure_exits_1_and_only_again_tries_once_more(run: Run, shop: StorePort) -> None:
+def test_a_failure_exits_1_and_only_again_tries_once_more(run: Run, shop: RealController) -> None:
     run(*ASKED, "--no-wait")
-    put(shop, state=JobState.FAILED, detail="factory: no such layer", attempts=1)
+    shop.end(shop.at_work, state=JobState.FAILED, detail="factory: no such layer")
     for _ in range(2):
         result = run(*ASKED)
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.endswith("failed: factory: no such layer; --again tries it once more\n")
-    assert "state: queued" in run(*ASKED, "--no-wait", "--again").stdout
+    assert "state: running" in run(*ASKED, "--no-wait", "--again").stdout
 
 
-def test_a_report_on_unstructured_sparsity_is_a_table_and_a_sentence(run: Run, shop: StorePort) -> None:
+def test_a_report_on_unstructured_sparsity_is_a_table_and_a_sentence(run: Run, shop: RealController) -> None:
     side = SparseSide(
         zeros_share=0.0, size_bytes=4 * 2**20, transfer_bytes=3 * 2**20, latency_p50_s=0.004, latency_p95_s=0.005,
         ram_bytes=8 * 2**20, accuracy=0.95, accuracy_low=0.94, accuracy_high=0.96,
@@ -219,7 +181,7 @@ def test_a_report_on_unstructured_sparsity_is_a_table_and_a_sentence(run: Run, s
     )
     run("prune", "fall", "--unstructured", "--no-wait")
     assert shop.asked == [AskJob("fall@1", JobKind.UNSTRUCTURED, share=0.8)]
-    put(shop, state=JobState.DONE, report=report)
+    shop.end(shop.at_work, state=JobState.DONE, report=report)
     result = run("prune", "fall", "--unstructured", "80 %")
     assert (result.exit_code, result.stderr) == (0, "")
     assert "to transfer (deflate)  3 MiB" in result.stdout
@@ -242,8 +204,8 @@ def test_the_share_may_be_left_out(given: list[str], expected: list[str]) -> Non
     assert with_share(given) == expected
 
 
-def test_a_fleets_job_is_no_hurdle(run: Run, shop: StorePort) -> None:
+def test_a_fleets_job_is_no_hurdle(run: Run, shop: RealController) -> None:
     """Its caps may be the same; then it is the same job."""
-    with shop.store.begin() as tx:
-        tx.put_job(PruneJob(id="fleet", model="fall@1", caps=Caps(ram_bytes=5), state=JobState.RUNNING))
+    fleets = PruneJob(id="fleet", model="fall@1", caps=Caps(ram_bytes=5), state=JobState.RUNNING)
+    shop.put(lambda tx: tx.put_job(fleets))
     assert "state: queued" in run(*ASKED, "--no-wait").stdout

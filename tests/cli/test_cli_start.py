@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from controller.cli.app import app
 from controller.client import Client, ClientError
-from controller.web.testing import StorePort
 
 HEAVY = ("torch", "sqlalchemy", "alembic", "fastapi", "starlette", "pydantic", "uvicorn", "httpx", "rich", "numpy")
 
@@ -106,7 +105,7 @@ def test_an_address_that_is_none_is_an_error_in_words(api: str) -> None:
     assert raised.value.exit_code in (2, 5)
 
 
-def test_the_client_says_when_what_answers_is_no_controller(port: StorePort) -> None:
+def test_the_client_says_when_what_answers_is_no_controller() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         pid = subprocess.Popen(
             [sys.executable, "-c", SOME_OTHER_SERVER, str(server.fileno())], pass_fds=[server.fileno()]

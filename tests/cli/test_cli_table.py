@@ -13,11 +13,9 @@ from agent.wire.messages import Window
 from controller.cli import device, incident, ladder, model, prune, rollout, telemetry
 from controller.cli.output import cell
 from controller.cli.table import BELOW, STAYS, Column, lay_out
-from controller.core.intents import AddModel, RegisterDevice
-from controller.core.nouns.constraint import Constraint
-from controller.core.nouns.envelope import Cap, Envelope
-from controller.core.nouns.placement import Placement
-from controller.web.testing import StorePort
+from controller.core.intents import RegisterDevice
+from tests.cli.test_cli_commands import variant
+from tests.real import DENSE, RealController
 
 Run = Callable[..., Result]
 TABLES = (
@@ -107,31 +105,28 @@ def test_each_table_has_an_id_that_stays_and_headings_that_differ(columns: tuple
     assert len({column.heading for column in columns}) == len(columns)
 
 
+CAMERA = "device: camera-north-01\nclass: camera\nlabels: {site: north}\nmemory: {total: 96 MiB}\n"
+CASE = """
+device: pi-4-in-a-closed-case
+class: camera
+labels: {site: north}
+memory: {total: 96 MiB}
+power: {idle: 3 W, busy: 6 W}
+thermal: {limit: 80 C, ambient: 63.4 C, resistance: 10 C/W}
+"""
+
+
 @pytest.fixture
-def fleet(port: StorePort) -> StorePort:
-    for name in ("camera-north-01", "pi-4-in-a-closed-case"):
-        port.submit(
-            RegisterDevice(f"device: {name}\nclass: camera\nlabels: {{site: north}}\nmemory: {{total: 96 MiB}}\n")
-        )
-    port.submit(AddModel("/m/fall.yaml"))
-    with port.store.begin() as tx:
-        tx.put_placement(
-            Placement(
-                device="pi-4-in-a-closed-case",
-                model="fall@1",
-                feasible=False,
-                binding=Constraint.THERMAL,
-                envelope=Envelope(Cap(6e6, Constraint.RAM_TOTAL), None, Cap(0.0, Constraint.THERMAL)),
-                reason="the surroundings are at 63.4 C and idle draw alone is 3.0 W, " * 3,
-                relaxations=("surroundings of at most 40 C", "a resistance of at most 3 C/W"),
-            )
-        )
-    return port
+def fleet(controller: RealController) -> RealController:
+    for profile in (CAMERA, CASE):
+        controller.ask(RegisterDevice(profile))
+    controller.add("fall", dense=variant(DENSE, dense=True))
+    return controller
 
 
 @pytest.mark.parametrize("columns", [None, 80, 40])
 def test_a_plan_and_a_list_can_be_read_in_a_pipe_and_on_a_phone(
-    run: Run, fleet: StorePort, columns: int | None
+    run: Run, fleet: RealController, columns: int | None
 ) -> None:
     for arguments in (("plan", "fall"), ("device", "list")):
         result = run(*arguments, columns=columns)
@@ -141,14 +136,13 @@ def test_a_plan_and_a_list_can_be_read_in_a_pipe_and_on_a_phone(
         assert result.stderr.startswith(f"left out at {columns or 80} columns: ")
         assert "-o json" in result.stderr
     plan = " ".join(run("plan", "fall", columns=columns).stdout.split())
-    assert "why: the surroundings are at 63.4 C" in plan
-    assert "or surroundings of at most 40 C; or a resistance of at most 3 C/W" in plan
+    assert "why: idle draw alone (3 W) settles at 93.4 C in 63.4 C surroundings" in plan
+    assert "or surroundings below 50.0 C instead of 63.4 C; or an idle draw below 1.65 W" in plan
 
 
-def test_a_figure_that_cannot_be_does_not_fill_the_page(run: Run, fleet: StorePort) -> None:
+def test_a_figure_that_cannot_be_does_not_fill_the_page(run: Run, fleet: RealController) -> None:
     window = Window(seq=1, duration_s=5, count=2**63 - 1, latency_p95_ms=1e300, power_watts=1e300, rss_bytes=2**62)
-    with fleet.store.begin() as tx:
-        tx.add_windows("camera-north-01", "b1", 1.0, [window])
+    fleet.put(lambda tx: tx.add_windows("camera-north-01", "b1", 1.0, [window]))
     shown = run("telemetry", "camera-north-01").stdout
     assert max(map(len, shown.splitlines())) < 180
     for words in ("9.22337e+18", "1e+300 W"):
@@ -156,7 +150,7 @@ def test_a_figure_that_cannot_be_does_not_fill_the_page(run: Run, fleet: StorePo
     assert cell("parameters", 1_234_567) == "1234567"
 
 
-def test_a_selector_that_means_nobody_says_so(run: Run, fleet: StorePort) -> None:
+def test_a_selector_that_means_nobody_says_so(run: Run, fleet: RealController) -> None:
     result = run("plan", "fall", "-l", "country=NO")
     assert (result.exit_code, result.stderr) == (0, "no device matches 'country=NO'\n")
     started = run("rollout", "start", "fall", "-l", "country=NO")

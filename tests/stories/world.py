@@ -189,7 +189,7 @@ class World:
         self.daemon.start()
         self.controller_up = True
 
-    def put(self, write: Callable[[Tx], None]) -> None:
+    def put(self, write: Callable[[Tx], object]) -> None:
         """Write what no operator can, as a restart would find it."""
         with self.store.begin() as tx:
             write(tx)
@@ -270,15 +270,7 @@ class World:
         self.ask(AcceptDevice(device))
 
     def add_model(self) -> str:
-        (self.tmp_path / "weights.safetensors").write_bytes(b"weights")
-        (self.tmp_path / "net.py").write_text("def build(): ...\n")
-        spec = self.tmp_path / "model.yaml"
-        spec.write_text(
-            "name: watch\nversion: '1'\nfactory: net.py:build\nweights: weights.safetensors\n"
-            "input: {shape: [1, 6, 128]}\n"
-            "accuracy: {floor: 85 %}\n"
-        )
-        ref = self.ask(AddModel(str(spec)))
+        ref = self.ask(AddModel(str(write_spec(self.tmp_path, "watch"))))
         self.until(lambda: bool(self.variants()))
         return ref
 
@@ -360,6 +352,19 @@ def _judged(fleet: Fleet) -> dict[str, list[StoredWindow]]:
         name: [each for each in ring if each.received_unix_s >= since[name]] for name, ring in fleet.windows.items()
     }
     return {name: ring for name, ring in found.items() if ring}
+
+
+def write_spec(folder: Path, name: str) -> Path:
+    """The spec of a model that is declared like any and never loaded, with the files that it names."""
+    (folder / "weights.safetensors").write_bytes(b"weights")
+    (folder / "net.py").write_text("def build(): ...\n")
+    spec = folder / f"{name}.yaml"
+    spec.write_text(
+        f"name: {name}\nversion: '1'\nfactory: net.py:build\nweights: weights.safetensors\n"
+        "input: {shape: [1, 6, 128]}\n"
+        "accuracy: {floor: 85 %}\n"
+    )
+    return spec
 
 
 def profile(device: str, *lines: str) -> str:

@@ -1,8 +1,11 @@
-"""A small fleet behind the web: one good camera, one infeasible sensor with hostile words, one pending newcomer."""
+"""A small fleet behind the web: one good camera, one infeasible sensor with hostile words, one pending newcomer.
+
+All of it is history, and the loop leaves it as it is: the rollout was aborted, and the windows are from before the
+newest assignment ended, so that no diagnosis is made of them.
+"""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,19 +22,18 @@ from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.incident import BreachKind, Incident
-from controller.core.nouns.job import PruneJob
+from controller.core.nouns.job import JobState, PruneJob
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
-from controller.core.nouns.rollout import Rollout
+from controller.core.nouns.rollout import Rollout, RolloutState
 from controller.core.nouns.variant import Variant
-from controller.store import Store, Tx
+from controller.store import Tx
 from controller.web.app import create_app
 from controller.web.server import WebServer
-from controller.web.testing import StorePort
+from tests.real import DENSE, SHA, RealController, real_controller
+from tests.stories.world import START_UNIX_S
 
 HOSTILE = "<img src=x onerror=alert(1)>"
-SHA = "ab" * 32
-DENSE = "cd" * 32
 CAMERA = """
 device: cam-1
 class: camera
@@ -46,6 +48,8 @@ SENSOR = f"""
 device: sensor-9
 class: "{HOSTILE}"
 labels: {{site: "{HOSTILE}"}}
+power: {{idle: 0.1 W, busy: 1 W}}
+battery: {{capacity: 1 Wh, lifetime: 30 h}}
 """
 
 
@@ -59,8 +63,9 @@ def device(text: str, state: DeviceState = DeviceState.ACCEPTED) -> Device:
 
 def variant(sha256: str, dense: bool) -> Variant:
     return Variant(
-        sha256=sha256, model="fall@1", size_bytes=900_000, precision="int8", ram_bytes=3_000_000,
-        ram_base_bytes=50_000_000, latency_p50_s=0.003, latency_p95_s=0.004, parameters=10_000,
+        sha256=sha256, model="fall@1", size_bytes=900_000, precision="int8",
+        ram_bytes=9_000_000 if dense else 3_000_000, ram_base_bytes=50_000_000,
+        latency_p50_s=0.003, latency_p95_s=0.004, parameters=10_000,
         accuracy=0.91, accuracy_low=0.89, accuracy_high=0.93, dense=dense,
     )  # fmt: skip
 
@@ -68,7 +73,7 @@ def variant(sha256: str, dense: bool) -> Variant:
 def fill(tx: Tx) -> None:
     reported = Reported(device="cam-1", boot="b1", seq=4, sha256=SHA, phase=Phase.ACTIVE, result=Result.SUCCEEDED)
     camera = replace(
-        device(CAMERA), online=True, boot="b1", last_seen_unix_s=time.time(), reported=reported,
+        device(CAMERA), online=True, boot="b1", last_seen_unix_s=START_UNIX_S, reported=reported,
         calibration=Calibration(slowness=2.0, slowness_samples=4, ram_base_bytes=40_000_000),
     )  # fmt: skip
     tx.put_device(camera)
@@ -89,15 +94,17 @@ def fill(tx: Tx) -> None:
             reason=HOSTILE, relaxations=("rate 2 Hz", HOSTILE),
         )
     )  # fmt: skip
-    tx.put_rollout(Rollout(id="r-1", model="fall@1", selector="", started_unix_s=1.0))
+    tx.put_rollout(Rollout(id="r1", model="fall@1", selector="", state=RolloutState.ABORTED, started_unix_s=1.0))
     tx.put_desired(
         Desired(
-            device="cam-1", epoch=1, seq=4, model="fall@1", sha256=SHA, rollout="r-1", incident=None, envelope=b"x",
-            issued_unix_s=2.0, result="succeeded",
+            device="cam-1", epoch=1, seq=4, model="fall@1", sha256=SHA, rollout="r1", incident=None, envelope=b"x",
+            issued_unix_s=2.0, result="succeeded", finished_unix_s=150.0,
         )
     )  # fmt: skip
-    tx.put_incident(Incident(id="i-1", device="cam-1", kind=BreachKind.LATENCY, evidence=HOSTILE, opened_unix_s=3.0))
-    tx.put_job(PruneJob(id="j-1", model="fall@1", caps=Caps(ram_bytes=3_000_000, latency_s=0.004)))
+    breach = Incident(id="i-1", device="cam-1", kind=BreachKind.LATENCY, evidence=HOSTILE, opened_unix_s=START_UNIX_S)
+    tx.put_incident(breach)
+    caps = Caps(ram_bytes=3_000_000, latency_s=0.004)
+    tx.put_job(PruneJob(id="j-1", model="fall@1", caps=caps, state=JobState.DONE, asked=True))
     tx.add_windows("cam-1", "b1", 100.0, [window(seq) for seq in range(1, 6)])
 
 
@@ -110,18 +117,15 @@ def window(seq: int, latency_p95_ms: float = 8.0) -> Window:
 
 
 @pytest.fixture
-def port(tmp_path: Path) -> Iterator[StorePort]:
-    store = Store(f"sqlite:///{tmp_path}/controller.db")
-    store.open()
-    with store.begin() as tx:
-        fill(tx)
-    yield StorePort(store)
-    store.close()
+def controller(tmp_path: Path) -> Iterator[RealController]:
+    with real_controller(tmp_path) as controller:
+        controller.put(fill)
+        yield controller
 
 
 @pytest.fixture
-def server(port: StorePort) -> Iterator[WebServer]:
-    with WebServer(create_app(port, hosts=["fleet.example"])) as server:
+def server(controller: RealController) -> Iterator[WebServer]:
+    with WebServer(create_app(controller.port, hosts=["fleet.example"])) as server:
         yield server
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,10 +14,11 @@ from agent.wire.profile import parse_profile
 from controller.core.intents import AcceptDevice, RegisterDevice, StartRollout
 from controller.core.nouns.device import Device, DeviceState
 from controller.store import StoreError
-from controller.web.testing import StorePort
+from tests.real import DENSE, SHA, RealController
+from tests.stories.world import write_spec
+from tests.web.conftest import variant
 
 API = "/api/v1"
-SHA = "ab" * 32
 
 
 def get(client: httpx.Client, path: str, **params: Any) -> Any:
@@ -41,14 +43,15 @@ def test_a_device_with_its_caps_figures_and_marks(client: httpx.Client) -> None:
 
 
 def test_a_device_tells_how_often_it_said_what_cannot_be_and_the_last_reason(
-    client: httpx.Client, port: StorePort
+    client: httpx.Client, controller: RealController
 ) -> None:
     assert (get(client, "/devices/cam-1")["implausible"], get(client, "/devices/cam-1")["implausible_last"]) == (0, "")
-    with port.store.begin() as tx:
-        device = tx.get_device("cam-1")
-        assert device is not None
-        tx.put_device(replace(device, implausible=3, implausible_last="power_watts: 1e+14 W is outside 0 to 5000 W"))
-        tx.add_windows("cam-1", "b1", 200.0, [Window(seq=9, duration_s=None, count=None, errors=None, sha256=SHA)])
+    absurd = replace(
+        controller.device("cam-1"), implausible=3, implausible_last="power_watts: 1e+14 W is outside 0 to 5000 W"
+    )
+    window = Window(seq=9, duration_s=None, count=None, errors=None, sha256=SHA)
+    controller.put(lambda tx: tx.put_device(absurd))
+    controller.put(lambda tx: tx.add_windows("cam-1", "b1", 200.0, [window]))
     told = get(client, "/devices/cam-1")
     assert (told["implausible"], told["implausible_last"][:18]) == (3, "power_watts: 1e+14")
     assert (told["count"], told["within_budget"]) == (None, None)
@@ -75,18 +78,17 @@ def test_the_list_and_the_single_view_agree(client: httpx.Client) -> None:
         assert device == get(client, f"/devices/{device['id']}")
 
 
-def test_a_window_over_the_deadline_is_outside_the_budget(client: httpx.Client, port: StorePort) -> None:
+def test_a_window_over_the_deadline_is_outside_the_budget(client: httpx.Client, controller: RealController) -> None:
     slow = Window(seq=9, duration_s=5.0, sha256=SHA, count=25, latency_p95_ms=41.0)
     other = Window(seq=10, duration_s=5.0, sha256="ef" * 32, count=25, latency_p95_ms=1.0)
     for window, expected in ((slow, False), (other, None)):
-        with port.store.begin() as tx:
-            tx.add_windows("cam-1", "b1", 200.0, [window])
+        controller.put(lambda tx, window=window: tx.add_windows("cam-1", "b1", 200.0, [window]))
         assert get(client, "/devices/cam-1")["within_budget"] is expected
 
 
-def test_an_infinite_figure_is_null_in_json(client: httpx.Client, port: StorePort) -> None:
-    with port.store.begin() as tx:
-        tx.add_windows("cam-1", "b1", 200.0, [Window(seq=9, duration_s=5.0, power_watts=float("inf"))])
+def test_an_infinite_figure_is_null_in_json(client: httpx.Client, controller: RealController) -> None:
+    window = Window(seq=9, duration_s=5.0, power_watts=float("inf"))
+    controller.put(lambda tx: tx.add_windows("cam-1", "b1", 200.0, [window]))
     assert get(client, "/devices/cam-1/telemetry", limit=1)[0]["power_watts"] is None
 
 
@@ -96,12 +98,12 @@ def test_telemetry_is_the_newest_windows_oldest_first(client: httpx.Client) -> N
     assert client.get(f"{API}/devices/nobody/telemetry").status_code == 404
 
 
-def test_registering_hands_over_the_text_and_shows_the_device(client: httpx.Client, port: StorePort) -> None:
+def test_registering_hands_over_the_text_and_shows_the_device(client: httpx.Client, controller: RealController) -> None:
     body = {"profile_text": "device: cam-2\n", "source": "cam-2.yaml"}
     answer = client.post(f"{API}/devices", json=body)
     assert answer.status_code == 201
     assert answer.json()["id"] == "cam-2"
-    assert port.asked == [RegisterDevice("device: cam-2\n", "cam-2.yaml")]
+    assert controller.asked == [RegisterDevice("device: cam-2\n", "cam-2.yaml")]
 
 
 def test_a_bad_profile_is_refused_with_file_line_and_key(client: httpx.Client) -> None:
@@ -112,33 +114,53 @@ def test_a_bad_profile_is_refused_with_file_line_and_key(client: httpx.Client) -
 
 
 def test_recalibration_forgets_what_was_learned(client: httpx.Client) -> None:
-    forgotten = client.post(f"{API}/devices/cam-1/recalibrate").json()["calibration"]
+    device = client.post(f"{API}/devices/cam-1/recalibrate").json()
+    forgotten = device["calibration"]
     assert (forgotten["slowness_source"], forgotten["ram_base_bytes"]) == ("declared", None)
+    assert (device["feasible"], device["latency_cap_ms"]) == (None, None), "where it was placed by these figures"
     assert client.post(f"{API}/devices/nobody/recalibrate").status_code == 404
 
 
-def test_accept_and_revoke(client: httpx.Client, port: StorePort) -> None:
+def test_accept_and_revoke(client: httpx.Client, controller: RealController) -> None:
     assert client.post(f"{API}/devices/newcomer/accept").json()["state"] == "accepted"
     assert client.post(f"{API}/devices/newcomer/revoke").json()["state"] == "revoked"
-    assert port.asked[0] == AcceptDevice("newcomer")
+    assert controller.asked[0] == AcceptDevice("newcomer")
     assert client.post(f"{API}/devices/nobody/accept").status_code == 404
 
 
-def test_models_by_ref_and_by_bare_name_with_their_variants(client: httpx.Client) -> None:
+def test_models_by_ref_and_by_bare_name_with_their_variants(client: httpx.Client, tmp_path: Path) -> None:
     assert get(client, "/models/fall") == get(client, "/models/fall@1") == get(client, "/models")[0]
     assert {variant["dense"] for variant in get(client, "/models/fall/variants")} == {True, False}
     assert client.get(f"{API}/models/nothing").json() == {"error": "there is no model 'nothing'"}
-    added = client.post(f"{API}/models", json={"spec_path": "/m/gait.yaml"})
-    assert (added.status_code, added.json()["ref"]) == (201, "gait@1")
-    assert client.post(f"{API}/models", json={"spec_path": "/m/gait.yaml"}).status_code == 409
+    added = client.post(f"{API}/models", json={"spec_path": str(write_spec(tmp_path, "gait"))})
+    assert (added.status_code, added.json()["ref"], added.json()["state"]) == (201, "gait@1", "running")
+
+
+def test_the_same_spec_again_changes_the_policy_and_other_weights_are_refused(
+    client: httpx.Client, controller: RealController, tmp_path: Path
+) -> None:
+    controller.add("gait", dense=variant(DENSE, dense=True))
+    spec = write_spec(tmp_path, "gait")
+    spec.write_text(spec.read_text().replace("85 %", "80 %"))
+    again = client.post(f"{API}/models", json={"spec_path": str(spec)})
+    assert (again.status_code, again.json()["state"], again.json()["accuracy_floor"]) == (201, "done", 0.8)
+    (tmp_path / "weights.safetensors").write_bytes(b"other weights")
+    refused = client.post(f"{API}/models", json={"spec_path": str(spec)})
+    assert (refused.status_code, "give it a new version" in refused.json()["error"]) == (409, True)
+
+
+def test_a_spec_that_cannot_be_read_is_refused_with_its_name(client: httpx.Client, tmp_path: Path) -> None:
+    answer = client.post(f"{API}/models", json={"spec_path": str(tmp_path / "none.yaml")})
+    assert (answer.status_code, "none.yaml: cannot be read" in answer.json()["error"]) == (400, True)
 
 
 def test_a_plan_says_what_would_run_and_why_not(client: httpx.Client) -> None:
-    camera, sensor = get(client, "/plan", model="fall")
+    camera, newcomer, sensor = get(client, "/plan", model="fall")
     assert (camera["device"], camera["variant"], camera["prune_needed"]) == ("cam-1", SHA[:12], False)
     assert camera["predicted_latency_p95_ms"] > 8.0
     assert (sensor["feasible"], sensor["prune_needed"], sensor["variant"]) == (False, False, None)
-    assert sensor["relaxations"][0] == "rate 2 Hz"
+    assert newcomer["feasible"], "also of a device that is not accepted yet"
+    assert sensor["relaxations"][0] == "a lifetime below 8.95 h instead of 1.25 d"
     assert [row["device"] for row in get(client, "/plan", model="fall@1", selector="site=north")] == ["cam-1"]
     answer = client.get(f"{API}/plan", params={"model": "fall", "selector": "north"})
     assert (answer.status_code, "KEY=VALUE" in answer.json()["error"]) == (400, True)
@@ -155,28 +177,25 @@ battery: {capacity: 1 Wh, lifetime: 2 h}
 
 
 def test_a_plan_tells_what_each_preference_costs_and_how_long_the_battery_lasts(
-    client: httpx.Client, port: StorePort
+    client: httpx.Client, controller: RealController
 ) -> None:
     """The dense model is shown to be more right than the other; within the margin the other costs less."""
     patch = parse_profile(BATTERY)
-    with port.store.begin() as tx:
-        known, dense = tx.get_variant("fall@1", SHA), tx.get_variant("fall@1", "cd" * 32)
-        model = tx.get_model("fall@1")
-        assert known is not None
-        assert dense is not None
-        assert model is not None
-        tx.put_model(replace(model, accuracy_margin=0.1))
-        tx.put_variant(replace(known, latency_p50_s=0.001, drop=0.02, drop_low=0.01, drop_high=0.03))
-        tx.put_variant(replace(dense, accuracy=0.93, accuracy_low=0.92, accuracy_high=0.94))
-        tx.put_device(
-            Device(id="patch-1", state=DeviceState.ACCEPTED, profile=patch, profile_text=BATTERY, labels=patch.labels)
-        )
-        tx.put_placement(replace(tx.placements("cam-1")[0], device="patch-1", sha256=dense.sha256))
+    device = Device(id="patch-1", state=DeviceState.ACCEPTED, profile=patch, profile_text=BATTERY, labels=patch.labels)
+    model = controller.model("fall@1")
+    cheap = replace(variant(SHA, dense=False), latency_p50_s=0.001, drop=0.02, drop_low=0.01, drop_high=0.03)
+    exact = replace(variant(DENSE, dense=True), accuracy=0.93, accuracy_low=0.92, accuracy_high=0.94)
+    placement = replace(controller.placement("cam-1"), device="patch-1", sha256=DENSE)
+    controller.put(lambda tx: tx.put_model(replace(model, accuracy_margin=0.1)))
+    controller.put(lambda tx: tx.put_variant(cheap))
+    controller.put(lambda tx: tx.put_variant(exact))
+    controller.put(lambda tx: tx.put_device(device))
+    controller.put(lambda tx: tx.put_placement(placement))
     (row,) = get(client, "/plan", model="fall", selector="site=ward")
-    assert (row["prefer"], row["sha256"]) == ("accuracy", "cd" * 32)
+    assert (row["prefer"], row["sha256"]) == ("accuracy", DENSE)
     right, frugal = row["choices"]
     assert [(each["prefer"], each["sha256"]) for each in (right, frugal)] == [
-        ("accuracy", "cd" * 32), ("frugal", SHA)
+        ("accuracy", DENSE), ("frugal", SHA)
     ]  # fmt: skip
     assert (right["points_below"], frugal["points_below"]) == (0.0, 0.03)
     assert frugal["energy_above_idle_joules"] == pytest.approx(0.001)
@@ -201,18 +220,47 @@ def test_a_models_policy_can_be_changed_and_nonsense_is_refused(client: httpx.Cl
     assert (get(client, "/models/fall")["prefer"], get(client, "/models/fall")["refine_s"]) == ("frugal", 600.0)
 
 
-def test_a_rollout_from_start_to_abort(client: httpx.Client, port: StorePort) -> None:
+def test_a_rollout_from_start_to_abort(client: httpx.Client, controller: RealController) -> None:
     started = client.post(f"{API}/rollouts", json={"model": "fall", "selector": " site=north ", "waves": [0.5, 1]})
     assert started.status_code == 201
-    assert port.asked == [StartRollout("fall@1", "site=north", (0.5, 1.0))]
+    assert controller.asked == [StartRollout("fall@1", "site=north", (0.5, 1.0))]
     rollout = started.json()
     assert (rollout["state"], rollout["waves"]) == ("running", [0.5, 1.0])
     assert [device["standing"] for device in rollout["devices"]] == ["succeeded"]
     path = f"{API}/rollouts/{rollout['id']}/abort"
     assert client.post(path).json()["state"] == "aborted"
     assert client.post(path).status_code == 409
-    assert {each["id"] for each in get(client, "/rollouts")} == {"r-1", rollout["id"]}
-    assert get(client, "/rollouts/r-1")["devices_by_standing"] == {"succeeded": 1, "infeasible": 1}
+    assert {each["id"] for each in get(client, "/rollouts")} == {"r1", rollout["id"]}
+    assert get(client, "/rollouts/r1")["devices_by_standing"] == {"succeeded": 1, "infeasible": 1}
+
+
+@pytest.mark.parametrize("waves", [[0.5], [1, 0.5], [0, 1], [0.5, 2]])
+def test_waves_that_do_not_grow_to_all_devices_are_refused(client: httpx.Client, waves: list[float]) -> None:
+    answer = client.post(f"{API}/rollouts", json={"model": "fall", "waves": waves})
+    assert (answer.status_code, "growing shares" in answer.json()["error"]) == (400, True)
+    assert len(get(client, "/rollouts")) == 1
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "words"), [(None, "unverified accuracy"), (0.8, "may not ship: the dense model itself has 80 %")]
+)
+def test_a_model_that_nobody_vouches_for_is_rolled_out_only_where_it_may(
+    client: httpx.Client, controller: RealController, accuracy: float | None, words: str
+) -> None:
+    dense = replace(variant(DENSE, dense=True), accuracy=accuracy)
+    controller.put(lambda tx: tx.put_variant(dense))
+    body = {"model": "fall", "selector": "site=south"}
+    answer = client.post(f"{API}/rollouts", json=body)
+    assert (answer.status_code, words in answer.json()["error"]) == (409, True)
+    allowed = client.post(f"{API}/rollouts", json={**body, "allow_unverified": True})
+    assert allowed.status_code == (201 if accuracy is None else 409)
+
+
+def test_a_model_that_is_still_measured_waits(client: httpx.Client, controller: RealController) -> None:
+    controller.add("gait")
+    for path, body in (("/rollouts", {"model": "gait"}), ("/models/gait/prune", {"latency_cap_ms": 5})):
+        answer = client.post(f"{API}{path}", json=body)
+        assert (answer.status_code, "not measured yet" in answer.json()["error"]) == (409, True)
 
 
 def test_incidents_jobs_and_health(client: httpx.Client) -> None:
@@ -221,6 +269,17 @@ def test_incidents_jobs_and_health(client: httpx.Client) -> None:
     assert get(client, "/jobs")[0]["latency_cap_ms"] == 4.0
     health = get(client, "/health")
     assert (health["status"], health["devices"], health["devices_pending"], health["incidents_open"]) == ("ok", 3, 1, 1)
+
+
+def test_health_says_what_is_wrong_with_the_controller_itself(
+    client: httpx.Client, controller: RealController
+) -> None:
+    assert get(client, "/health")["reasons"] == []
+    controller.broker.stop()
+    controller.tick()
+    health = get(client, "/health")
+    assert health["status"] == "degraded"
+    assert "broker is not reached" in health["reasons"][0]
 
 
 @pytest.mark.parametrize("path", ["/devices/nobody", "/rollouts/nothing", "/incidents/nothing", "/nothing"])
@@ -235,11 +294,13 @@ def test_a_body_of_the_wrong_shape_names_the_field(client: httpx.Client) -> None
     assert (answer.status_code, "model" in answer.json()["error"]) == (422, True)
 
 
-def test_a_store_that_fails_is_503(client: httpx.Client, port: StorePort, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_fails_is_503(
+    client: httpx.Client, controller: RealController, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def failing() -> None:
         raise StoreError("the store is not open")
 
-    monkeypatch.setattr(port, "read", failing)
+    monkeypatch.setattr(controller.port, "read", failing)
     assert client.get(f"{API}/devices").json() == {"error": "the store is not open"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,10 +14,10 @@ from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.job import JobKind, JobState, PruneJob
 from controller.core.nouns.sparsity import SparseSide, SparsityReport
-from controller.core.refine import refinement
+from controller.core.refine import refine_of
 from controller.web.overview import overview
-from controller.web.testing import StorePort
-from tests.web.conftest import DENSE, SHA, variant
+from tests.real import DENSE, SHA, RealController
+from tests.web.conftest import variant
 
 API = "/api/v1"
 CAPS = Caps(ram_bytes=2_000_000, latency_s=0.005)
@@ -28,64 +29,61 @@ def post(client: httpx.Client, path: str, **body: Any) -> Any:
     return answer.json()
 
 
-def end(port: StorePort, job: str, **fields: Any) -> None:
-    with port.store.begin() as tx:
-        known = tx.get_job(job)
-        assert known is not None
-        tx.put_job(replace(known, **fields))
-
-
-def test_the_same_caps_are_the_same_job(client: httpx.Client, port: StorePort) -> None:
+def test_the_same_caps_are_the_same_job(client: httpx.Client, controller: RealController) -> None:
     asked = post(client, "/models/fall/prune", ram_cap_bytes=2_000_000, latency_cap_ms=5)
-    assert (asked["kind"], asked["state"], asked["model"]) == ("prune", "queued", "fall@1")
+    assert (asked["kind"], asked["state"], asked["model"]) == ("prune", "running", "fall@1")
     assert (asked["latency_cap_ms"], asked["storage_cap_bytes"], asked["asked"]) == (5.0, None, True)
-    assert port.asked == [AskJob("fall@1", JobKind.PRUNE, caps=CAPS)]
+    assert controller.asked == [AskJob("fall@1", JobKind.PRUNE, caps=CAPS)]
     assert post(client, "/models/fall@1/prune", ram_cap_bytes=2_000_000, latency_cap_ms=5.0) == asked
     assert client.get(f"{API}/jobs/{asked['id']}").json() == asked
     assert asked["id"] in [each["id"] for each in client.get(f"{API}/jobs").json()]
 
 
 def test_a_job_that_is_done_shows_what_it_made_its_use_of_each_cap_and_its_file(
-    client: httpx.Client, port: StorePort
+    client: httpx.Client, controller: RealController
 ) -> None:
     asked = post(client, "/models/fall/prune", ram_cap_bytes=6_000_000, latency_cap_ms=5)
-    end(port, asked["id"], state=JobState.DONE, sha256=SHA, binding=Constraint.DEADLINE)
+    controller.end(asked["id"], state=JobState.DONE, variant=variant(SHA, dense=False), binding=Constraint.DEADLINE)
     job = client.get(f"{API}/jobs/{asked['id']}").json()
     assert (job["made"]["sha256"], job["closest"], job["relaxations"]) == (SHA, None, [])
     assert (job["ram_use_share"], job["storage_use_share"]) == (0.5, None)
     assert job["latency_use_share"] == pytest.approx(0.8)
-    assert job["file"] == f"/artifacts/{SHA}.onnx"
+    assert Path(job["file"]) == controller.artifacts.path(SHA)
+    assert Path(job["file"]).is_file()
 
 
 def test_a_prune_is_shown_with_the_refine_that_follows_it_which_counts_as_unfinished_until_it_has_ended(
-    client: httpx.Client, port: StorePort
+    client: httpx.Client, controller: RealController
 ) -> None:
     asked = post(client, "/models/fall/prune", latency_cap_ms=5, refine_s=600)
-    assert port.asked == [AskJob("fall@1", JobKind.PRUNE, caps=Caps(latency_s=0.005), budget_s=600.0)]
+    assert controller.asked == [AskJob("fall@1", JobKind.PRUNE, caps=Caps(latency_s=0.005), budget_s=600.0)]
     assert (asked["budget_s"], asked["refine"]) == (600.0, None)
     before = client.get(f"{API}/health").json()["jobs_unfinished"]
-    end(port, asked["id"], state=JobState.DONE, sha256=SHA)
-    with port.store.begin() as tx:
-        prune, model = tx.get_job(asked["id"]), tx.get_model("fall@1")
-        assert prune is not None
-        assert model is not None
-        refine = refinement(prune, model)
-        assert refine is not None
-        tx.put_job(replace(refine, state=JobState.STOPPING, detail="40% recovering"))
+    controller.end(asked["id"], state=JobState.DONE, variant=variant(SHA, dense=False))
+    refine = controller.job(refine_of(controller.job(asked["id"])))
+    controller.move(refine.id, 0.4, "recovering")
+    other = post(client, "/models/fall/prune", latency_cap_ms=9)
+    controller.end(other["id"], state=JobState.FAILED)
     shown = client.get(f"{API}/jobs/{asked['id']}").json()["refine"]
     assert (shown["id"], shown["kind"], shown["state"], shown["budget_s"]) == (refine.id, "refine", "stopping", 600.0)
     assert client.get(f"{API}/health").json()["jobs_unfinished"] == before
-    with port.store.read() as tx:
-        jobs = overview(tx)["jobs"]
+    with controller.store.read() as tx:
+        jobs = overview(tx, [])["jobs"]
     assert ("refine", "stopping") in [(each["kind"], each["state"]) for each in jobs]
-    end(port, refine.id, state=JobState.DONE, sha256=DENSE)
+    controller.end(refine.id, state=JobState.DONE, variant=variant(DENSE, dense=True))
     job = client.get(f"{API}/jobs/{refine.id}").json()
     assert (job["made"]["sha256"], job["latency_cap_ms"], job["refine"]) == (DENSE, 5.0, None)
 
 
-def test_a_refusal_has_the_closest_variant_and_what_would_do(client: httpx.Client, port: StorePort) -> None:
+def test_a_refusal_has_the_closest_variant_and_what_would_do(client: httpx.Client, controller: RealController) -> None:
     asked = post(client, "/models/fall/prune", ram_cap_bytes=1_000_000, latency_cap_ms=2)
-    end(port, asked["id"], state=JobState.INFEASIBLE, sha256="ee" * 32, binding=Constraint.RAM_MODEL, detail="no")
+    controller.end(
+        asked["id"],
+        state=JobState.INFEASIBLE,
+        variant=variant("ee" * 32, dense=False),
+        binding=Constraint.RAM_MODEL,
+        detail="no",
+    )
     job = client.get(f"{API}/jobs/{asked['id']}").json()
     assert (job["made"], job["file"], job["binding"]) == (None, None, "ram.model")
     assert job["closest"]["sha256"] in (SHA, DENSE)
@@ -93,36 +91,35 @@ def test_a_refusal_has_the_closest_variant_and_what_would_do(client: httpx.Clien
     assert job["ram_use_share"] == 3.0
 
 
-def test_what_is_below_the_floor_would_not_do(client: httpx.Client, port: StorePort) -> None:
-    with port.store.begin() as tx:
-        for sha256 in (SHA, DENSE):
-            tx.put_variant(replace(variant(sha256, dense=sha256 == DENSE), accuracy=0.8))
+def test_what_is_below_the_floor_would_not_do(client: httpx.Client, controller: RealController) -> None:
+    for sha256 in (SHA, DENSE):
+        low = replace(variant(sha256, dense=sha256 == DENSE), accuracy=0.8)
+        controller.put(lambda tx, low=low: tx.put_variant(low))
     asked = post(client, "/models/fall/prune", latency_cap_ms=2)
-    end(port, asked["id"], state=JobState.INFEASIBLE, binding=Constraint.DEADLINE)
+    controller.end(asked["id"], state=JobState.INFEASIBLE, binding=Constraint.DEADLINE)
     job = client.get(f"{API}/jobs/{asked['id']}").json()
     assert (job["closest"], job["relaxations"], job["latency_use_share"]) == (None, [], None)
 
 
-def test_a_report_is_shown_with_its_sentence(client: httpx.Client, port: StorePort) -> None:
+def test_a_report_is_shown_with_its_sentence(client: httpx.Client, controller: RealController) -> None:
     side = SparseSide(
         zeros_share=0.0, size_bytes=9, transfer_bytes=8, latency_p50_s=0.1, latency_p95_s=0.2, ram_bytes=7
     )
     report = SparsityReport(share=0.9, dense=side, sparse=replace(side, zeros_share=0.9, transfer_bytes=4))
     asked = post(client, "/models/fall/unstructured", share=0.9)
     assert (asked["kind"], asked["share"], asked["report"]) == ("unstructured", 0.9, None)
-    end(port, asked["id"], state=JobState.DONE, report=report)
+    controller.end(asked["id"], state=JobState.DONE, report=report)
     shown = client.get(f"{API}/jobs/{asked['id']}").json()["report"]
     assert (shown["dense"]["latency_p50_ms"], shown["sparse"]["transfer_bytes"]) == (100.0, 4)
     assert shown["conclusion"].startswith("90 % zeros save 50 % of the bytes to transfer")
 
 
-def test_a_ladder_is_asked_for_and_shown(client: httpx.Client, port: StorePort) -> None:
+def test_a_ladder_is_asked_for_and_shown(client: httpx.Client, controller: RealController) -> None:
     asked = post(client, "/models/fall/ladder", rungs=4)
-    assert port.asked == [AskJob("fall@1", JobKind.LADDER, rungs=4)]
+    assert controller.asked == [AskJob("fall@1", JobKind.LADDER, rungs=4)]
     assert (asked["kind"], asked["rungs"]) == ("ladder", 4)
     small = replace(variant("ee" * 32, dense=False), size_bytes=90_000, latency_p50_s=0.001, drop=0.01, drop_low=0.0)
-    with port.store.begin() as tx:
-        tx.put_variant(replace(small, drop_high=0.02, gate_samples=900))
+    controller.put(lambda tx: tx.put_variant(replace(small, drop_high=0.02, gate_samples=900)))
     dense, rung = client.get(f"{API}/models/fall/ladder").json()
     assert (dense["rung"], dense["dense"], dense["speedup"], dense["drop"]) == (0, True, 1.0, None)
     assert (rung["rung"], rung["drop_high"], rung["gate_samples"]) == (1, 0.02, 900)
@@ -139,6 +136,11 @@ def test_a_ladder_is_asked_for_and_shown(client: httpx.Client, port: StorePort) 
         ("/models/fall/prune", {"latency_cap_ms": "soon"}, 422),
         ("/models/fall/prune", {"latency_cap_ms": 5, "refine_s": "long"}, 422),
         ("/models/fall/ladder", {"rungs": "many"}, 422),
+        ("/models/fall/prune", {}, 400),
+        ("/models/fall/prune", {"ram_cap_bytes": 0}, 400),
+        ("/models/fall/prune", {"latency_cap_ms": 5, "runtime": "abacus"}, 400),
+        ("/models/fall/ladder", {"rungs": 99}, 400),
+        ("/models/fall/unstructured", {"share": 1}, 400),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(client: httpx.Client, path: str, body: Any, status: int) -> None:
@@ -152,10 +154,10 @@ def test_unknown_jobs_and_ladders_are_404(client: httpx.Client) -> None:
     assert client.get(f"{API}/models/nobody/ladder").status_code == 404
 
 
-def test_a_model_is_measured_by_its_dense_job_and_by_no_other(client: httpx.Client, port: StorePort) -> None:
-    with port.store.begin() as tx:
-        tx.put_job(PruneJob(id="l", model="fall@1", kind=JobKind.LADDER, rungs=8, state=JobState.RUNNING))
+def test_a_model_is_measured_by_its_dense_job_and_by_no_other(client: httpx.Client, controller: RealController) -> None:
+    running = PruneJob(id="l", model="fall@1", kind=JobKind.LADDER, rungs=8, state=JobState.RUNNING)
+    controller.put(lambda tx: tx.put_job(running))
     assert client.get(f"{API}/models/fall").json()["state"] is None
-    with port.store.begin() as tx:
-        tx.put_job(PruneJob(id="d", model="fall@1", kind=JobKind.DENSE, state=JobState.DONE))
+    done = PruneJob(id="d", model="fall@1", kind=JobKind.DENSE, state=JobState.DONE)
+    controller.put(lambda tx: tx.put_job(done))
     assert client.get(f"{API}/models/fall").json()["state"] == "done"

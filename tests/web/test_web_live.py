@@ -16,24 +16,24 @@ from agent.wire.messages import Window
 from controller.web.app import create_app
 from controller.web.feed import Feed, changes
 from controller.web.server import WebServer
-from controller.web.testing import StorePort
+from tests.real import RealController
 
 
-def test_only_what_changed_is_sent(port: StorePort) -> None:
-    first = Feed(port).snapshot()
+def test_only_what_changed_is_sent(controller: RealController) -> None:
+    first = Feed(controller.port).snapshot()
     everything = json.loads(changes(None, first) or "")
     assert len(everything["devices"]) == 3
     assert everything["overview"]["devices"] == 3
-    assert changes(first, Feed(port).snapshot()) is None
-    with port.store.begin() as tx:
-        tx.add_windows("cam-1", "b1", 300.0, [Window(seq=99, duration_s=5.0, latency_p95_ms=9.0)])
-    news = json.loads(changes(first, Feed(port).snapshot()) or "")
+    assert changes(first, Feed(controller.port).snapshot()) is None
+    window = Window(seq=99, duration_s=5.0, latency_p95_ms=9.0)
+    controller.put(lambda tx: tx.add_windows("cam-1", "b1", 300.0, [window]))
+    news = json.loads(changes(first, Feed(controller.port).snapshot()) or "")
     assert [device["id"] for device in news["devices"]] == ["cam-1"]
     assert "overview" not in news
 
 
-def test_all_who_watch_share_one_reading(port: StorePort) -> None:
-    feed = Feed(port)
+def test_all_who_watch_share_one_reading(controller: RealController) -> None:
+    feed = Feed(controller.port)
     assert feed.snapshot() is feed.snapshot()
 
 
@@ -41,8 +41,11 @@ def events(lines: Iterator[str]) -> Iterator[Any]:
     return (json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: "))
 
 
-def test_the_server_streams_what_happens_and_stops_while_a_page_watches(port: StorePort) -> None:
-    with WebServer(create_app(port)) as server, httpx.Client(base_url=server.address, trust_env=False) as client:
+def test_the_server_streams_what_happens_and_stops_while_a_page_watches(controller: RealController) -> None:
+    with (
+        WebServer(create_app(controller.port)) as server,
+        httpx.Client(base_url=server.address, trust_env=False) as client,
+    ):
         with client.stream("GET", "/api/v1/events") as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             arriving = events(answer.iter_lines())
@@ -59,14 +62,14 @@ def test_the_server_streams_what_happens_and_stops_while_a_page_watches(port: St
         httpx.get(server.address, trust_env=False)
 
 
-def test_a_taken_port_is_an_error_at_once(port: StorePort) -> None:
+def test_a_taken_port_is_an_error_at_once(controller: RealController) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
-        WebServer(create_app(port), port=taken.getsockname()[1])
+        WebServer(create_app(controller.port), port=taken.getsockname()[1])
 
 
-def test_a_server_on_ipv6_loopback(port: StorePort) -> None:
+def test_a_server_on_ipv6_loopback(controller: RealController) -> None:
     try:
-        made = WebServer(create_app(port), host="[::1]")
+        made = WebServer(create_app(controller.port), host="[::1]")
     except OSError:
         pytest.skip("this machine has no IPv6 loopback")
     with made as server:
