@@ -36,7 +36,10 @@ metadata = MetaData(
 
 
 class Words(TypeDecorator[str]):
-    """Text that may come from a device. PostgreSQL refuses NUL, and one message must not block its whole batch."""
+    """Text that may come from a device or an operator.
+
+    PostgreSQL refuses NUL, even in a question, and one message must not block its whole batch.
+    """
 
     impl = Text
     cache_ok = True
@@ -101,7 +104,7 @@ models = Table(
 variants = Table(
     "variants",
     metadata,
-    Column("sha256", Text, primary_key=True),
+    Column("sha256", Words, primary_key=True),
     Column("model", Words, ForeignKey("models.ref"), primary_key=True),
     Column("size_bytes", BigInteger, nullable=False),
     Column("precision", Text, nullable=False),
@@ -132,7 +135,7 @@ variants = Table(
 jobs = Table(
     "jobs",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Words, primary_key=True),
     _model(),
     Column("kind", Text, nullable=False),
     Column("caps", JSON, nullable=False),
@@ -193,7 +196,7 @@ desired = Table(
 rollouts = Table(
     "rollouts",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Words, primary_key=True),
     _model(),
     Column("selector", Words, nullable=False),
     Column("waves", JSON, nullable=False),
@@ -211,7 +214,7 @@ rollouts = Table(
 incidents = Table(
     "incidents",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", Words, primary_key=True),
     _device(),
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False),

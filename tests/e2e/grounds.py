@@ -20,10 +20,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psutil
+from sqlalchemy import create_engine, text
 
 from agent.record import Record
 from agent.slots import Slots
 from controller.client import Client, ClientError, Row
+from tests.databases import Databases
 
 T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
@@ -112,26 +114,32 @@ class Process:
 
 
 class Controller(Process):
-    def __init__(self, root: Path, ports: tuple[int, int], name: str = "controller") -> None:
+    def __init__(self, root: Path, databases: Databases, ports: tuple[int, int], name: str = "controller") -> None:
         """`ports` are those of the API and of the broker."""
         self.state = root / "controller"
         self.state.mkdir(parents=True, exist_ok=True)
+        self._database = databases.url(self.state)
         (self.state / "controller.yaml").write_text(_POLICY)
         self.http_port, self.broker_port = ports
         self.api = f"http://127.0.0.1:{self.http_port}"
         flags = ["--state", str(self.state), "--http", f"127.0.0.1:{self.http_port}"]
-        flags += ["--broker", f"embedded:127.0.0.1:{self.broker_port}"]
+        flags += ["--broker", f"embedded:127.0.0.1:{self.broker_port}", "--database", self._database]
         super().__init__(name, "controller.cli", ["serve", *flags], root / f"{name}.log")
 
     def seqs(self, device: str) -> dict[str, list[int]]:
         """The windows of a device in the database: every row's seq by boot, in order."""
-        rows = _rows(self.state / "hedgerow.db", "SELECT boot, seq FROM windows WHERE device = ? ORDER BY seq", device)
-        return _by_boot(rows)
+        return _by_boot(self._rows("SELECT boot, seq FROM windows WHERE device = :device ORDER BY seq", device))
 
     def assignments(self, device: str) -> list[tuple[int, str, str | None]]:
         """(seq, sha256, result) of every assignment that was ever made for a device, oldest first."""
-        query = "SELECT seq, sha256, result FROM desired WHERE device = ? ORDER BY seq"
-        return _rows(self.state / "hedgerow.db", query, device)
+        return self._rows("SELECT seq, sha256, result FROM desired WHERE device = :device ORDER BY seq", device)
+
+    def _rows(self, query: str, device: str) -> list[Any]:
+        engine = create_engine(self._database)
+        with engine.connect() as connection:
+            found = [tuple(row) for row in connection.execute(text(query), {"device": device})]
+        engine.dispose()
+        return found
 
 
 class Agent(Process):
@@ -174,15 +182,17 @@ class Agent(Process):
 
     def spooled(self) -> dict[str, list[int]]:
         """The windows that nobody has acknowledged yet: every seq by boot, in order."""
-        return _by_boot(_rows(self.state / "spool.sqlite", "SELECT boot, seq FROM window ORDER BY seq"))
+        spool = f"file:{self.state / 'spool.sqlite'}?mode=ro"
+        with contextlib.closing(sqlite3.connect(spool, uri=True, timeout=10.0)) as connection:
+            return _by_boot(connection.execute("SELECT boot, seq FROM window ORDER BY seq").fetchall())
 
 
 class Grounds:
     """All processes of a test module; `until` fails with the tails of their logs."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.controller = Controller(root, free_ports())
+    def __init__(self, root: Path, databases: Databases) -> None:
+        self.root, self.databases = root, databases
+        self.controller = Controller(root, databases, free_ports())
         self.client = Client(self.controller.api, timeout_s=10.0)
         self.agents: dict[str, Agent] = {}
         self._all: list[Process] = [self.controller]
@@ -254,11 +264,6 @@ def listens(port: int) -> bool:
 def free_ports() -> tuple[int, int]:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as other:
         return one.getsockname()[1], other.getsockname()[1]
-
-
-def _rows(database: Path, query: str, *values: str) -> list[Any]:
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10.0)) as connection:
-        return connection.execute(query, values).fetchall()
 
 
 def _by_boot(rows: Sequence[tuple[str, int]]) -> dict[str, list[int]]:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.e2e
 
 def test_a_second_controller_on_the_same_state_is_refused_and_disturbs_nobody(grounds: Grounds) -> None:
     grounds.start_controller()
-    second = Controller(grounds.root, free_ports(), name="second")
+    second = Controller(grounds.root, grounds.databases, free_ports(), name="second")
     grounds.also(second).start()
     assert second.wait(20) == 1
     assert f"another controller is running on {second.state}" in second.log()
@@ -23,7 +23,8 @@ def test_a_second_controller_on_the_same_state_is_refused_and_disturbs_nobody(gr
 
 def test_taken_ports_are_named(grounds: Grounds) -> None:
     grounds.start_controller()
-    other = Controller(grounds.root / "other", (grounds.controller.http_port, free_ports()[1]), name="other")
+    ports = (grounds.controller.http_port, free_ports()[1])
+    other = Controller(grounds.root / "other", grounds.databases, ports, name="other")
     grounds.also(other).start()
     assert other.wait(30) == 1
     assert str(grounds.controller.http_port) in other.log()

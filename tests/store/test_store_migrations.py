@@ -18,7 +18,7 @@ from controller.core.selector import parse_selector
 from controller.loop.record import declared
 from controller.store import Store, schema
 from controller.store.engine import make_engine
-from tests.store.conftest import POSTGRES, empty
+from tests.databases import Databases
 
 MODEL = "INSERT INTO models VALUES ('fall@1', 'fall', '1', '/m.yaml', 'd', 0.85, 7, 1.0)"
 JOB = """
@@ -48,10 +48,8 @@ RAM = '{"ram_bytes": 0, "storage_bytes": null, "latency_s": null}'
 
 
 @pytest.fixture
-def of_0001(tmp_path: Path) -> Engine:
-    if POSTGRES:
-        empty(POSTGRES)
-    engine = make_engine(POSTGRES or f"sqlite:///{tmp_path}/controller.db")
+def of_0001(databases: Databases, tmp_path: Path) -> Engine:
+    engine = make_engine(databases.url(tmp_path, empty=True))
     with engine.begin() as connection:
         command.upgrade(schema._config(connection), "0001")
         connection.exec_driver_sql(MODEL)

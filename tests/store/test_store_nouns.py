@@ -269,6 +269,17 @@ def test_rollouts_and_incidents_newest_first(store: Store) -> None:
         assert tx.get_incident("i1") == closed
 
 
+def test_what_no_database_can_keep_is_a_name_of_nothing(store: Store) -> None:
+    """Operators name things in URLs, where NUL can be written."""
+    nothing = "a\0b"
+    with store.begin() as tx:
+        found = (tx.get_device, tx.get_model, tx.get_job, tx.get_rollout, tx.get_incident, tx.artifact_bytes)
+        assert [get(nothing) for get in found] == [None] * len(found)
+        assert tx.get_variant(nothing, nothing) is None
+        assert (tx.variants(nothing), tx.placements(nothing, nothing), tx.incidents(nothing)) == ([], [], [])
+        assert (tx.history(nothing), tx.recent_windows(nothing, 9), tx.events(nothing)) == ([], [], [])
+
+
 def test_meta_events_and_bounded_dead_letters(store: Store) -> None:
     with store.begin() as tx:
         tx.put_meta("epoch", "1")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +18,7 @@ from controller.store.emptied import ARTIFACTS, KEYS, why_emptied
 from controller.store.engine import make_engine
 from controller.store.rows import insert_into, upsert
 from controller.store.tables import metadata, windows
+from tests.databases import Databases
 
 
 def test_migrations_make_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
@@ -26,16 +26,18 @@ def test_migrations_make_the_tables(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == ""
 
 
-def test_a_table_without_its_migration_is_found(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    engine = make_engine(url)
+def test_a_table_without_its_migration_is_found(databases: Databases, tmp_path: Path) -> None:
+    engine = make_engine(databases.url(tmp_path, empty=True))
     schema.upgrade(engine)
+    assert schema.differences(engine) == []
     with engine.begin() as connection:
         connection.exec_driver_sql("DROP TABLE meta")
     assert any("meta" in difference for difference in schema.differences(engine))
     engine.dispose()
 
 
-def test_upgrade_by_command_then_open_then_open_again(url: str) -> None:
+def test_upgrade_by_command_then_open_then_open_again(databases: Databases, tmp_path: Path) -> None:
+    url = databases.url(tmp_path, empty=True)
     assert migrate.main(["upgrade", "--url", url]) == 0
     for _ in range(2):
         store = Store(url)
@@ -43,23 +45,28 @@ def test_upgrade_by_command_then_open_then_open_again(url: str) -> None:
         store.close()
 
 
-def test_a_newer_schema_is_refused_and_left_alone(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    store = Store(url)
-    store.open()
-    store.close()
-    with sqlite3.connect(tmp_path / "controller.db") as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
+def test_a_newer_schema_is_refused_and_left_alone(database_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = make_engine(database_url)
+    schema.upgrade(engine)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    engine.dispose()
     with pytest.raises(StoreError, match=r"schema '9999'.*newer"):
-        Store(url).open()
-    assert migrate.main(["upgrade", "--url", url]) == 1
+        Store(database_url).open()
+    assert migrate.main(["upgrade", "--url", database_url]) == 1
     assert "9999" in capsys.readouterr().err
 
 
-def test_a_damaged_file_is_refused(url: str, tmp_path: Path) -> None:
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "controller.db").write_bytes(b"this is no database" * 500)
     with pytest.raises(StoreError, match="not a database"):
-        Store(url).open()
+        Store(f"sqlite:///{tmp_path}/controller.db").open()
+
+
+def test_a_server_that_is_not_there_is_an_error_without_the_password() -> None:
+    with pytest.raises(StoreError, match="cannot be used") as raised:
+        Store("postgresql+psycopg://hedgerow:secret@127.0.0.1:1/hedgerow").open()
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize("url", ["nonsense", "mysql://root:secret@localhost/x", "sqlite+nothing:///x"])
@@ -102,13 +109,13 @@ def test_an_empty_fleet_beside_what_a_fleet_left_is_told(store: Store, tmp_path:
     assert why_emptied(store, state) is None
 
 
-def test_a_store_that_is_not_open_says_so(url: str) -> None:
-    with pytest.raises(StoreError, match="not open"), Store(url).read():
+def test_a_store_that_is_not_open_says_so(database_url: str) -> None:
+    with pytest.raises(StoreError, match="not open"), Store(database_url).read():
         pass
 
 
-def test_sqlite_is_set_to_survive_a_power_cut(url: str, store: Store) -> None:
-    engine = make_engine(url)
+def test_sqlite_is_set_to_survive_a_power_cut(tmp_path: Path) -> None:
+    engine = make_engine(f"sqlite:///{tmp_path}/controller.db")
     with engine.connect() as connection:
         found = [
             connection.exec_driver_sql(f"PRAGMA {name}").scalar()
@@ -131,12 +138,14 @@ with store.begin() as tx:
 """
 
 
-def test_what_was_committed_survives_kill_9_and_what_was_not_is_gone(url: str) -> None:
+def test_what_was_committed_survives_kill_9_and_what_was_not_is_gone(database_url: str) -> None:
     ended = subprocess.run(
-        [sys.executable, "-c", WRITE_THEN_DIE, url], env={**os.environ, "PYTHONPATH": str(Path.cwd())}, check=False
+        [sys.executable, "-c", WRITE_THEN_DIE, database_url],
+        env={**os.environ, "PYTHONPATH": str(Path.cwd())},
+        check=False,
     )
     assert ended.returncode == -signal.SIGKILL
-    store = Store(url)
+    store = Store(database_url)
     store.open()
     with store.read() as tx:
         assert tx.get_meta("committed") == "yes"

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,14 +18,6 @@ from controller.store.store import Store
 PROFILE = "device: a\n"
 NOW = 1_800_000_000.0
 SPAN_S = Policy().longest_s
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    made = Store(f"sqlite:///{tmp_path / 'hedgerow.db'}")
-    made.open()
-    yield made
-    made.close()
 
 
 def put(store: Store, ages_s: list[float]) -> None:

@@ -6,7 +6,22 @@ from pathlib import Path
 import pytest
 
 from controller.core.policy import Policy
+from tests.databases import Databases
 from tests.stories.world import World
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _on_each_database(databases: Databases) -> Iterator[None]:
+    """Every story is told on each kind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(World, "databases", databases)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_open(databases: Databases) -> Iterator[None]:
+    yield
+    databases.close_stores()
 
 
 @pytest.fixture

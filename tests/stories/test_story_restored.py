@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,19 +45,16 @@ def served(world: World) -> SimDevice:
     return device
 
 
-def back_up(world: World) -> Path:
+def back_up(world: World) -> str:
     world.kill_controller()
-    kept = world.tmp_path / "backup.db"
-    shutil.copy(world.tmp_path / "hedgerow.db", kept)
+    kept = world.databases.back_up(world.tmp_path)
     world.restart_controller()
     return kept
 
 
-def restore(world: World, kept: Path, *, with_broker: bool) -> None:
+def restore(world: World, kept: str, *, with_broker: bool) -> None:
     world.kill_controller(with_broker=with_broker)
-    for file in world.tmp_path.glob("hedgerow.db*"):
-        file.unlink()
-    shutil.copy(kept, world.tmp_path / "hedgerow.db")
+    world.databases.restore(world.tmp_path, kept)
     world.restart_controller()
 
 

@@ -35,8 +35,8 @@ from controller.loop.perform import Performer
 from controller.pruning.job import JobResult
 from controller.store.artifacts import Artifacts
 from controller.store.events import DeadLetter
-from controller.store.store import Store
 from controller.store.tx import Tx
+from tests.databases import Databases, Sqlite
 
 MIB = 2**20
 RAM_BASE = 48 * MIB
@@ -148,6 +148,8 @@ class World:
     `now_s` is the true time. By `wall_jump_s` the clock of the controller's host, in its `boot`, is wrong.
     """
 
+    databases: Databases = Sqlite()
+
     def __init__(self, tmp_path: Path, policy: Policy, faults: Faults | None = None) -> None:
         self.now_s = START_UNIX_S
         self.wall_jump_s, self.boot = 0.0, "boot"
@@ -165,8 +167,7 @@ class World:
     # --- the controller ----------------------------------------------------------------------------------------------
 
     def start_controller(self) -> None:
-        self.store = Store(f"sqlite:///{self.tmp_path / 'hedgerow.db'}")
-        self.store.open()
+        self.store = self.databases.open(self.tmp_path)
         with self.store.begin() as tx:
             self.clock = Clock(
                 tx.get_meta("clock"), tx.newest_unix_s(), boot=self.boot, kept=lambda: False,

@@ -271,9 +271,7 @@ def test_incidents_jobs_and_health(client: httpx.Client) -> None:
     assert (health["status"], health["devices"], health["devices_pending"], health["incidents_open"]) == ("ok", 3, 1, 1)
 
 
-def test_health_says_what_is_wrong_with_the_controller_itself(
-    client: httpx.Client, controller: RealController
-) -> None:
+def test_health_says_what_is_wrong_with_the_controller_itself(client: httpx.Client, controller: RealController) -> None:
     assert get(client, "/health")["reasons"] == []
     controller.broker.stop()
     controller.tick()
