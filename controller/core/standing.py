@@ -7,6 +7,7 @@ from controller.core.nouns.desired import Desired
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.policy import Policy
+from controller.core.speaks import foreign
 from controller.core.view import DeviceView
 from controller.core.waves import Member, Standing
 
@@ -24,6 +25,8 @@ def _standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
         return Standing.FAILED
     if placement.sha256 is None:
         return Standing.WAITING if placement.waiting_for else Standing.INFEASIBLE
+    if foreign(view.device) and (desired is None or failed(desired) or desired.sha256 != placement.sha256):
+        return Standing.REFUSED
     if desired is None:
         return Standing.READY
     if desired.sha256 != placement.sha256:

@@ -2,8 +2,9 @@
 
 A wave is a share of the feasible members: first those that have been let go already, then those whose variant is there,
 then those that wait for a prune, each in the order of their ids. It passes when each of its devices has ended well and
-soaked without an incident; silence past the deadline is a failure. Infeasible devices are no part of any wave. A
-rollout that ends without one success has failed, whatever kept the devices from it: nothing was brought to anybody.
+soaked without an incident; silence past the deadline is a failure. Infeasible devices are no part of any wave, nor are
+refused ones, whose agent speaks another wire: once that is updated they join late. A rollout that ends without one
+success has failed, whatever kept the devices from it: nothing was brought to anybody.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ class Standing(StrEnum):
 
     UNPLACED = "unplaced"
     INFEASIBLE = "infeasible"
+    REFUSED = "refused"
     WAITING = "waiting"
     READY = "ready"
     RUNNING = "running"
@@ -35,13 +37,14 @@ class Member:
     standing: Standing
 
 
+_NOT_IN_WAVES = (Standing.INFEASIBLE, Standing.REFUSED)
 _ENDED = (Standing.SUCCEEDED, Standing.FAILED)
 _TURN = {Standing.READY: 1, Standing.WAITING: 2, Standing.UNPLACED: 3}
 
 
 def admitted(rollout: Rollout, members: Sequence[Member]) -> frozenset[str]:
     """The devices that the running rollout's current wave lets go."""
-    feasible = [each for each in members if each.standing is not Standing.INFEASIBLE]
+    feasible = [each for each in members if each.standing not in _NOT_IN_WAVES]
     feasible.sort(key=lambda each: (_TURN.get(each.standing, 0), each.device))
     share = rollout.waves[rollout.wave]
     return frozenset(each.device for each in feasible[: math.ceil(share * len(feasible) - 1e-9)])

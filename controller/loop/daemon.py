@@ -28,11 +28,13 @@ from controller.core.nouns.model import Model
 from controller.core.nouns.variant import Variant
 from controller.core.policy import Policy
 from controller.loop.answer import answer
+from controller.loop.blobs import Blobs
 from controller.loop.clock import Clock
 from controller.loop.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Stop
 from controller.loop.look import Looker
+from controller.loop.manifests import needed_bytes
 from controller.loop.perform import EndJob, Performer, Publish, RunJob, Send
-from controller.loop.push import Block, Push
+from controller.loop.push import Push
 from controller.loop.record import Recorded, record
 from controller.loop.refine import queue_refine
 from controller.pruning.job import JobResult
@@ -97,7 +99,7 @@ class Daemon:
         self._performer, self._policy, self._clock, self._sent = performer, policy, clock, sent_unix_s
         self._queue: queue.Queue[Fact] = queue.Queue()
         self._push = Push()
-        self._blobs: dict[str, list[bytes]] = {}
+        self._blobs = Blobs(store, artifacts)
         self._look_again: set[str] = set()
         self._swept_s = -math.inf
         self._unwritten: list[Fact] = []
@@ -325,7 +327,7 @@ class Daemon:
     # --- artifact blocks ---------------------------------------------------------------------------------------------
 
     def _needed(self, tx: Tx, need: Need) -> None:
-        size_bytes = tx.artifact_bytes(need.sha256)
+        size_bytes = needed_bytes(tx, self._artifacts, need, self._clock.now(), self._performer.lose)
         if size_bytes is None:
             log.warning("event=unknown_artifact device=%s sha256=%s", need.device, need.sha256[:12])
             return
@@ -339,7 +341,7 @@ class Daemon:
     def _broadcast(self) -> None:
         for block in self._push.take(self._clock.steady_s()):
             try:
-                data = self._block(block)
+                data = self._blobs.read(block)
             except ArtifactError as error:
                 self._lose(block.sha256, error)
                 return
@@ -351,8 +353,3 @@ class Daemon:
             self._performer.lose(tx, sha256, error)
         self._push.drop(sha256)
         self._swept_s = -math.inf
-
-    def _block(self, block: Block) -> bytes:
-        if block.sha256 not in self._blobs:
-            self._blobs = {block.sha256: blocks.cut(self._artifacts.read(block.sha256))}
-        return self._blobs[block.sha256][block.index]
