@@ -33,5 +33,10 @@ def outdated(device: Device, desired: Desired) -> bool:
     return not taken_up or (reported is not None and reported.failure is Failure.WIRE)
 
 
+def unread(device: Device, desired: Desired) -> bool:
+    """It was ours, sent before the device's agent had said that it speaks another wire: no failure of the device."""
+    return bool(foreign(device)) and not readable(device, desired)
+
+
 def wire_of(desired: Desired) -> int:
     return 1 if desired.manifest is None else WIRE

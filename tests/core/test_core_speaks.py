@@ -98,6 +98,17 @@ def test_an_agent_that_refuses_the_wire_that_it_claims_to_speak_is_not_sent_more
     assert stands(made) is Standing.FAILED
 
 
+def test_what_was_sent_before_it_said_what_it_speaks_is_no_failure_and_is_tried_again_once_it_is_updated() -> None:
+    unreadable = reported(None, Result.REJECTED, failure=Failure.BAD_DIGEST, reason="0 block digests, 3 expected")
+    failed = desired(result=Result.REJECTED, finished_unix_s=NOW - 60)
+    made = view(device=OLD, desired=failed, reported=unreadable, placement=placement(reason=WORDS))
+    assert stands(made) is Standing.REFUSED
+    assert told(made) == []
+    again = reported(None, None, seq=0, epoch=0, phase=Phase.IDLE)
+    (retried,) = told(view(device=NEW, desired=failed, reported=again))
+    assert isinstance(retried, Assign)
+
+
 def test_where_nothing_fits_that_is_the_reason() -> None:
     below = catalog(variants=(replace(DENSE, accuracy=0.5),))
     (placed,) = told(view(device=OLD, catalog=below, placement=None, desired=None, reported=None))
