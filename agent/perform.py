@@ -239,12 +239,15 @@ class Performer:
         """The answers to hold `wanted` to; None where its manifest is gone. What was accepted runs without them too."""
         if not wanted.manifest:
             return inline_golden(wanted)
-        body = self._hands.slots.manifest(wanted.manifest)
+        why = "it is not there, or damaged"
         try:
-            return read_manifest(body or b"").golden
-        except WireError as error:
-            _log.error("event=manifest_gone sha256=%s reason=%s", wanted.manifest, quoted(error))
-            return None
+            body = self._hands.slots.manifest(wanted.manifest)
+            if body is not None:
+                return read_manifest(body).golden
+        except (OSError, WireError) as error:
+            why = str(error)
+        _log.error("event=manifest_gone sha256=%s reason=%s", wanted.manifest, quoted(why))
+        return None
 
     def _died(self, worker: int, detail: str, failure: Failure) -> None:
         now_s = time.monotonic()

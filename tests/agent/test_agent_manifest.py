@@ -178,7 +178,9 @@ def test_a_medium_that_cannot_keep_it_changes_nothing(tmp_path: Path, monkeypatc
     device.close()
 
 
-def test_what_was_accepted_runs_on_where_its_manifest_rots(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_was_accepted_runs_on_where_its_manifest_rots(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     device = Device(tmp_path, "first")
     device.install(assignment(A, 1), A)
     device.close()
@@ -188,6 +190,14 @@ def test_what_was_accepted_runs_on_where_its_manifest_rots(tmp_path: Path, caplo
     assert again.workers.ran == [sha256(A)]
     assert caplog.text.count("event=manifest_gone") == 1
     again.close()
+
+    def rotten(_slots: Slots, _sha256: str) -> bytes | None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Slots, "manifest", rotten)
+    once_more = Device(tmp_path, "third")
+    assert once_more.workers.ran == [sha256(A)]
+    once_more.close()
 
 
 # --- an update -------------------------------------------------------------------------------------------------------
