@@ -20,8 +20,9 @@ from agent.record import Record
 from agent.slots import Slots
 from agent.spool import Spool
 from agent.step import Event, effects, events
-from agent.wire.errors import Failure
-from agent.wire.messages import Message, Telemetry, encode
+from agent.wire.errors import Failure, WireError
+from agent.wire.manifest import Golden, Manifest, inline_golden, read_manifest
+from agent.wire.messages import Assignment, Message, Telemetry, encode
 from agent.wire.topics import RETAINED, Leaf, topic
 from agent.workers import Workers, worker_spec
 
@@ -76,8 +77,12 @@ class Performer:
                 self._save(record)
             case effects.Collect(keep):
                 self._collect(keep)
-            case effects.Prepare():
-                self._prepare(effect)
+            case effects.FindManifest(sha256):
+                self._find_manifest(sha256)
+            case effects.KeepManifest(sha256, body):
+                self._keep_manifest(sha256, body)
+            case effects.Prepare(manifest):
+                self._prepare(manifest)
             case effects.StoreBlock():
                 self._store(effect)
             case effects.FinishDownload():
@@ -142,8 +147,28 @@ class Performer:
             return
         self._uncollected = None
 
-    def _prepare(self, effect: effects.Prepare) -> None:
-        wanted, slots = effect.assignment, self._hands.slots
+    def _find_manifest(self, sha256: str) -> None:
+        try:
+            self._manifest_found(sha256, self._hands.slots.manifest(sha256))
+        except OSError as error:
+            self._manifest_found(sha256, None, _failure(error), str(error))
+
+    def _keep_manifest(self, sha256: str, body: bytes) -> None:
+        try:
+            self._hands.slots.keep_manifest(sha256, body)
+        except OSError as error:
+            self._manifest_found(sha256, None, _failure(error), str(error))
+            return
+        self._manifest_found(sha256, body)
+
+    def _manifest_found(
+        self, sha256: str, body: bytes | None, failure: Failure | None = None, detail: str = ""
+    ) -> None:
+        now_s = time.monotonic()
+        self._hands.answer(events.ManifestFound(now_s=now_s, sha256=sha256, body=body, failure=failure, detail=detail))
+
+    def _prepare(self, wanted: Manifest) -> None:
+        slots = self._hands.slots
         whole, missing, short, detail = False, frozenset[int](), 0, ""
         try:
             whole = slots.is_whole(wanted.sha256)
@@ -192,9 +217,14 @@ class Performer:
             if not hands.slots.is_whole(wanted.sha256):
                 self._died(effect.worker, "the artifact is gone or damaged", Failure.BAD_DIGEST)
                 return
+            golden = self._golden(wanted)
+            if golden is None and effect.judged:
+                self._died(effect.worker, "the manifest is gone or damaged", Failure.BAD_DIGEST)
+                return
             config = hands.config
             spec = worker_spec(
                 wanted,
+                golden or Golden(),
                 str(hands.slots.path(wanted.sha256)),
                 judged=effect.judged,
                 window_s=config.window_s,
@@ -204,6 +234,20 @@ class Performer:
             hands.workers.start(effect.worker, spec)
         except OSError as error:
             self._died(effect.worker, str(error), Failure.CRASHED)
+
+    def _golden(self, wanted: Assignment) -> Golden | None:
+        """The answers to hold `wanted` to; None where its manifest is gone. What was accepted runs without them too."""
+        if not wanted.manifest:
+            return inline_golden(wanted)
+        why = "it is not there, or damaged"
+        try:
+            body = self._hands.slots.manifest(wanted.manifest)
+            if body is not None:
+                return read_manifest(body).golden
+        except (OSError, WireError) as error:
+            why = str(error)
+        _log.error("event=manifest_gone sha256=%s reason=%s", wanted.manifest, quoted(why))
+        return None
 
     def _died(self, worker: int, detail: str, failure: Failure) -> None:
         now_s = time.monotonic()

@@ -14,7 +14,8 @@ from agent.wire.messages import Assignment, Result, Trial
 class Slot(msgspec.Struct, frozen=True, kw_only=True):
     """A variant that is whole on disk and passed its trial here. `confirmed` once it has served a window.
 
-    The assignment is kept without its block digests: they served their purpose, and the file is rewritten often.
+    An assignment of wire 1 is kept without its block digests: they served their purpose, and the file is rewritten
+    often.
     """
 
     assignment: Assignment
@@ -72,10 +73,23 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def needed(self) -> frozenset[str]:
-        """The artifacts that must stay on disk."""
-        slots = {slot.sha256 for slot in (self.active, self.previous) if slot is not None}
-        return frozenset(slots | ({self.pending.sha256} if self.pending else set()))
+        """The artifacts and manifests that must stay on disk, by their digests."""
+        slots = [slot.assignment for slot in (self.active, self.previous) if slot is not None]
+        wanted = [*slots, *([self.pending] if self.pending else [])]
+        return frozenset(digest for each in wanted for digest in (each.sha256, each.manifest) if digest)
 
 
 def without_blocks(assignment: Assignment) -> Assignment:
     return msgspec.structs.replace(assignment, blocks=[])
+
+
+def checked_as(assignment: Assignment, before: Assignment) -> Assignment:
+    """`assignment` for an artifact that is there already, with the answers that are there to hold it to."""
+    return msgspec.structs.replace(
+        assignment,
+        manifest=before.manifest,
+        manifest_bytes=before.manifest_bytes,
+        golden_seed=before.golden_seed,
+        golden_outputs=before.golden_outputs,
+        golden_tolerance=before.golden_tolerance,
+    )

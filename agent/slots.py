@@ -1,7 +1,8 @@
 """The device's files: artifacts by digest, the part of one that is coming in, and the record.
 
     <state>/artifacts/<sha256>.artifact whole and verified: it got this name after its digest was right
-    <state>/artifacts/<sha256>.part     blocks in place; the assignment's block digests tell which of them are there
+    <state>/artifacts/<sha256>.part     blocks in place; the manifest's block digests tell which of them are there
+    <state>/artifacts/<sha256>.manifest whole, under its own digest: what an artifact is checked by
     <state>/record.json                 what must not be forgotten
 
 There is no second record of the blocks that could disagree with the file: a block counts as there if its digest says
@@ -19,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from agent.record import Record
-from agent.wire import blocks
+from agent.wire.manifest import Manifest
 from agent.wire.messages import Assignment
 
 RESERVE_BYTES = 1024 * 1024
@@ -59,6 +60,23 @@ class Slots:
         """Durable on return, and at any moment either the old or the new one. Raises `OSError`."""
         replace_durably(self._record_path, msgspec.json.encode(record))
 
+    # --- manifests -------------------------------------------------------------------------------------------------
+
+    def manifest(self, sha256: str) -> bytes | None:
+        """What is kept under this digest, if it is right, now."""
+        try:
+            body = self._manifest(sha256).read_bytes()
+        except FileNotFoundError:
+            return None
+        return body if hashlib.sha256(body).hexdigest() == sha256 else None
+
+    def keep_manifest(self, sha256: str, body: bytes) -> None:
+        """Durable on return. Raises `OSError`."""
+        replace_durably(self._manifest(sha256), body)
+
+    def _manifest(self, sha256: str) -> Path:
+        return self._artifacts / f"{sha256}.manifest"
+
     # --- artifacts -------------------------------------------------------------------------------------------------
 
     def is_whole(self, sha256: str) -> bool:
@@ -66,27 +84,27 @@ class Slots:
         path = self.path(sha256)
         return path.is_file() and _digest(path) == sha256
 
-    def missing(self, assignment: Assignment) -> frozenset[int]:
+    def missing(self, manifest: Manifest) -> frozenset[int]:
         """The blocks of an artifact that is not whole that are not here; a file that rotted is removed."""
-        self.path(assignment.sha256).unlink(missing_ok=True)
-        part = self._part(assignment.sha256)
+        self.path(manifest.sha256).unlink(missing_ok=True)
+        part = self._part(manifest.sha256)
         if not part.is_file():
-            return frozenset(range(len(assignment.blocks)))
+            return frozenset(range(manifest.total))
         with part.open("rb") as file:
-            found = [blocks.digest(file.read(assignment.block_bytes)) for _ in assignment.blocks]
-        return frozenset(index for index, digest in enumerate(assignment.blocks) if found[index] != digest)
+            found = [manifest.is_block(index, file.read(manifest.block_bytes)) for index in range(manifest.total)]
+        return frozenset(index for index, is_there in enumerate(found) if not is_there)
 
-    def shortage_bytes(self, assignment: Assignment) -> int:
+    def shortage_bytes(self, manifest: Manifest) -> int:
         """How many bytes of room an artifact lacks on the medium; 0 where it fits."""
-        own = sum(path.stat().st_blocks * 512 for path in self._artifacts.glob(f"{assignment.sha256}.*"))
-        needed = assignment.size_bytes - own
+        own = sum(path.stat().st_blocks * 512 for path in self._artifacts.glob(f"{manifest.sha256}.*"))
+        needed = manifest.size_bytes - own
         return max(0, needed + RESERVE_BYTES - shutil.disk_usage(self._artifacts).free) if needed > 0 else 0
 
-    def reserve(self, assignment: Assignment) -> None:
+    def reserve(self, manifest: Manifest) -> None:
         """Take the room for an artifact before its first block comes. Raises `OSError` where there is none."""
-        descriptor = os.open(self._part(assignment.sha256), os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(self._part(manifest.sha256), os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            _allocate(descriptor, assignment.size_bytes)
+            _allocate(descriptor, manifest.size_bytes)
         finally:
             os.close(descriptor)
 
@@ -111,7 +129,7 @@ class Slots:
         return True
 
     def collect(self, keep: frozenset[str]) -> None:
-        """Delete the artifacts and parts that no slot needs."""
+        """Delete the artifacts, parts and manifests that no slot needs."""
         for path in self._artifacts.iterdir():
             if path.stem not in keep:
                 path.unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from agent.wire.errors import WireError
-from agent.wire.messages import Assignment, decode_as
+from agent.wire.messages import Assignment, read_assignment
 
 _TIMEOUT_S = 60.0
 _TRIES, _WAIT_S = 3, 5.0
@@ -98,6 +98,6 @@ class Verifier:
 
 def _read(payload: bytes) -> Verdict:
     try:
-        return Verified(decode_as(Assignment, payload))
+        return Verified(read_assignment(payload))
     except WireError as error:
         return Refused(str(error))

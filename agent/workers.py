@@ -22,6 +22,7 @@ import msgspec
 from agent.cgroup import Cgroups
 from agent.doors import listen_at
 from agent.step.effects import DRAIN_S
+from agent.wire.manifest import Golden
 from agent.wire.messages import Assignment
 from agent.wire.work import DoingLine, Drain, Go, LoadingLine, TrialLine, WindowLine, WorkerSpec, read_line, to_line
 
@@ -60,6 +61,7 @@ WorkerNews = Said | Ended
 
 def worker_spec(
     assignment: Assignment,
+    golden: Golden,
     path: str,
     *,
     judged: bool,
@@ -75,9 +77,9 @@ def worker_spec(
         ram_total_bytes=assignment.ram_total_bytes,
         ram_model_bytes=assignment.ram_model_bytes,
         latency_p95_ms=assignment.latency_p95_ms if judged else None,
-        golden_seed=assignment.golden_seed,
-        golden_outputs=assignment.golden_outputs,
-        golden_tolerance=assignment.golden_tolerance,
+        golden_seed=golden.seed,
+        golden_outputs=golden.outputs,
+        golden_tolerance=golden.tolerance,
         warmup=20 if judged else 3,
         samples=_samples(assignment.latency_p95_ms) if judged else 5,
         emulated_gflops=gflops,

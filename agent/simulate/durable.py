@@ -7,15 +7,20 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from agent.record import Record
+from agent.wire.manifest import Manifest
 from agent.wire.messages import Assignment, Window
 
 
 @dataclass(slots=True)
 class Pool:
-    """The bytes of artifacts by sha256, once for all devices of a process: `blocks` by offset, and `whole` ones."""
+    """The bytes of artifacts by sha256, once for all devices of a process: `blocks` by offset, and `whole` ones.
+
+    Those of `manifests` likewise.
+    """
 
     blocks: dict[str, dict[int, bytes]] = field(default_factory=dict)
     whole: dict[str, bytes] = field(default_factory=dict)
+    manifests: dict[str, bytes] = field(default_factory=dict)
 
     def join(self, sha256: str) -> bool:
         """Put the blocks together; False, and all of them forgotten, where that does not make the artifact."""
@@ -31,20 +36,29 @@ class Pool:
 @dataclass(slots=True)
 class Durable:
     """The stand-in for slots and spool. `parts` are the offsets of the blocks that arrived, whose bytes are in `pool`;
-    a whole artifact is but name and size."""
+    a whole artifact is but name and size, a manifest but a name."""
 
     spool_limit: int = 1000
     record: Record = field(default_factory=Record)
     artifacts: dict[str, int] = field(default_factory=dict)
     parts: dict[str, set[int]] = field(default_factory=dict)
+    manifests: set[str] = field(default_factory=set)
     windows: deque[tuple[str, Window]] = field(default_factory=deque)
     dropped: dict[str, int] = field(default_factory=dict)
     pool: Pool = field(default_factory=Pool)
 
-    def missing(self, assignment: Assignment) -> frozenset[int]:
-        """The blocks of `assignment` that are not here, where it is not whole."""
-        part = self.parts.get(assignment.sha256, set())
-        return frozenset(block for block in range(len(assignment.blocks)) if block * assignment.block_bytes not in part)
+    def manifest(self, sha256: str) -> bytes | None:
+        return self.pool.manifests[sha256] if sha256 in self.manifests else None
+
+    def keep_manifest(self, sha256: str, body: bytes) -> bytes:
+        """Returns what all devices share."""
+        self.manifests.add(sha256)
+        return self.pool.manifests.setdefault(sha256, body)
+
+    def missing(self, manifest: Manifest) -> frozenset[int]:
+        """The blocks of an artifact that are not here, where it is not whole."""
+        part = self.parts.get(manifest.sha256, set())
+        return frozenset(block for block in range(manifest.total) if block * manifest.block_bytes not in part)
 
     def store(self, sha256: str, offset_bytes: int, data: bytes) -> None:
         self.parts.setdefault(sha256, set()).add(offset_bytes)
@@ -62,6 +76,7 @@ class Durable:
     def collect(self, keep: frozenset[str]) -> None:
         self.artifacts = {sha256: size for sha256, size in self.artifacts.items() if sha256 in keep}
         self.parts = {sha256: part for sha256, part in self.parts.items() if sha256 in keep}
+        self.manifests &= keep
 
     def spool(self, boot: str, window: Window) -> None:
         self.windows.append((boot, window))

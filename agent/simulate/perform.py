@@ -11,6 +11,7 @@ from agent.simulate.durable import Durable
 from agent.simulate.runtime import SimWorker
 from agent.step import Event, effects, events
 from agent.wire.errors import Failure
+from agent.wire.manifest import Manifest
 from agent.wire.messages import Telemetry, encode
 from agent.wire.topics import RETAINED, Leaf, topic
 
@@ -44,8 +45,14 @@ def perform(hands: Hands, effect: effects.Effect, now_s: float) -> None:  # noqa
             hands.durable.record = record
         case effects.Collect(keep):
             hands.durable.collect(keep)
-        case effects.Prepare():
-            _prepare(hands, effect, now_s)
+        case effects.FindManifest(sha256):
+            body = hands.durable.manifest(sha256)
+            hands.answers.append(events.ManifestFound(now_s=now_s, sha256=sha256, body=body))
+        case effects.KeepManifest(sha256, body):
+            kept = hands.durable.keep_manifest(sha256, body)
+            hands.answers.append(events.ManifestFound(now_s=now_s, sha256=sha256, body=kept))
+        case effects.Prepare(manifest):
+            _prepare(hands, manifest, now_s)
         case effects.StoreBlock(sha256, offset_bytes, data):
             hands.durable.store(sha256, offset_bytes, data)
         case effects.FinishDownload(assignment):
@@ -72,8 +79,7 @@ def perform(hands: Hands, effect: effects.Effect, now_s: float) -> None:  # noqa
             assert_never(effect)
 
 
-def _prepare(hands: Hands, effect: effects.Prepare, now_s: float) -> None:
-    wanted = effect.assignment
+def _prepare(hands: Hands, wanted: Manifest, now_s: float) -> None:
     whole = wanted.sha256 in hands.durable.artifacts
     missing = frozenset[int]() if whole else hands.durable.missing(wanted)
     hands.answers.append(events.Prepared(now_s=now_s, sha256=wanted.sha256, whole=whole, missing=missing))

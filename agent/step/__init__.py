@@ -2,7 +2,8 @@
 
 The shell (`agent.daemon` on a device, `agent.simulate` under a virtual clock) turns what happens into events, performs
 the effects in order, and hands their answers back as further events. Read on in `accept` (whether to obey), `install`
-(blocks, trial, commit), `serve` (keeping it running), `telemetry` (windows and acks) and `report` (what is said).
+(manifest, blocks, trial, commit), `download` (asking for blocks), `serve` (keeping it running), `telemetry` (windows
+and acks) and `report` (what is said).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import msgspec
 
 from agent.record import Record
 from agent.step.accept import desired, unsigned
+from agent.step.download import ask, watch_download
 from agent.step.drain import STOPPING_S, retire
 from agent.step.effects import Effect, ForgetWindows, Note, SaveRecord, StopWorker
 from agent.step.events import (
@@ -26,6 +28,7 @@ from agent.step.events import (
     Event,
     LinkDown,
     LinkUp,
+    ManifestFound,
     Prepared,
     Started,
     Stopping,
@@ -34,7 +37,7 @@ from agent.step.events import (
     WindowClosed,
     WorkerDied,
 )
-from agent.step.install import ask, block_arrived, downloaded, prepare, prepared, watch_download
+from agent.step.install import block_arrived, downloaded, manifest_found, prepare, prepared
 from agent.step.report import greet, status
 from agent.step.serve import start_active, trial_done, watch_workers, window_closed, worker_died
 from agent.step.state import Setup, State, Turn
@@ -62,6 +65,8 @@ def step(state: State, event: Event) -> Turn:  # noqa: PLR0911, PLR0912 - one li
             return unsigned(state, event)
         case AckArrived():
             return ack_arrived(state, event)
+        case ManifestFound():
+            return manifest_found(state, event)
         case Prepared():
             return prepared(state, event)
         case BlockArrived():

@@ -14,9 +14,9 @@ from agent.step.events import DesiredArrived, DesiredRefused
 from agent.step.install import abandon, adopt, can_adopt, prepare
 from agent.step.report import decline, notify, report
 from agent.step.state import State, Turn
-from agent.wire import blocks
 from agent.wire.errors import Failure
-from agent.wire.messages import MAX_BYTES, Assignment
+from agent.wire.manifest import MAX_MANIFEST_BYTES
+from agent.wire.messages import WIRE, Assignment
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -40,6 +40,8 @@ def unsigned(state: State, event: DesiredRefused) -> Turn:
 
 def _new(state: State, assignment: Assignment, event: DesiredArrived) -> Turn:
     """It is signed, for us and newer than all before."""
+    if assignment.wire != WIRE:
+        return _foreign(state, assignment)
     trusted_unix_s = max(state.record.trusted_unix_s, assignment.issued_unix_s or 0.0)
     # A clock that was lost counts from 1970: what a signature vouched for is the least it can be.
     now_unix_s = max(event.wall_unix_s, trusted_unix_s)
@@ -55,6 +57,13 @@ def _new(state: State, assignment: Assignment, event: DesiredArrived) -> Turn:
     if fault := _malformed(assignment):
         return decline(state, assignment, Failure.BAD_DIGEST, fault)
     return _take(state, assignment, trusted_unix_s)
+
+
+def _foreign(state: State, assignment: Assignment) -> Turn:
+    """Reported, and told as an event too: an older controller does not know the word."""
+    older = "controller" if assignment.wire < WIRE else "agent"
+    reason = f"it is of wire {assignment.wire}, this agent speaks {WIRE}: update the {older}"
+    return decline(state, assignment, Failure.WIRE, reason).then(lambda left: _refuse(left, Failure.WIRE, reason))
 
 
 def _take(state: State, assignment: Assignment, trusted_unix_s: float) -> Turn:
@@ -90,12 +99,11 @@ def _malformed(assignment: Assignment) -> str:
     """What no honest controller signs, and what would lead out of the artifact directory or past its size."""
     if not _SHA256.fullmatch(assignment.sha256):
         return f"sha256 {assignment.sha256!r} is not 64 hex digits"
-    if assignment.size_bytes < 1 or not 1 <= assignment.block_bytes <= MAX_BYTES:
-        return f"{assignment.size_bytes} bytes in blocks of {assignment.block_bytes}"
-    expected = blocks.count(assignment.size_bytes, assignment.block_bytes)
-    if len(assignment.blocks) != expected:
-        return f"{len(assignment.blocks)} block digests, {expected} expected"
-    return ""
+    if not _SHA256.fullmatch(assignment.manifest):
+        return f"manifest {assignment.manifest!r} is not 64 hex digits"
+    if not 1 <= assignment.manifest_bytes <= MAX_MANIFEST_BYTES:
+        return f"a manifest of {assignment.manifest_bytes} bytes, 1 to {MAX_MANIFEST_BYTES} are read"
+    return "" if assignment.size_bytes >= 1 else f"{assignment.size_bytes} bytes"
 
 
 def _place(assignment: Assignment) -> tuple[int, int]:

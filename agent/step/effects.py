@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from agent.record import Record
+from agent.wire.manifest import Manifest
 from agent.wire.messages import Assignment, Message, Window
 from agent.wire.topics import Leaf
 
@@ -38,16 +39,31 @@ class SaveRecord:
 
 @dataclass(frozen=True, slots=True)
 class Collect:
-    """Delete every artifact, whole or partial, but these."""
+    """Delete every artifact, whole or partial, and every manifest but these."""
 
     keep: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FindManifest:
+    """See whether the manifest is there; answers `ManifestFound`."""
+
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeepManifest:
+    """A whole manifest whose digest is right, to be kept for good; answers `ManifestFound`."""
+
+    sha256: str
+    body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Prepare:
     """See what is there of the artifact and whether the rest has room; answers `Prepared`."""
 
-    assignment: Assignment
+    manifest: Manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +146,8 @@ Effect = (
     | Unsubscribe
     | SaveRecord
     | Collect
+    | FindManifest
+    | KeepManifest
     | Prepare
     | StoreBlock
     | FinishDownload

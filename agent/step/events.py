@@ -65,6 +65,16 @@ class AckArrived(_Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestFound(_Event):
+    """What is kept under the digest `sha256`, verified; None where nothing is."""
+
+    sha256: str
+    body: bytes | None
+    failure: Failure | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared(_Event):
     """There is room for the artifact. `whole`: it is on disk and verified; else these of its blocks are missing.
 
@@ -132,6 +142,7 @@ Event = (
     | DesiredArrived
     | DesiredRefused
     | AckArrived
+    | ManifestFound
     | Prepared
     | BlockArrived
     | Downloaded

@@ -1,4 +1,4 @@
-"""Bringing the pending assignment in: room, blocks, the whole digest, the trial, and the commit."""
+"""Bringing the pending assignment in: manifest, room, blocks, the whole digest, the trial, and the commit."""
 
 from __future__ import annotations
 
@@ -6,30 +6,30 @@ from dataclasses import replace
 
 import msgspec
 
-from agent.record import Outcome, Record, Slot, without_blocks
+from agent.record import Outcome, Record, Slot, checked_as, without_blocks
+from agent.step.download import STALL_S, begin, manifest_arrived
 from agent.step.drain import SWAPPING_S, retire
 from agent.step.effects import (
     Collect,
+    FindManifest,
     FinishDownload,
     Go,
     Note,
     Prepare,
-    Publish,
     SaveRecord,
     StartWorker,
     StopWorker,
     StoreBlock,
 )
-from agent.step.events import BlockArrived, Downloaded, Prepared
+from agent.step.events import BlockArrived, Downloaded, ManifestFound, Prepared
 from agent.step.report import listen, report
-from agent.step.state import Download, State, Turn, Worker
+from agent.step.state import State, Turn, Worker
 from agent.wire import blocks
-from agent.wire.errors import Failure
-from agent.wire.messages import Need, Result, Trial
-from agent.wire.topics import Leaf, blob_filter
+from agent.wire.errors import Failure, WireError
+from agent.wire.manifest import Manifest, inline_manifest, manifest_for
+from agent.wire.messages import Assignment, Result, Trial
+from agent.wire.topics import blob_filter
 
-STALL_S, STALL_MAX_S = 2.0, 60.0
-PROGRESS_S = 2.0
 TRIALS = 2
 
 
@@ -53,7 +53,7 @@ def adopt(state: State) -> Turn:
     assert record.pending is not None  # `can_adopt`
     assert slot is not None
     wanted = without_blocks(record.pending)
-    active = msgspec.structs.replace(slot, assignment=wanted)
+    active = msgspec.structs.replace(slot, assignment=checked_as(wanted, slot.assignment))
     outcome = Outcome(result=Result.SUCCEEDED, trial=slot.trial, reason="it was running already")
     record = msgspec.structs.replace(record, active=active, latest=wanted, outcome=outcome)
     return _keep(state, record).do(Note("adopted", {"seq": wanted.seq, "sha256": wanted.sha256})).then(report)
@@ -63,70 +63,73 @@ def prepare(state: State) -> Turn:
     """Begin, or begin again after a restart: what is on disk already is not fetched twice."""
     wanted = state.record.pending
     assert wanted is not None  # called with one
-    return _keep(replace(state, preparing=True), state.record).do(Prepare(wanted)).then(report)
+    begun = _keep(replace(state, preparing=True), state.record)
+    if wanted.manifest:
+        return begun.do(FindManifest(wanted.manifest)).then(report)
+    return begun.then(lambda left: _see(left, wanted, None)).then(report)  # by an agent of before an update
+
+
+def manifest_found(state: State, event: ManifestFound) -> Turn:
+    """It is there, or was just kept; otherwise it is fetched first."""
+    wanted = state.record.pending
+    if not state.preparing or wanted is None or wanted.manifest != event.sha256:
+        return Turn(state)
+    if event.failure is not None:
+        return settle(state, event.failure, event.detail)
+    if event.body is not None:
+        return _see(state, wanted, event.body)
+    total = blocks.count(wanted.manifest_bytes)
+    return begin(replace(state, preparing=False), wanted.manifest, frozenset(range(total)), total, event.now_s)
+
+
+def _see(state: State, wanted: Assignment, body: bytes | None) -> Turn:
+    """With the manifest that `wanted` names, or has in itself, see what is there of the artifact."""
+    try:
+        manifest = inline_manifest(wanted) if body is None else manifest_for(wanted, body)
+    except WireError as error:
+        return settle(state, Failure.BAD_DIGEST, str(error))
+    return Turn(replace(state, manifest=manifest)).do(Prepare(manifest))
 
 
 def prepared(state: State, event: Prepared) -> Turn:
-    wanted = state.record.pending
-    if not state.preparing or wanted is None or wanted.sha256 != event.sha256:
+    wanted, manifest = state.record.pending, state.manifest
+    if not state.preparing or wanted is None or manifest is None or manifest.sha256 != event.sha256:
         return Turn(state)
     state = replace(state, preparing=False)
     if event.failure is not None:
         return settle(state, event.failure, event.detail)
     if event.whole:
         return try_out(state, event.now_s)
-    total = len(wanted.blocks)
-    download = Download(
-        missing=event.missing,
-        total=total,
-        need_at_s=event.now_s + STALL_S,
-        told_have=total - len(event.missing),
-        told_at_s=event.now_s,
-    )
-    state = replace(state, download=download)
-    return ask(state).then(report) if event.missing else Turn(state).do(FinishDownload(wanted))
-
-
-def ask(state: State) -> Turn:
-    """Listen to the artifact's blocks and say which are missing."""
-    wanted = state.record.pending
-    if state.download is None or wanted is None or not state.download.missing or not state.link_up:
-        return Turn(state)
-    missing = blocks.pack(state.download.missing, state.download.total)
-    need = Need(device=state.setup.device, sha256=wanted.sha256, missing=missing)
-    return listen(state, (blob_filter(wanted.sha256),), on=True).do(Publish(Leaf.NEED, need))
+    begun = begin(state, event.sha256, event.missing, manifest.total, event.now_s)
+    return begun.then(report) if event.missing else begun.do(FinishDownload(wanted))
 
 
 def block_arrived(state: State, event: BlockArrived) -> Turn:
+    """A block of whatever is being fetched; what nobody here waits for is heard no longer."""
     wanted, download = state.record.pending, state.download
-    if wanted is None or wanted.sha256 != event.sha256:
+    if wanted is None or event.sha256 not in (wanted.sha256, wanted.manifest):
         return listen(state, (blob_filter(event.sha256),), on=False)
-    if download is None or event.block not in download.missing:
+    if download is None or download.sha256 != event.sha256 or event.block not in download.missing:
         return Turn(state)
-    if blocks.digest(event.data) != wanted.blocks[event.block]:
+    if event.sha256 == wanted.manifest:
+        return manifest_arrived(state, event)
+    assert state.manifest is not None  # it told what is missing
+    return _artifact_arrived(state, event, wanted, state.manifest)
+
+
+def _artifact_arrived(state: State, event: BlockArrived, wanted: Assignment, manifest: Manifest) -> Turn:
+    download = state.download
+    assert download is not None  # the block was missing
+    if not manifest.is_block(event.block, event.data):
         return Turn(state).do(Note("bad_block", {"sha256": event.sha256, "block": event.block}))
     missing = download.missing - {event.block}
     download = replace(download, missing=missing, need_at_s=event.now_s + STALL_S, stalls=0)
     stored = Turn(replace(state, download=download)).do(
-        StoreBlock(event.sha256, event.block * wanted.block_bytes, event.data)
+        StoreBlock(event.sha256, event.block * manifest.block_bytes, event.data)
     )
     if missing:
         return stored
     return stored.then(lambda left: listen(left, (blob_filter(event.sha256),), on=False)).do(FinishDownload(wanted))
-
-
-def watch_download(state: State, now_s: float) -> Turn:
-    """Ask again where nothing comes, less and less often; tell the progress now and then."""
-    download = state.download
-    if download is None or not state.link_up:
-        return Turn(state)
-    have = download.total - len(download.missing)
-    if have != download.told_have and now_s - download.told_at_s >= PROGRESS_S:
-        return report(replace(state, download=replace(download, told_have=have, told_at_s=now_s)))
-    if not download.missing or now_s < download.need_at_s:
-        return Turn(state)
-    wait_s = min(STALL_MAX_S, STALL_S * 2.0**download.stalls)
-    return ask(replace(state, download=replace(download, need_at_s=now_s + wait_s, stalls=download.stalls + 1)))
 
 
 def downloaded(state: State, event: Downloaded) -> Turn:
@@ -146,7 +149,7 @@ def try_out(state: State, now_s: float) -> Turn:
         return settle(state, Failure.CRASHED, f"{TRIALS} trials did not come to an end")
     record = msgspec.structs.replace(state.record, trials=state.record.trials + 1)
     worker = Worker(id=state.next_worker, sha256=wanted.sha256, since_s=now_s, seen_s=now_s)
-    state = replace(state, record=record, candidate=worker, next_worker=worker.id + 1)
+    state = replace(state, record=record, manifest=None, candidate=worker, next_worker=worker.id + 1)
     note = Note("trial_started", {"seq": wanted.seq, "sha256": wanted.sha256})
     return Turn(state).do(SaveRecord(record), StartWorker(worker.id, wanted, judged=True), note).then(report)
 
@@ -173,9 +176,9 @@ def settle(state: State, failure: Failure, reason: str, trial: Trial | None = No
 
 def abandon(state: State) -> Turn:
     """Leave what is under way: no more blocks, no trial."""
-    left = Turn(replace(state, preparing=False, download=None, candidate=None))
-    if state.download is not None and state.record.pending is not None:
-        filters = (blob_filter(state.record.pending.sha256),)
+    left = Turn(replace(state, preparing=False, manifest=None, download=None, candidate=None))
+    if state.download is not None:
+        filters = (blob_filter(state.download.sha256),)
         left = left.then(lambda after: listen(after, filters, on=False))
     return left.do(StopWorker(state.candidate.id)) if state.candidate is not None else left
 

@@ -10,7 +10,7 @@ from agent.record import Slot
 from agent.step.effects import Publish, Subscribe, Unsubscribe
 from agent.step.state import State, Turn
 from agent.wire.errors import Failure
-from agent.wire.messages import Assignment, Info, Phase, Reported, Result, Status
+from agent.wire.messages import WIRE, Assignment, Info, Phase, Reported, Result, Status
 from agent.wire.messages import Event as Notice
 from agent.wire.topics import Leaf, device_filters
 
@@ -43,6 +43,7 @@ def info(state: State) -> Info:
         profile=setup.profile,
         emulated=_emulated(state),
         sensors=dict(setup.sensors),
+        wire=WIRE,
     )
 
 
@@ -51,6 +52,8 @@ def reported(state: State) -> Reported:
     record, outcome = state.record, state.record.outcome
     epoch, seq = record.mark
     download = state.download
+    if download is not None and download.sha256 != _wanted(record.pending):
+        download = None  # a manifest's
     return Reported(
         device=state.setup.device,
         boot=state.setup.boot,
@@ -101,6 +104,10 @@ def listen(state: State, filters: tuple[str, ...], *, on: bool) -> Turn:
     if not state.link_up:
         return Turn(state)
     return Turn(state).do(Subscribe(filters) if on else Unsubscribe(filters))
+
+
+def _wanted(pending: Assignment | None) -> str | None:
+    return None if pending is None else pending.sha256
 
 
 def _running(active: Slot | None, result: Result | None) -> str | None:

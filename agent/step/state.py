@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from agent.record import Record
 from agent.step.effects import Effect
+from agent.wire.manifest import Manifest
 from agent.wire.messages import Event as Notice
 from agent.wire.messages import Phase
 
@@ -40,14 +41,17 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """Blocks still missing, and when to ask for them again: `stalls` times nothing came since the last progress."""
+    """Blocks of `sha256` still missing, and when to ask for them again: `stalls` times nothing came since the last
+    progress. `parts` are the blocks of a manifest, which is held in memory until it is whole."""
 
+    sha256: str
     missing: frozenset[int]
     total: int
     need_at_s: float
     stalls: int = 0
     told_have: int = 0
     told_at_s: float = 0.0
+    parts: Mapping[int, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +76,9 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class State:
-    """`active` runs the active slot; `candidate` tries the pending assignment beside it; `retired` served before it.
+    """`manifest` is what the pending assignment's blocks are checked by, from when it is there until they all are.
+
+    `active` runs the active slot; `candidate` tries the pending assignment beside it; `retired` served before it.
 
     `deaths` counts quick deaths of the active slot's workers in a row, `died_s` are the last of all of them, and
     `restart_at_s` is when the next one starts.
@@ -83,6 +89,7 @@ class State:
     setup: Setup
     record: Record = field(default_factory=Record)
     link_up: bool = False
+    manifest: Manifest | None = None
     download: Download | None = None
     preparing: bool = False
     candidate: Worker | None = None

@@ -24,6 +24,7 @@ class Failure(StrEnum):
     WRONG_DEVICE = "wrong_device"
     BAD_SIGNATURE = "bad_signature"
     EXPIRED = "expired"
+    WIRE = "wire"
 
     @property
     def temporary(self) -> bool:

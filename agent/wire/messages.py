@@ -14,6 +14,9 @@ from agent.wire.errors import Failure, WireError
 from agent.wire.topics import DeviceTopic, Leaf
 
 MAX_BYTES = 256 * 1024
+WIRE = 2
+"""What this side speaks. 1 had the digests of all blocks in each assignment; all else is the same in both."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 """Every whole number on the wire: no larger than the databases of both sides keep."""
 
@@ -33,7 +36,8 @@ class Status(Message, frozen=True, kw_only=True):
 
 class Info(Message, frozen=True, kw_only=True):
     """Retained: what the device declares about itself. `profile` is the profile's YAML text as the owner wrote it;
-    `sensors` names what its temperature, power, battery ... are read from, where there is anything."""
+    `sensors` names what its temperature, power, battery ... are read from, where there is anything. An agent that does
+    not say its `wire` speaks 1."""
 
     agent_version: str
     architecture: str
@@ -41,25 +45,29 @@ class Info(Message, frozen=True, kw_only=True):
     profile: str
     emulated: str | None = None
     sensors: dict[str, str] = {}
+    wire: Count = 1
 
 
-class Assignment(Message, frozen=True, kw_only=True):
+class Assignment(Message, frozen=True, kw_only=True, omit_defaults=True):
     """The signed statement "device D runs variant V, seq N, within these budgets" (the payload of a DSSE envelope).
 
-    `golden_outputs` are the first values of the flattened first output for the inputs that `golden_inputs(seed)` of the
-    worker makes; the device must reproduce them within `golden_tolerance` (absolute plus relative).
+    What the artifact is checked by is in its manifest (`agent.wire.manifest`), which is named here by its SHA-256.
     Of the RAM caps, `ram_total_bytes` is for the whole worker process, `ram_model_bytes` for what it grows above the
     runtime's base. `runtime` is the one that the artifact is made for. `power_idle_watts` and `power_busy_watts` let a
     device without a power sensor model its draw.
+
+    `blocks` and `golden_...` are what wire 1 had instead of a manifest: a record of release 0.1 still has them. Of
+    wire 2 `blocks` is empty and yet there, so that 0.1 reads of a refusal and not of damage.
     """
 
+    wire: Count = 1
     epoch: Count
     seq: Count
     model: str
     sha256: str
     size_bytes: Count
-    block_bytes: Count
-    blocks: list[str]
+    manifest: str = ""
+    manifest_bytes: Count = 0
     ram_total_bytes: Count | None = None
     ram_model_bytes: Count | None = None
     latency_p95_ms: float | None = None
@@ -67,11 +75,21 @@ class Assignment(Message, frozen=True, kw_only=True):
     power_idle_watts: float | None = None
     power_busy_watts: float | None = None
     runtime: str = "onnxruntime"
+    issued_unix_s: float | None = None
+    expires_unix_s: float | None = None
+    block_bytes: Count
+    blocks: list[str]
     golden_seed: Count = 0
     golden_outputs: list[list[float]] = []
     golden_tolerance: float = 1e-3
-    issued_unix_s: float | None = None
-    expires_unix_s: float | None = None
+
+
+class _Head(Message, frozen=True, kw_only=True):
+    """What an assignment of any wire says of itself."""
+
+    wire: Count = 1
+    epoch: Count
+    seq: Count
 
 
 class Phase(StrEnum):
@@ -237,3 +255,17 @@ def decode_as(kind: type[M], payload: bytes | str) -> M:
         return msgspec.json.decode(payload, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise WireError(f"{kind.__name__}: {error}") from None
+
+
+def read_assignment(payload: bytes) -> Assignment:
+    """What a signed payload says; of a wire that is not known here only whose it is, and its number.
+
+    Raises `WireError`.
+    """
+    head = decode_as(_Head, payload)
+    if head.wire in (1, WIRE):
+        return decode_as(Assignment, payload)
+    return Assignment(
+        device=head.device, wire=head.wire, epoch=head.epoch, seq=head.seq,
+        model="", sha256="", size_bytes=0, block_bytes=0, blocks=[],
+    )  # fmt: skip

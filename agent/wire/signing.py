@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from agent.wire.errors import WireError
-from agent.wire.messages import MAX_BYTES, Assignment, decode_as, encode
+from agent.wire.messages import MAX_BYTES, Assignment, decode_as, encode, read_assignment
 
 PAYLOAD_TYPE = "application/vnd.hedgerow.assignment+json"
 
@@ -57,7 +57,7 @@ def verify(envelope: bytes, key: Ed25519PublicKey) -> Assignment:
     payload = _base64(dsse.payload)
     if not any(_signed(payload, _base64(signature.sig), key) for signature in dsse.signatures):
         raise WireError(f"assignment: no signature by the trusted key {key_id(key)}")
-    return decode_as(Assignment, payload)
+    return read_assignment(payload)
 
 
 def _signed(payload: bytes, signature: bytes, key: Ed25519PublicKey) -> bool:

@@ -24,6 +24,7 @@ from controller.core.nouns.placement import Placement
 from controller.core.place import improve, place
 from controller.core.policy import Policy
 from controller.core.refute import refute
+from controller.core.speaks import foreign, outdated, readable
 from controller.core.standing import desired_here, failed, may_pass
 from controller.core.view import DeviceView
 
@@ -64,10 +65,12 @@ def heal(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """The device never got its assignment or lost it, or what it said of its end was lost: send it again.
 
     A device that has it says how it is going, and does nothing else about it. One whose mark is above it refuses it for
-    ever: `assign` makes the next one.
+    ever, and one whose agent was updated cannot read it: `assign` makes the next one.
     """
     desired, reported = view.desired, view.device.reported
     if desired is None or failed(desired) or not view.device.online or overtaken(reported, desired):
+        return []
+    if not readable(view.device, desired):
         return []
     if reported is not None and _answers(reported, desired) and desired.result is not None:
         return []
@@ -80,7 +83,7 @@ def assign(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     placement, desired, rollout = view.placement, desired_here(view), view.rollout
     if placement is None or placement.sha256 is None or rollout is None or not view.admitted:
         return []
-    if placement.model != rollout.model:
+    if placement.model != rollout.model or foreign(view.device):
         return []
     attempts = _next_attempt(view, placement, desired, policy, now_unix_s)
     if attempts is None:
@@ -98,6 +101,8 @@ def _next_attempt(
     if overtaken(view.device.reported, desired) and not failed(desired):
         due = view.sent_unix_s is None or now_unix_s - view.sent_unix_s >= policy.resend_s
         return desired.attempts + 1 if due else None
+    if outdated(view.device, desired):
+        return desired.attempts
     changed = desired.sha256 != placement.sha256 or desired.model != placement.model
     if not failed(desired):
         return 1 if changed else None

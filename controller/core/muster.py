@@ -11,6 +11,7 @@ class Standing(StrEnum):
 
     UNPLACED = "unplaced"
     INFEASIBLE = "infeasible"
+    REFUSED = "refused"
     WAITING = "waiting"
     READY = "ready"
     RUNNING = "running"

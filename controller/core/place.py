@@ -14,6 +14,7 @@ from controller.core.nouns.job import JobState, Prediction, PruneJob
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
+from controller.core.speaks import foreign
 from controller.core.standing import desired_here, failed
 from controller.core.view import DeviceView
 
@@ -33,7 +34,7 @@ def place(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
         fits = isinstance(found, Fitted)
         new = replace(staying, waiting_for=new.waiting_for if fits else None, reason=new.reason if fits else "")
     new = replace(new, rollout=view.rollout.id, offered=here and old is not None and old.offered)
-    new = _withdrawn(view, new)
+    new = _told(view, _withdrawn(view, new))
     changed = old is None or replace(old, decided_unix_s=0.0) != replace(new, decided_unix_s=0.0)
     return [*_wanted(view, found, policy), *([Place(new)] if changed else [])]
 
@@ -48,6 +49,8 @@ def improve(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]
     if placement is None or rollout is None or catalog is None or not _settled(view, policy, now_unix_s):
         return []
     if rollout.state is not RolloutState.FINISHED or placement.offered or placement.rollout != rollout.id:
+        return []
+    if foreign(view.device):
         return []
     found = fit(view.device.profile, view.device.calibration, catalog, policy.attempts, placement.sha256)
     running = catalog.variant(placement.sha256 or "")
@@ -143,3 +146,9 @@ def _withdrawn(view: DeviceView, placement: Placement) -> Placement:
         return placement
     running = None if reported is None or view.catalog is None else view.catalog.variant(reported.sha256 or "")
     return placement if running is None else replace(placement, sha256=running.sha256)
+
+
+def _told(view: DeviceView, placement: Placement) -> Placement:
+    """With the reason why a device that fits is given nothing all the same."""
+    refused = foreign(view.device)
+    return replace(placement, reason=refused) if refused and placement.feasible else placement

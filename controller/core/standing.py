@@ -8,6 +8,7 @@ from controller.core.nouns.desired import Desired
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.policy import Policy
+from controller.core.speaks import foreign, unread
 from controller.core.view import DeviceView
 
 
@@ -17,9 +18,11 @@ def standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
     if rollout is None or placement is None or placement.model != rollout.model:
         return Standing.UNPLACED
     if desired is not None and failed(desired) and _hopeless(view, placement, desired, policy):
-        return Standing.FAILED
+        return Standing.REFUSED if unread(view.device, desired) else Standing.FAILED
     if placement.sha256 is None:
         return Standing.WAITING if placement.waiting_for else Standing.INFEASIBLE
+    if foreign(view.device) and (desired is None or failed(desired) or desired.sha256 != placement.sha256):
+        return Standing.REFUSED
     if desired is None:
         return Standing.READY
     if desired.sha256 != placement.sha256:

@@ -3,8 +3,8 @@
 A wave is a share of the feasible members: first those that have been let go already, which is never taken back, then
 those whose variant is there, then those that wait for a prune, each in the order of their ids. It passes when each of
 its devices has ended well and soaked without an incident; silence past the deadline is a failure. Infeasible devices
-are no part of any wave. A rollout that ends without one success has failed, whatever kept the devices from it: nothing
-was brought to anybody.
+are no part of any wave, nor are refused ones, whose agent speaks another wire: once that is updated they join late. A
+rollout that ends without one success has failed, whatever kept the devices from it: nothing was brought to anybody.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from controller.core.muster import ENDED, Muster, Standing
 from controller.core.nouns.rollout import Rollout, RolloutState
 
 _IN_TURN = (Standing.READY, Standing.WAITING, Standing.UNPLACED)
+_NOT_IN_WAVES = (Standing.INFEASIBLE, Standing.REFUSED)
 _NAMED = 10
 
 
 def admitted(rollout: Rollout, muster: Muster) -> frozenset[str]:
     """The devices that the running rollout's current wave lets go beside those that are gone already."""
-    feasible = len(muster) - muster.count(Standing.INFEASIBLE)
+    feasible = len(muster) - muster.count(*_NOT_IN_WAVES)
     room = math.ceil(rollout.waves[rollout.wave] * feasible - 1e-9) - muster.gone
     going = list[str]()
     for standing in _IN_TURN:

@@ -22,6 +22,7 @@ from controller.core.intents import Intent, IntentError
 from controller.core.nouns.job import AT_WORK, JobState, PruneJob
 from controller.core.nouns.model import Model
 from controller.core.policy import Policy
+from controller.loop.blobs import Blobs
 from controller.loop.broadcast import Broadcast
 from controller.loop.clock import Clock
 from controller.loop.facts import Asked, Fact, Stop, without_repeats
@@ -74,8 +75,8 @@ class Daemon:
         self._queue: queue.Queue[Fact] = queue.Queue()
         self._watch = Watch()
         self._settler = Settler(performer, policy, self._watch)
-        self._broadcast = Broadcast(link, artifacts, clock.steady_s)
-        self._taker = Taker(link, self._broadcast, performer, self._link_moved)
+        self._broadcast = Broadcast(link, Blobs(store, artifacts), clock.steady_s)
+        self._taker = Taker(link, artifacts, self._broadcast, performer, self._link_moved)
         self._waiting: list[Fact] = []
         self._again_s = self._seen_s = -math.inf
         self._stopping = False

@@ -14,6 +14,7 @@ from controller.core.history import History, histories
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.job import PruneJob
+from controller.core.nouns.manifest import Named
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
@@ -42,6 +43,7 @@ class Fleet:
     models: dict[str, Model]
     variants: dict[tuple[str, str], Variant]
     jobs: dict[str, PruneJob]
+    manifests: dict[str, Named]
     catalogs: dict[str, Catalog] = field(default_factory=dict)
     wishes: Wishes = field(default_factory=Wishes)
     sent_unix_s: dict[str, float] = field(default_factory=dict)
@@ -69,6 +71,7 @@ def load(tx: Tx, policy: Policy) -> Fleet:
         models={each.ref: each for each in tx.models()},
         variants={(each.model, each.sha256): each for each in tx.variants()},
         jobs={each.id: each for each in tx.jobs()},
+        manifests=tx.manifest_names(),
         wishes=Wishes(placements.values()),
     )
 

@@ -15,6 +15,7 @@ from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
 from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.manifest import KeptManifest, Named
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout, RolloutState
@@ -38,6 +39,7 @@ class Ledger:
         self._placements, self._histories = Staged(fleet.placements), Staged(fleet.histories)
         self._windows, self._marks, self._rollouts = Staged(fleet.windows), Staged(fleet.marks), Staged(fleet.rollouts)
         self._models, self._variants, self._jobs = Staged(fleet.models), Staged(fleet.variants), Staged(fleet.jobs)
+        self._manifests = Staged(fleet.manifests)
         self._catalogs, self._stale = dict[str, Catalog](), set[str]()
         self._assigned, self._finished = list[Desired](), list[Desired]()
         self._incidents = dict[str, Incident]()
@@ -183,6 +185,18 @@ class Ledger:
         """How long the artifact is, whichever model it belongs to."""
         return next((each.size_bytes for each in self._variants.values() if each.sha256 == sha256), None)
 
+    def manifest_of(self, sha256: str) -> Named | None:
+        """The manifest of an artifact, where it was made."""
+        return self._manifests.get(sha256)
+
+    def put_manifest(self, manifest: KeptManifest) -> None:
+        self._manifests.put(manifest.sha256, Named(manifest.digest, len(manifest.body)))
+        self._notes.append(lambda tx: tx.put_manifest(manifest))
+
+    def manifest_bytes(self, digest: str) -> int | None:
+        """How long the manifest of this digest is."""
+        return next((each.size_bytes for each in self._manifests.values() if each.digest == digest), None)
+
     def get_job(self, job: str) -> PruneJob | None:
         return self._jobs.get(job)
 
@@ -289,6 +303,7 @@ class Ledger:
         self._models.apply(fleet.models)
         self._variants.apply(fleet.variants)
         self._jobs.apply(fleet.jobs)
+        self._manifests.apply(fleet.manifests)
         for model in self._stale:
             fleet.catalogs.pop(model, None)
         fleet.catalogs.update(self._catalogs)

@@ -12,7 +12,7 @@ from typing import assert_never
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.wire import blocks, signing
-from agent.wire.messages import Assignment
+from agent.wire.messages import WIRE, Assignment
 from controller.core import actions as do
 from controller.core.jobs import identified
 from controller.core.learned import FIGURES
@@ -22,10 +22,12 @@ from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident, IncidentState
 from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.manifest import Named
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.variant import Variant
 from controller.loop.ledger import Ledger
+from controller.loop.manifests import manifest_of
 from controller.store.artifacts import Artifacts
 from controller.store.errors import ArtifactError
 
@@ -60,7 +62,6 @@ class Performer:
 
     def __init__(self, key: Ed25519PrivateKey, epoch: int, artifacts: Artifacts) -> None:
         self._key, self._epoch, self._artifacts = key, epoch, artifacts
-        self._digests: dict[str, list[str]] = {}
 
     def perform(self, ledger: Ledger, action: do.Action, now_unix_s: float) -> list[Send]:
         match action:
@@ -151,10 +152,11 @@ class Performer:
             log.warning("event=above_mark device=%s epoch=%d seq=%d reason=%r", action.device.id, epoch, seq,
                         "the device remembers newer assignments than this database: was it restored?")  # fmt: skip
         try:
-            assignment = self._assignment(action.device, action.placement, variant, (epoch, seq), now_unix_s)
+            manifest = manifest_of(ledger, self._artifacts, variant)
         except ArtifactError as error:
             self.lose(ledger, variant.sha256, str(error))
             return []
+        assignment = _assignment(action.device, action.placement, variant, manifest, (epoch, seq), now_unix_s)
         envelope = signing.sign(assignment, self._key)
         ledger.put_desired(
             Desired(
@@ -166,6 +168,7 @@ class Performer:
                 rollout=action.rollout,
                 incident=action.incident,
                 envelope=envelope,
+                manifest=manifest.digest,
                 issued_unix_s=now_unix_s,
                 attempts=action.attempts,
             )
@@ -178,42 +181,37 @@ class Performer:
         """The bytes are gone from this host: forget the variant, so that devices get another, and make it again."""
         log.error("event=lost_artifact sha256=%s reason=%r", sha256[:12], f"{reason}; it is made again")
         self._artifacts.set_aside(sha256)
-        self._digests.pop(sha256, None)
         ledger.drop_variant(sha256)
         for job in ledger.jobs(JobState.DONE):
             if job.sha256 == sha256:
                 ledger.put_job(replace(job, state=JobState.QUEUED, attempts=0))
 
-    def _assignment(
-        self, device: Device, placement: Placement, variant: Variant, mark: Mark, now_unix_s: float
-    ) -> Assignment:
-        profile, cap = device.profile, placement.envelope.latency_s
-        return Assignment(
-            device=device.id,
-            epoch=mark[0],
-            seq=mark[1],
-            model=variant.model,
-            sha256=variant.sha256,
-            size_bytes=variant.size_bytes,
-            block_bytes=blocks.BLOCK_BYTES,
-            blocks=self._block_digests(variant.sha256),
-            ram_total_bytes=profile.ram_total_bytes,
-            ram_model_bytes=profile.ram_model_bytes,
-            latency_p95_ms=None if cap is None else cap.value * 1e3,
-            rate_hz=profile.rate_hz,
-            power_idle_watts=profile.power.idle_watts if profile.power else None,
-            power_busy_watts=profile.power.busy_watts if profile.power else None,
-            runtime=variant.runtime,
-            golden_seed=variant.golden_seed,
-            golden_outputs=[list(row) for row in variant.golden_outputs],
-            golden_tolerance=variant.golden_tolerance,
-            issued_unix_s=now_unix_s,
-        )
 
-    def _block_digests(self, sha256: str) -> list[str]:
-        if sha256 not in self._digests:
-            self._digests[sha256] = blocks.digests(self._artifacts.read(sha256))
-        return self._digests[sha256]
+def _assignment(
+    device: Device, placement: Placement, variant: Variant, manifest: Named, mark: Mark, now_unix_s: float
+) -> Assignment:
+    profile, cap = device.profile, placement.envelope.latency_s
+    return Assignment(
+        device=device.id,
+        wire=WIRE,
+        epoch=mark[0],
+        seq=mark[1],
+        model=variant.model,
+        sha256=variant.sha256,
+        size_bytes=variant.size_bytes,
+        manifest=manifest.digest,
+        manifest_bytes=manifest.size_bytes,
+        ram_total_bytes=profile.ram_total_bytes,
+        ram_model_bytes=profile.ram_model_bytes,
+        latency_p95_ms=None if cap is None else cap.value * 1e3,
+        rate_hz=profile.rate_hz,
+        power_idle_watts=profile.power.idle_watts if profile.power else None,
+        power_busy_watts=profile.power.busy_watts if profile.power else None,
+        runtime=variant.runtime,
+        issued_unix_s=now_unix_s,
+        block_bytes=blocks.BLOCK_BYTES,
+        blocks=[],
+    )
 
 
 def _deliver(ledger: Ledger, sent: Deliver, now_unix_s: float) -> Send:

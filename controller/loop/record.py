@@ -76,6 +76,7 @@ def _info(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
             architecture=message.architecture,
             runtimes=tuple(message.runtimes),
             emulated=message.emulated,
+            wire=message.wire,
             last_seen_unix_s=now_unix_s,
         )
     )

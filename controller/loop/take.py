@@ -19,10 +19,12 @@ from controller.loop.answer import answer
 from controller.loop.broadcast import Broadcast
 from controller.loop.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Lost, Stop
 from controller.loop.ledger import Ledger
+from controller.loop.manifests import needed_bytes
 from controller.loop.perform import Performer
 from controller.loop.record import Recorded, record
 from controller.loop.refine import queue_refine
 from controller.pruning.job import JobResult
+from controller.store.artifacts import Artifacts
 
 log = logging.getLogger("hedgerow.take")
 
@@ -34,14 +36,20 @@ class Taker:
     """`link_moved` hears why the link has gone down, and with nothing to say that it has come up."""
 
     def __init__(
-        self, link: Link, broadcast: Broadcast, performer: Performer, link_moved: Callable[[str], None]
+        self,
+        link: Link,
+        artifacts: Artifacts,
+        broadcast: Broadcast,
+        performer: Performer,
+        link_moved: Callable[[str], None],
     ) -> None:
-        self._link, self._broadcast, self._performer, self._link_moved = link, broadcast, performer, link_moved
+        self._link, self._artifacts, self._broadcast = link, artifacts, broadcast
+        self._performer, self._link_moved = performer, link_moved
 
     def take(self, ledger: Ledger, fact: Fact, now_unix_s: float) -> list[Afterwards]:
         match fact:
             case Arrived():
-                return self._after_message(ledger, self._recorded(ledger, fact, now_unix_s))
+                return self._after_message(ledger, self._recorded(ledger, fact, now_unix_s), now_unix_s)
             case Connected():
                 log.info("event=link_up")
                 return [
@@ -87,12 +95,12 @@ class Taker:
             ledger.add_dead_letter(message.topic, message.payload, f"{type(error).__name__}: {error}", now_unix_s)
             return Recorded()
 
-    def _after_message(self, ledger: Ledger, recorded: Recorded) -> list[Afterwards]:
+    def _after_message(self, ledger: Ledger, recorded: Recorded, now_unix_s: float) -> list[Afterwards]:
         if recorded.device is not None:
             ledger.woken.add(recorded.device)
         afterwards = list[Afterwards]()
         if (need := recorded.need) is not None:
-            size_bytes = ledger.artifact_bytes(need.sha256)
+            size_bytes = needed_bytes(ledger, self._artifacts, need, now_unix_s, self._performer.lose)
             afterwards.append(lambda: self._broadcast.needed(need, size_bytes))
         if (ack := recorded.ack) is not None:
             afterwards.append(lambda: self._link.publish(*ack))

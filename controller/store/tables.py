@@ -77,6 +77,7 @@ devices = Table(
     Column("last_seen_unix_s", Double),
     Column("agent_version", Words),
     Column("architecture", Words),
+    Column("wire", BigInteger),
     Column("runtimes", JSON, nullable=False),
     Column("emulated", Words),
     Column("reported", JSON(none_as_null=True)),
@@ -130,6 +131,15 @@ variants = Table(
     Column("lineage", JSON, nullable=False),
     Column("created_unix_s", Double, nullable=False),
     Index(None, "model"),
+)
+
+manifests = Table(
+    "manifests",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("sha256", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Index(None, "sha256"),
 )
 
 jobs = Table(
@@ -186,6 +196,7 @@ desired = Table(
     Column("rollout", Text),
     Column("incident", Text),
     Column("envelope", LargeBinary, nullable=False),
+    Column("manifest", Text),
     Column("issued_unix_s", Double, nullable=False),
     Column("result", Text),
     Column("reason", Words, nullable=False),

@@ -7,6 +7,7 @@ from controller.store.devices import DeviceRows
 from controller.store.events import EventRows
 from controller.store.incidents import IncidentRows
 from controller.store.jobs import JobRows
+from controller.store.manifests import ManifestRows
 from controller.store.meta import MetaRows
 from controller.store.models import ModelRows
 from controller.store.placements import PlacementRows
@@ -22,6 +23,7 @@ class Tx(
     EventRows,
     IncidentRows,
     JobRows,
+    ManifestRows,
     MetaRows,
     ModelRows,
     PlacementRows,

@@ -17,6 +17,7 @@ from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
+from controller.core.speaks import foreign
 from controller.web.facts import DeviceFacts
 
 Json = dict[str, Any]
@@ -55,6 +56,8 @@ def device_view(facts: DeviceFacts) -> Json:
         "registered_unix_s": device.registered_unix_s,
         "agent_version": device.agent_version,
         "architecture": device.architecture,
+        "wire": device.wire,
+        "wire_reason": foreign(device),
         "runtimes": list(device.runtimes),
         "emulated": device.emulated,
         "sha256": reported.sha256 if reported else None,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from agent.wire.messages import Result
 from controller.core import calibrate
 from controller.core.battery import battery_life_s, energy_joules
 from controller.core.catalog import Catalog
 from controller.core.compare import at_most_worse
 from controller.core.fit import choices
+from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.incident import Incident
 from controller.core.nouns.job import PruneJob
@@ -18,6 +20,7 @@ from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
 from controller.core.selector import parse_selector
+from controller.core.speaks import foreign
 from controller.web.device_views import Json, battery_view, envelope_view, short
 from controller.web.facts import DeviceFacts
 
@@ -157,23 +160,34 @@ def _member(rollout: Rollout, facts: DeviceFacts) -> Json:
     placed = placement if placement and placement.model == rollout.model else None
     return {
         "device": device.id,
-        "standing": _standing(placed, desired.result if desired else None, desired is not None),
+        "standing": _standing(device, placed, desired),
         "online": device.online,
         "variant": short(desired.sha256) if desired else None,
         "phase": device.reported.phase if device.reported else None,
         "result": desired.result if desired else None,
         "binding": placed.binding if placed else None,
-        "reason": (placed.reason if placed and not placed.feasible else desired.reason if desired else ""),
+        "reason": (placed.reason if placed and not placed.feasible else _refused(device, desired) or _why(desired)),
     }
 
 
-def _standing(placed: Placement | None, result: str | None, assigned: bool) -> str:
+def _standing(device: Device, placed: Placement | None, desired: Desired | None) -> str:
     """In one word; the daemon's own gates look closer (at soaking, for one)."""
     if placed is not None and not placed.feasible:
         return "infeasible"
-    if not assigned:
+    if _refused(device, desired):
+        return "refused"
+    if desired is None:
         return "waiting"
-    return result or "running"
+    return desired.result or "running"
+
+
+def _refused(device: Device, desired: Desired | None) -> str:
+    """Why it is given nothing, or nothing more after a failure."""
+    return foreign(device) if desired is None or desired.result not in (None, Result.SUCCEEDED) else ""
+
+
+def _why(desired: Desired | None) -> str:
+    return desired.reason if desired else ""
 
 
 def incident_view(incident: Incident) -> Json:

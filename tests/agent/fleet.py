@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.link import Arrived, Connected, Link, LinkEvent
 from agent.wire import blocks
-from agent.wire.messages import Ack, Assignment, Message, Need, Reported, Telemetry, decode, encode
+from agent.wire.manifest import Golden, Manifest, encode_manifest, make_manifest
+from agent.wire.messages import WIRE, Ack, Assignment, Message, Need, Reported, Telemetry, decode, encode
 from agent.wire.signing import sign
 from agent.wire.topics import BlobTopic, DeviceTopic, Leaf, controller_filters, parse, topic
 
@@ -37,7 +38,23 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def manifest(data: bytes) -> Manifest:
+    return make_manifest(data, Golden())
+
+
+def manifest_body(data: bytes) -> bytes:
+    return encode_manifest(manifest(data))
+
+
 def assignment(data: bytes, seq: int, **changes: object) -> Assignment:
+    """As a controller of this release makes it."""
+    body = manifest_body(data)
+    fields: dict[str, object] = {"wire": WIRE, "manifest": sha256(body), "manifest_bytes": len(body), "blocks": []}
+    return assignment_of_0_1(data, seq, **{**fields, **changes})
+
+
+def assignment_of_0_1(data: bytes, seq: int, **changes: object) -> Assignment:
+    """Of wire 1: with the digests of its blocks in it."""
     fields: dict[str, object] = {
         "device": "dev-1",
         "epoch": 1,
@@ -73,7 +90,9 @@ class Hand:
         self.link.start(self.inbox.append)
 
     def add(self, *artifacts: bytes) -> None:
-        self.artifacts.update({sha256(data): data for data in artifacts})
+        """With their manifests, which travel as they do."""
+        for data in artifacts:
+            self.artifacts.update({sha256(each): each for each in (data, manifest_body(data))})
 
     def assign(self, wanted: Assignment, key: Ed25519PrivateKey = KEY) -> None:
         self.link.publish(topic(wanted.device, Leaf.DESIRED), sign(wanted, key), retain=True)

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fleet import manifest_body
+
 from agent.config import Config
 from agent.perform import Hands, Performer
 from agent.slots import Slots
@@ -115,6 +117,8 @@ class Device:
     def install(self, wanted: Assignment, data: bytes) -> None:
         """The whole way of an assignment, blocks in an order of their own, and a window of service."""
         self.feed(events.DesiredArrived(now_s=0.0, assignment=wanted, wall_unix_s=0.0))
+        body = manifest_body(data)
+        self.feed(events.BlockArrived(now_s=0.0, sha256=wanted.manifest, block=0, data=body))
         for index, block in reversed(list(enumerate(blocks.cut(data)))):
             self.feed(events.BlockArrived(now_s=0.0, sha256=wanted.sha256, block=index, data=block))
         self.serve_a_window()

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 import numpy as np
 import onnx
-from fleet import KEY, sha256
+from fleet import KEY, manifest_body, sha256
 from onnx import TensorProto, helper, numpy_helper
 
 from agent.link import Arrived, Connected, LinkEvent
@@ -50,7 +50,8 @@ class Controller:
     """The least controller over a real link: sends blocks and acks on its own thread of the test, `until` turns it."""
 
     def __init__(self, port: int, *artifacts: bytes) -> None:
-        self.artifacts = {sha256(data): data for data in artifacts}
+        self.artifacts: dict[str, bytes] = {}
+        self.add(*artifacts)
         self.heard: list[Message] = []
         self.blocks_to_send = 10**9
         self._inbox: queue.SimpleQueue[LinkEvent] = queue.SimpleQueue()
@@ -59,6 +60,10 @@ class Controller:
         self.until(lambda: bool(self.heard) or self.connected, 5)
 
     connected = False
+
+    def add(self, *artifacts: bytes) -> None:
+        """With their manifests, which travel as they do."""
+        self.artifacts.update({sha256(each): each for data in artifacts for each in (data, manifest_body(data))})
 
     def assign(self, wanted: Assignment) -> None:
         assert self.link.publish(topic("dev-1", Leaf.DESIRED), sign(wanted, KEY), retain=True)

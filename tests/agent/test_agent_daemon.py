@@ -6,7 +6,7 @@ import os
 import signal
 
 import pytest
-from fleet import assignment, sha256
+from fleet import assignment, manifest, sha256
 from realagent import A, Agent, Controller, gone, rss_bytes
 from realbroker import RealBroker
 
@@ -56,7 +56,7 @@ def test_install_swap_telemetry_and_a_clean_end(
 def test_a_bad_artifact_changes_nothing(agent: Agent, controller: Controller, pair: tuple[bytes, bytes]) -> None:
     good = pair[0]
     junk = good[:2] + b"no model at all" * 100
-    controller.artifacts[sha256(junk)] = junk
+    controller.add(junk)
     agent.start()
     controller.assign(assignment(good, 1))
     controller.until(controller.reported(1))
@@ -69,7 +69,7 @@ def test_a_bad_artifact_changes_nothing(agent: Agent, controller: Controller, pa
 
 def test_an_artifact_larger_than_the_supervisor_comes_in(agent: Agent, controller: Controller) -> None:
     junk = bytes(40 * 2**20)
-    controller.artifacts[sha256(junk)] = junk
+    controller.add(junk)
     agent.start()
     controller.assign(assignment(junk, 1))
     controller.until(controller.reported(1, Result.REJECTED), 40)
@@ -82,11 +82,11 @@ def test_an_artifact_larger_than_the_supervisor_comes_in(agent: Agent, controlle
 def test_a_killed_agent_leaves_no_worker_and_resumes_with_the_blocks_it_has(
     agent: Agent, controller: Controller
 ) -> None:
-    controller.blocks_to_send = 3
+    controller.blocks_to_send = 4  # the manifest has one
     agent.start()
     controller.assign(assignment(A, 1))
     there = Slots(agent.state)
-    controller.until(lambda: controller.blocks_to_send == 0 and len(there.missing(assignment(A, 1))) == 2)
+    controller.until(lambda: controller.blocks_to_send == 0 and len(there.missing(manifest(A))) == 2)
     agent.end(signal.SIGKILL)
     controller.blocks_to_send, controller.heard[:] = 10**9, []
     agent.start()

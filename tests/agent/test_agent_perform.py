@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import msgspec
 import pytest
-from fleet import artifact, assignment, sha256
+from fleet import artifact, assignment, manifest_body, sha256
 from powercut import Device
 
 from agent.slots import Slots
@@ -34,6 +34,11 @@ def whole(tmp_path: Path) -> Callable[[], list[str]]:
     return lambda: [name for name, data in (("A", A), ("B", B), ("C", C)) if Slots(tmp_path).is_whole(sha256(data))]
 
 
+def needed(*artifacts: bytes) -> set[str]:
+    """With what they are checked by."""
+    return {sha256(each) for data in artifacts for each in (data, manifest_body(data))}
+
+
 def refuse(what: object, *, missing_ok: bool = False) -> None:
     if not missing_ok or Path(str(what)).exists():
         raise OSError(30, "Read-only file system")
@@ -47,10 +52,10 @@ def test_nothing_is_deleted_while_the_saved_record_may_name_it(
         device.install(assignment(C, 3), C)
         assert device.state.record.active is not None
         assert device.state.record.active.sha256 == sha256(C)
-        assert Slots(tmp_path).load().needed == {sha256(A), sha256(B)}
+        assert Slots(tmp_path).load().needed == needed(A, B)
         assert whole() == ["A", "B", "C"]
     device.tick()
-    assert Slots(tmp_path).load().needed == {sha256(B), sha256(C)}
+    assert Slots(tmp_path).load().needed == needed(B, C)
     assert whole() == ["B", "C"]
     device.close()
 

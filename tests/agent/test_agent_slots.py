@@ -4,8 +4,9 @@ import errno
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
-from fleet import artifact, assignment, sha256
+from fleet import artifact, assignment, manifest, manifest_body, sha256
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,7 @@ from agent.wire.messages import Assignment, Result
 
 A, B = artifact(1), artifact(2)
 WANTED = assignment(A, 1)
+BLOCKS = manifest(A)
 
 
 @pytest.fixture
@@ -31,16 +33,16 @@ def store(slots: Slots, wanted: Assignment, data: bytes, indices: set[int]) -> N
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
-@given(st.sets(st.integers(0, len(WANTED.blocks) - 1)))
+@given(st.sets(st.integers(0, BLOCKS.total - 1)))
 def test_what_was_stored_is_not_missing_after_a_restart(tmp_path: Path, stored: set[int]) -> None:
     slots = Slots(tmp_path)
     slots.collect(frozenset())
     store(slots, WANTED, A, stored)
-    assert Slots(tmp_path).missing(WANTED) == set(range(len(WANTED.blocks))) - stored
+    assert Slots(tmp_path).missing(BLOCKS) == set(range(BLOCKS.total)) - stored
 
 
 def test_a_whole_artifact_gets_its_name_and_a_wrong_one_goes(slots: Slots) -> None:
-    everything = set(range(len(WANTED.blocks)))
+    everything = set(range(BLOCKS.total))
     store(slots, WANTED, A, everything)
     assert not slots.is_whole(WANTED.sha256)
     assert slots.finish(WANTED)
@@ -48,35 +50,49 @@ def test_a_whole_artifact_gets_its_name_and_a_wrong_one_goes(slots: Slots) -> No
     other = assignment(B, 2)
     store(slots, other, A, everything)
     assert not slots.finish(other)
-    assert slots.missing(other) == everything
+    assert slots.missing(manifest(B)) == everything
 
 
 def test_a_torn_block_is_missing_and_a_rotten_artifact_is_fetched_again(slots: Slots) -> None:
-    everything = set(range(len(WANTED.blocks)))
+    everything = set(range(BLOCKS.total))
     store(slots, WANTED, A, everything)
     slots.store(WANTED.sha256, blocks.BLOCK_BYTES + 5, b"torn")
-    assert slots.missing(WANTED) == {1}
+    assert slots.missing(BLOCKS) == {1}
     store(slots, WANTED, A, {1})
     slots.finish(WANTED)
     path = slots.path(WANTED.sha256)
     path.write_bytes(path.read_bytes()[:-1])
     assert not slots.is_whole(WANTED.sha256)
-    assert slots.missing(WANTED) == everything
+    assert slots.missing(BLOCKS) == everything
 
 
 def test_only_what_a_slot_needs_stays(slots: Slots) -> None:
-    everything = set(range(len(WANTED.blocks)))
+    everything = set(range(BLOCKS.total))
     store(slots, WANTED, A, everything)
     slots.finish(WANTED)
     store(slots, assignment(B, 2), B, {0})
-    slots.collect(frozenset({WANTED.sha256}))
+    for data in (A, B):
+        slots.keep_manifest(sha256(manifest_body(data)), manifest_body(data))
+    slots.collect(frozenset({WANTED.sha256, WANTED.manifest}))
     assert slots.is_whole(WANTED.sha256)
-    assert slots.missing(assignment(B, 2)) == everything
+    assert slots.missing(manifest(B)) == everything
+    assert slots.manifest(WANTED.manifest) == manifest_body(A)
+    assert slots.manifest(sha256(manifest_body(B))) is None
+
+
+def test_a_torn_manifest_is_none(slots: Slots, tmp_path: Path) -> None:
+    body = manifest_body(A)
+    slots.keep_manifest(sha256(body), body)
+    (kept,) = tmp_path.glob("artifacts/*.manifest")
+    kept.write_bytes(body[:-1])
+    assert slots.manifest(sha256(body)) is None
+    slots.keep_manifest(sha256(body), body)
+    assert slots.manifest(sha256(body)) == body
 
 
 def test_room_is_what_the_medium_has(tmp_path: Path) -> None:
-    assert Slots(tmp_path).shortage_bytes(WANTED) == 0
-    assert Slots(tmp_path).shortage_bytes(assignment(A, 1, size_bytes=10**18)) > 0
+    assert Slots(tmp_path).shortage_bytes(BLOCKS) == 0
+    assert Slots(tmp_path).shortage_bytes(msgspec.structs.replace(BLOCKS, size_bytes=10**18)) > 0
 
 
 def refuse(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,18 +109,18 @@ def test_where_room_cannot_be_set_aside_it_is_written_behind_what_is_there(
 ) -> None:
     refuse(errno.EOPNOTSUPP, monkeypatch)
     store(slots, WANTED, A, {0})
-    slots.reserve(WANTED)
-    assert slots.missing(WANTED) == set(range(1, len(WANTED.blocks)))
-    assert slots.shortage_bytes(WANTED) == 0
-    store(slots, WANTED, A, set(range(1, len(WANTED.blocks))))
-    slots.reserve(WANTED)
+    slots.reserve(BLOCKS)
+    assert slots.missing(BLOCKS) == set(range(1, BLOCKS.total))
+    assert slots.shortage_bytes(BLOCKS) == 0
+    store(slots, WANTED, A, set(range(1, BLOCKS.total)))
+    slots.reserve(BLOCKS)
     assert slots.finish(WANTED)
 
 
 def test_no_room_is_told(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(errno.ENOSPC, monkeypatch)
     with pytest.raises(OSError, match="No space left"):
-        slots.reserve(WANTED)
+        slots.reserve(BLOCKS)
 
 
 def test_the_record_comes_back_as_it_was_saved(slots: Slots, tmp_path: Path) -> None:
@@ -117,7 +133,7 @@ def test_the_record_comes_back_as_it_was_saved(slots: Slots, tmp_path: Path) -> 
     )
     slots.save(record)
     assert Slots(tmp_path).load() == record
-    assert record.needed == {sha256(A)}
+    assert record.needed == {sha256(A), sha256(manifest_body(A))}
     assert record.mark == (1, 2)
 
 

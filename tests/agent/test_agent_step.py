@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 import pytest
-from fleet import artifact, assignment, sha256
+from fleet import artifact, assignment, manifest_body, sha256
 
 from agent.record import Outcome, Record, Slot, without_blocks
 from agent.sensed import Sensed
@@ -67,6 +67,18 @@ def desired(state: State, wanted: Assignment, wall_unix_s: float = 0.0) -> Turn:
     return step(state, events.DesiredArrived(now_s=1.0, assignment=wanted, wall_unix_s=wall_unix_s))
 
 
+def with_manifest(state: State, data: bytes) -> State:
+    """The manifest of `data` was kept already."""
+    body = manifest_body(data)
+    return step(state, events.ManifestFound(now_s=0.0, sha256=sha256(body), body=body)).state
+
+
+def prepared(state: State, data: bytes, *missing: int, now_s: float = 1.0) -> Turn:
+    """The manifest is there, and all of the artifact but what is missing."""
+    found = events.Prepared(now_s=now_s, sha256=sha256(data), whole=not missing, missing=frozenset(missing))
+    return step(with_manifest(state, data), found)
+
+
 def window(
     state: State, rss_bytes: int = 1000, sensed: Sensed | None = None, now_s: float = 5.0, worker: int | None = None
 ) -> Turn:
@@ -105,7 +117,7 @@ def test_power_cuts_do_not_take_back_a_slot_that_has_served() -> None:
 def test_two_trials_that_took_the_device_down_are_enough() -> None:
     pending = Record(latest=assignment(A, 1), trials=2)
     state = booted(pending)
-    turn = step(state, events.Prepared(now_s=1.0, sha256=sha256(A), whole=True))
+    turn = prepared(state, A)
     assert turn.state.record.outcome is not None
     assert turn.state.record.outcome.failure is Failure.CRASHED
     assert not only(effects.StartWorker, turn.effects)
@@ -136,7 +148,7 @@ def test_a_record_of_another_device_is_not_begun_from() -> None:
 def test_what_is_pending_of_another_device_is_not_gone_on_with() -> None:
     other = msgspec.structs.replace(assignment(A, 9), device="cam-07")
     turn = step(State(setup=SETUP, record=Record(latest=other)), events.Started(now_s=0.0))
-    assert not only(effects.Prepare, turn.effects)
+    assert not only(effects.FindManifest, turn.effects)
 
 
 def test_a_record_without_an_assignment_is_anybodys() -> None:
@@ -151,16 +163,17 @@ def test_a_record_without_an_assignment_is_anybodys() -> None:
     "changes",
     [
         {"sha256": "../../etc/passwd"},
-        {"blocks": []},
-        {"size_bytes": 0, "blocks": []},
-        {"block_bytes": 0},
-        {"block_bytes": 10**9, "blocks": ["x"]},
+        {"manifest": "../../etc/passwd"},
+        {"manifest": ""},
+        {"manifest_bytes": 0},
+        {"manifest_bytes": 10**9},
+        {"size_bytes": 0},
     ],
 )
 def test_a_signed_assignment_is_still_not_believed_everything(changes: dict[str, object]) -> None:
     turn = desired(booted(Record()), assignment(A, 1, **changes))
     assert reports(turn)[0].failure is Failure.BAD_DIGEST
-    assert not only(effects.Prepare, turn.effects)
+    assert not only(effects.FindManifest, turn.effects)
     assert turn.state.record.latest is None
 
 
@@ -169,9 +182,9 @@ def test_what_is_above_the_declared_storage_is_rejected_until_more_is_declared()
     small = replace(booted(Record()), setup=replace(SETUP, storage_bytes=wanted.size_bytes - 1))
     turn = desired(small, wanted)
     assert (reports(turn)[0].failure, reports(turn)[0].result) == (Failure.NO_SPACE, Result.REJECTED)
-    assert not only(effects.Prepare, turn.effects)
+    assert not only(effects.FindManifest, turn.effects)
     enough = replace(turn.state, setup=replace(SETUP, storage_bytes=wanted.size_bytes))
-    assert only(effects.Prepare, desired(enough, wanted).effects)
+    assert only(effects.FindManifest, desired(enough, wanted).effects)
 
 
 def test_what_was_signed_is_a_floor_for_the_clock() -> None:
@@ -197,7 +210,7 @@ def test_a_new_controller_epoch_is_above_any_seq() -> None:
 
 def test_a_newer_assignment_ends_the_trial_of_the_older() -> None:
     state = desired(booted(Record()), assignment(A, 1)).state
-    state = step(state, events.Prepared(now_s=1.0, sha256=sha256(A), whole=True)).state
+    state = prepared(state, A).state
     assert state.phase is Phase.TRIAL
     turn = desired(state, assignment(B, 2))
     assert only(effects.StopWorker, turn.effects)
@@ -207,8 +220,8 @@ def test_a_newer_assignment_ends_the_trial_of_the_older() -> None:
 @pytest.mark.parametrize("changes", [{"rate_hz": 9.0}, {"model": "m@2"}])
 def test_another_rate_or_name_for_what_runs_needs_a_new_worker(changes: dict[str, object]) -> None:
     turn = desired(serving(record(slot(A, 1))), assignment(A, 2, **changes))
-    assert only(effects.Prepare, turn.effects)
-    state = step(turn.state, events.Prepared(now_s=1.0, sha256=sha256(A), whole=True)).state
+    assert only(effects.FindManifest, turn.effects)
+    state = prepared(turn.state, A).state
     assert state.candidate is not None
     done = step(state, events.TrialDone(now_s=2.0, worker=state.candidate.id, trial=PASSED))
     assert done.state.record.previous is None
@@ -221,8 +234,7 @@ def test_another_rate_or_name_for_what_runs_needs_a_new_worker(changes: dict[str
 
 def test_blocks_are_asked_for_again_less_and_less_often() -> None:
     state = replace(desired(booted(Record()), assignment(A, 1)).state, link_up=True)
-    prepared = events.Prepared(now_s=0.0, sha256=sha256(A), whole=False, missing=frozenset({0, 1}))
-    state = step(state, prepared).state
+    state = prepared(state, A, 0, 1, now_s=0.0).state
     asked = []
     for tick in range(1, 200):
         turn = step(state, events.Tick(now_s=tick * 0.5))
@@ -239,8 +251,7 @@ def test_blocks_of_what_nobody_wants_are_unsubscribed() -> None:
 
 def test_a_medium_that_fills_up_changes_nothing() -> None:
     state = desired(serving(record(slot(A, 1))), assignment(B, 2)).state
-    prepared = events.Prepared(now_s=0.0, sha256=sha256(B), whole=False, missing=frozenset({0}))
-    state = step(state, prepared).state
+    state = prepared(state, B, 0).state
     turn = step(state, events.Downloaded(now_s=1.0, sha256=sha256(B), failure=Failure.NO_SPACE, detail="full"))
     assert turn.state.record.outcome == Outcome(result=Result.FAILED_NO_CHANGE, failure=Failure.NO_SPACE, reason="full")
     assert turn.state.active is not None
@@ -345,7 +356,7 @@ def test_a_worker_that_says_nothing_is_ended() -> None:
 
 def test_a_trial_without_a_verdict_fails() -> None:
     state = desired(serving(record(slot(A, 1))), assignment(B, 2)).state
-    state = step(state, events.Prepared(now_s=1.0, sha256=sha256(B), whole=True)).state
+    state = prepared(state, B).state
     alive = replace(state, active=replace(state.active, seen_s=400.0)) if state.active else state
     turn = step(alive, events.Tick(now_s=400.0))
     assert turn.state.record.outcome is not None
@@ -356,7 +367,7 @@ def test_a_trial_without_a_verdict_fails() -> None:
 def test_a_slow_model_has_the_time_for_its_trial_its_start_and_each_inference_that_its_cap_allows() -> None:
     slow = {"latency_p95_ms": 60_000.0, "rate_hz": 1 / 60}
     state = desired(State(setup=SETUP), assignment(A, 1, **slow)).state
-    state = step(state, events.Prepared(now_s=1.0, sha256=sha256(A), whole=True)).state
+    state = prepared(state, A).state
     assert step(state, events.Tick(now_s=890.0)).state.candidate is not None
     late = step(state, events.Tick(now_s=910.0)).state.record.outcome
     assert late is not None
@@ -385,7 +396,7 @@ def test_who_is_replaced_may_answer_all_that_waits_and_its_last_window_counts() 
     old = state.active
     assert old is not None
     state = desired(state, assignment(B, 2)).state
-    state = step(state, events.Prepared(now_s=1.0, sha256=sha256(B), whole=True)).state
+    state = prepared(state, B).state
     assert state.candidate is not None
     committed = step(state, events.TrialDone(now_s=2.0, worker=state.candidate.id, trial=PASSED))
     assert only(effects.StopWorker, committed.effects) == [effects.StopWorker(old.id, within_s=6.4)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import deque
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -14,24 +15,39 @@ from agent.record import Record
 from agent.step import Event, Setup, State, effects, events, step
 from agent.wire import blocks
 from agent.wire.errors import Failure
+from agent.wire.manifest import Golden, Manifest, encode_manifest
 from agent.wire.messages import Reported, Trial
 from agent.wire.topics import Leaf
 from agent.wire.work import WindowLine
 
 BLOCK = 1024
 ARTIFACTS = [artifact(each, 3000) for each in range(3)]
+BODIES = [
+    encode_manifest(
+        Manifest(
+            sha256=sha256(data),
+            size_bytes=len(data),
+            block_bytes=BLOCK,
+            blocks=b"".join(hashlib.sha256(block).digest() for block in blocks.cut(data, BLOCK)),
+            golden=Golden(outputs=[[float(which)] * 3000] * 3),  # so that it has two blocks
+        )
+    )
+    for which, data in enumerate(ARTIFACTS)
+]
 STRANGER = Ed25519PrivateKey.generate()
 MIB = 2**20
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """The disk is modelled: `whole` are verified artifacts, `part` the stored blocks; `saved` is the record on it."""
+    """The disk is modelled: `whole` are verified artifacts, `part` the stored blocks, `kept` the manifests; `saved` is
+    the record on it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now_s = 0.0
         self.saved = Record()
         self.whole: set[str] = set()
+        self.kept: dict[str, bytes] = {}
         self.part: dict[str, dict[int, bytes]] = {}
         self.committed = False
         self.marks: list[tuple[int, int]] = []
@@ -76,9 +92,16 @@ class AnyOrder(RuleBasedStateMachine):
             case effects.Collect(keep):
                 self.whole &= keep
                 self.part = {sha: part for sha, part in self.part.items() if sha in keep}
+                self.kept = {sha: body for sha, body in self.kept.items() if sha in keep}
+            case effects.FindManifest(sha):
+                self.answers.append(events.ManifestFound(now_s=self.now_s, sha256=sha, body=self.kept.get(sha)))
+            case effects.KeepManifest(sha, body):
+                assert sha256(body) == sha, "only what was signed is kept"
+                self.kept[sha] = body
+                self.answers.append(events.ManifestFound(now_s=self.now_s, sha256=sha, body=body))
             case effects.Prepare(wanted):
                 have = self.part.get(wanted.sha256, {})
-                missing = {index for index in range(len(wanted.blocks)) if index * BLOCK not in have}
+                missing = {index for index in range(wanted.total) if index * BLOCK not in have}
                 whole = wanted.sha256 in self.whole
                 self.answers.append(
                     events.Prepared(now_s=self.now_s, sha256=wanted.sha256, whole=whole, missing=frozenset(missing))
@@ -93,6 +116,7 @@ class AnyOrder(RuleBasedStateMachine):
                 self.answers.append(events.Downloaded(now_s=self.now_s, sha256=wanted.sha256))
             case effects.StartWorker(worker, wanted, judged):
                 assert wanted.sha256 in self.whole, "only what is verified and on disk is ever started"
+                assert wanted.manifest in self.kept, "with the answers that it is held to"
                 assert judged == (self.saved.pending is not None and self.saved.pending == wanted)
                 self.running.add(worker)
             case effects.Go(worker):
@@ -129,8 +153,8 @@ class AnyOrder(RuleBasedStateMachine):
             data,
             seq,
             epoch=epoch,
-            block_bytes=BLOCK,
-            blocks=blocks.digests(data, BLOCK),
+            manifest=sha256(BODIES[which]),
+            manifest_bytes=len(BODIES[which]),
             ram_total_bytes=cap_mib and cap_mib * MIB,
         )
         before = self.state.record
@@ -149,12 +173,29 @@ class AnyOrder(RuleBasedStateMachine):
             event = events.BlockArrived(now_s=self.now_s, sha256=sha256(data), block=index, data=content)
             self.feed(event, die_after=die_after)
 
+    @rule(
+        which=st.integers(0, 2),
+        wrong=st.sampled_from([None, 0, 1]),
+        which_blocks=st.sampled_from([(0,), (1,), (0, 1), (1, 0, 1)]),
+        die_after=st.one_of(st.none(), st.integers(0, 3)),
+    )
+    def send_manifest(
+        self, which: int, wrong: int | None, which_blocks: tuple[int, ...], die_after: int | None
+    ) -> None:
+        cut = blocks.cut(BODIES[which])
+        for index in which_blocks:
+            content = cut[index][::-1] if index == wrong else cut[index]
+            event = events.BlockArrived(now_s=self.now_s, sha256=sha256(BODIES[which]), block=index, data=content)
+            self.feed(event, die_after=die_after)
+
     @rule(which=st.integers(0, 2), passes=st.booleans(), die_after=st.one_of(st.none(), st.integers(0, 6)))
     def install(self, which: int, passes: bool, die_after: int | None) -> None:
         """All of it in a row, which chance alone would seldom bring about."""
         epoch, seq = self.state.record.mark
         self.link(up=True)
         self.assign(which, seq + 1, max(1, epoch), honest=True, cap_mib=None, die_after=None)
+        self.send_manifest(which, None, (0, 1), None)
+        self.send_manifest(which, None, (0, 1), None)  # where garbled ones had come before
         self.send_blocks(which, right=True, die_after=None)
         self.trial(passes, die_after)
         self.window(rss_mib=5)

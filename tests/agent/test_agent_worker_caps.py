@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from asking import INFER, request
-from fleet import assignment, sha256
+from fleet import assignment
 from onnx import TensorProto, helper, numpy_helper
 from realagent import A, Agent, Controller
 from realworker import ID, RealWorker
@@ -64,7 +64,7 @@ def test_what_is_above_its_memory_cap_is_rejected_for_that_however_the_runtime_t
 ) -> None:
     """onnxruntime says that it is refused memory, ncnn writes where it got none and dies."""
     data = convolutions() if runtime == "onnxruntime" else to_ncnn(convolutions())
-    controller.artifacts[sha256(data)] = data
+    controller.add(data)
     agent.start()
     controller.assign(assignment(data, 1, **cap))
     controller.until(controller.reported(1, Result.REJECTED), 40)

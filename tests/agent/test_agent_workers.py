@@ -15,6 +15,7 @@ from realagent import A
 from realworker import ID, RealWorker
 
 from agent.doors import close_doors, open_doors
+from agent.wire.manifest import Golden
 from agent.wire.messages import Trial
 from agent.wire.work import LoadingLine, TrialLine, WorkerSpec, to_line
 from agent.workers import Ended, WorkerNews, Workers, worker_spec
@@ -120,9 +121,12 @@ def stand_in(folder: Path, text: str) -> str:
 
 def test_a_restart_is_short_and_not_held_to_the_latency() -> None:
     wanted = assignment(artifact(1), 1, latency_p95_ms=1000.0, ram_total_bytes=5)
+    golden = Golden(seed=4, outputs=[[1.0]], tolerance=0.5)
     common = {"window_s": 1.0, "exercise": "none", "gflops": 3.0}
-    judged = worker_spec(wanted, "p", judged=True, **common)  # type: ignore[arg-type]
-    again = worker_spec(wanted, "p", judged=False, **common)  # type: ignore[arg-type]
+    judged = worker_spec(wanted, golden, "p", judged=True, **common)  # type: ignore[arg-type]
+    again = worker_spec(wanted, golden, "p", judged=False, **common)  # type: ignore[arg-type]
     assert (judged.latency_p95_ms, judged.samples) == (1000.0, 40)
+    for spec in (judged, again):
+        assert (spec.golden_seed, spec.golden_outputs, spec.golden_tolerance) == (4, [[1.0]], 0.5)
     assert (again.latency_p95_ms, again.samples, again.ram_total_bytes) == (None, 5, 5)
-    assert worker_spec(assignment(artifact(1), 1), "p", judged=True, **common).samples == 200  # type: ignore[arg-type]
+    assert worker_spec(assignment(artifact(1), 1), golden, "p", judged=True, **common).samples == 200  # type: ignore[arg-type]

@@ -80,7 +80,7 @@ def placement(sha256: str | None = "dense", **fields: Any) -> Placement:
 def desired(sha256: str = "dense", result: str | None = Result.SUCCEEDED, **fields: Any) -> Desired:
     known: dict[str, Any] = {
         "device": "cam", "epoch": 1, "seq": 7, "model": MODEL.ref, "rollout": "r1", "incident": None, "envelope": b"",
-        "issued_unix_s": NOW - 300, "finished_unix_s": None if result is None else NOW - 200,
+        "manifest": "m", "issued_unix_s": NOW - 300, "finished_unix_s": None if result is None else NOW - 200,
     }  # fmt: skip
     return Desired(sha256=sha256, result=result, **{**known, **fields})
 
@@ -100,7 +100,7 @@ def view(*, profile: Profile | None = None, calibration: Calibration = BARE, **f
     report = fields.pop("reported", reported())
     made = device(
         profile=profile or given.profile, calibration=calibration, reported=report, state=given.state,
-        online=given.online, id=given.id,
+        online=given.online, id=given.id, wire=given.wire,
     )  # fmt: skip
     known: dict[str, Any] = {
         "rollout": rollout(), "admitted": True, "catalog": catalog(), "placement": placement(), "desired": desired(),

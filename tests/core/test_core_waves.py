@@ -14,7 +14,7 @@ from controller.core.waves import admitted, advance
 from tests.core.builders import NOW, always, rollout
 
 LETTERS = {
-    "?": Standing.UNPLACED, "i": Standing.INFEASIBLE, "w": Standing.WAITING, "y": Standing.READY,
+    "?": Standing.UNPLACED, "i": Standing.INFEASIBLE, "x": Standing.REFUSED, "w": Standing.WAITING, "y": Standing.READY,
     "r": Standing.RUNNING, "k": Standing.SOAKING, "s": Standing.SUCCEEDED, "f": Standing.FAILED,
 }  # fmt: skip
 
@@ -49,6 +49,7 @@ def test_even_the_smallest_share_is_one_device() -> None:
 
 def test_infeasible_devices_are_no_part_of_a_wave() -> None:
     assert going("iiyyyyy") == ["d02"]
+    assert going("ixyyyyy") == ["d02"], "nor is one whose agent speaks another wire"
 
 
 def test_a_late_joiner_does_not_push_out_the_canary_that_goes_already() -> None:
@@ -122,7 +123,7 @@ fleets = st.text(alphabet=list(LETTERS), max_size=30)
 @given(letters=fleets, share=st.floats(0.01, 1.0))
 def test_a_wave_is_its_share_of_the_feasible_and_later_waves_hold_it(letters: str, share: float) -> None:
     waves = (share / 2, share, 1.0)
-    feasible = len(letters) - letters.count("i")
+    feasible = len(letters) - letters.count("i") - letters.count("x")
     first, second, last = (set(going(letters, waves=waves, wave=at)) for at in range(3))
     assert first <= second <= last
     gone = sum(letters.count(each) for each in "rksf")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import Engine
+from sqlalchemy import Engine, text
 
 from agent.wire.errors import WireError
 from controller.core.nouns.caps import Caps
@@ -44,6 +44,15 @@ rate: 1e12 Hz
 """
 LABELS = {"country": "False", "id": "x", "site": "None"}
 NONE = '{"ram_bytes": null, "storage_bytes": null, "latency_s": null}'
+ANNOUNCED = """
+INSERT INTO devices (id, state, profile_text, device_class, labels, registered_unix_s, calibration, online,
+    runtimes, agent_version)
+VALUES ('cam-1', 'accepted', 'device: cam-1', 'device', '{}', 1.0, '{}', false, '[]', '0.1.0')
+"""
+DESIRED = """
+INSERT INTO desired (device, epoch, seq, model, sha256, envelope, issued_unix_s, reason, attempts)
+VALUES ('cam-1', 1, 3, 'fall@1', 'abc', :envelope, 1.0, '', 1)
+"""
 RAM = '{"ram_bytes": 0, "storage_bytes": null, "latency_s": null}'
 
 
@@ -58,6 +67,8 @@ def of_0001(databases: Databases, tmp_path: Path) -> Engine:
         connection.exec_driver_sql(VARIANT)
         connection.exec_driver_sql(WINDOW)
         connection.exec_driver_sql(DEVICE.format(labels=json.dumps(LABELS)))
+        connection.exec_driver_sql(ANNOUNCED)
+        connection.execute(text(DESIRED), {"envelope": b"signed"})
     return engine
 
 
@@ -65,7 +76,7 @@ def test_a_device_that_would_be_refused_today_is_still_there_and_selected_as_bef
     store = Store(of_0001.url.render_as_string(hide_password=False))
     store.open()
     with store.read() as tx:
-        (device,) = tx.devices()
+        device, _ = tx.devices()
     assert (device.id, device.profile.rate_hz, device.labels) == ("7", 1e12, LABELS)
     assert parse_selector("country=False").matches(device), "its rollouts go on"
     with store.begin() as tx:
@@ -102,6 +113,18 @@ def test_jobs_get_their_kind_and_nothing_is_lost(of_0001: Engine) -> None:
     assert (stored.boot, window.seq, window.duration_s, window.count, window.errors) == ("b1", 3, 30.0, 25, 1)
     assert (window.power_watts, window.implausible) == (1.5, "")
     assert variant.lineage == {"gate_samples": 500}
+
+
+def test_who_had_announced_himself_spoke_wire_1_and_no_assignment_had_a_manifest(of_0001: Engine) -> None:
+    store = Store(of_0001.url.render_as_string(hide_password=False))
+    store.open()
+    with store.read() as tx:
+        assert [(device.id, device.wire) for device in tx.devices()] == [("7", None), ("cam-1", 1)]
+        desired = tx.latest_desired("cam-1")
+    assert desired is not None
+    assert (desired.seq, desired.manifest) == (3, None)
+    of_0001.dispose()
+    store.close()
 
 
 def test_and_back_again(of_0001: Engine) -> None:

@@ -19,6 +19,7 @@ from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.incident import BreachKind, Incident, IncidentState
 from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.manifest import KeptManifest
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout, RolloutState
@@ -89,6 +90,7 @@ DESIRED = Desired(
     rollout="r1",
     incident=None,
     envelope=b"\x00\xffsigned",
+    manifest="b" * 64,
     issued_unix_s=5.0,
 )
 
@@ -105,6 +107,7 @@ def test_a_device_comes_back_with_its_profile_calibration_and_report(store: Stor
         online=True,
         boot="b1",
         runtimes=("onnxruntime",),
+        wire=2**63 - 1,
         calibration=Calibration(slowness=2.5, slowness_samples=3, ram_extra_bytes=2**35),
         reported=REPORTED,
     )
@@ -309,3 +312,16 @@ def test_a_row_about_nothing_known_is_refused_and_the_whole_transaction_undone(s
         write()
     with store.read() as tx:
         assert tx.get_meta("epoch") is None
+
+
+def test_manifests_are_known_by_their_digest_and_by_their_artifact(store: Store) -> None:
+    made = KeptManifest(digest="d" * 64, sha256="a" * 64, body=b"\x00\xff" * 40_000)
+    other = KeptManifest(digest="c" * 64, sha256="b" * 64, body=b"")
+    with store.begin() as tx:
+        for each in (made, other, made):
+            tx.put_manifest(each)
+    with store.read() as tx:
+        assert tx.get_manifest(made.digest) == made
+        assert (tx.manifest_bytes(made.digest), tx.manifest_bytes(other.digest)) == (80_000, 0)
+        assert tx.manifest_of("a" * 64) == ("d" * 64, 80_000)
+        assert (tx.get_manifest("a" * 64), tx.manifest_bytes("a" * 64), tx.manifest_of("d" * 64)) == (None, None, None)

@@ -71,6 +71,7 @@ def test_what_a_bad_link_does_to_windows_leaves_no_trace(tmp_path: Path, seed: i
                 world.run(dice.uniform(0, 20))
                 world.broker.start()
     world.broker.faults = None
+    world.run(10)  # as the last thing that happened may have been a reboot
     world.until(lambda: drained(world))
     for device in world.devices.values():
         assert sorted(world.windows(device.id)) == sorted(earlier[device.id] + closed(device)), device.id

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
-    """The newest assignment made for a device, and how it ended. `seq` only ever grows, per device."""
+    """The newest assignment made for a device, and how it ended. `seq` only ever grows, per device.
+
+    `manifest` is the digest of the manifest that it names; one of wire 1 names none.
+    """
 
     device: str
     epoch: int
@@ -18,6 +21,7 @@ class Desired:
     incident: str | None
     envelope: bytes
     issued_unix_s: float
+    manifest: str | None = None
     result: str | None = None
     reason: str = ""
     finished_unix_s: float | None = None

@@ -21,6 +21,7 @@ class DeviceState(StrEnum):
 class Device:
     """A registered device with what it declares (`profile`), what it reports and what is learned about it.
 
+    `wire` is what its agent speaks, None as long as it has not announced itself.
     `implausible` counts the windows and trials with a figure that cannot be, and `implausible_last` says why of the
     newest; such a figure is kept as absent.
     """
@@ -38,6 +39,7 @@ class Device:
     last_seen_unix_s: float | None = None
     agent_version: str | None = None
     architecture: str | None = None
+    wire: int | None = None
     runtimes: tuple[str, ...] = ()
     emulated: str | None = None
     reported: Reported | None = None

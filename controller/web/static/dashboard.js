@@ -87,6 +87,7 @@ function budgetCell(device) {
   else if (device.within_budget === true) cell.append(node("div", "good", "within"));
   else cell.append(node("div", "quiet", "not measured"));
   if (device.incident) cell.append(node("div", "warn", `incident ${device.incident}`));
+  if (device.wire_reason) cell.append(node("div", "warn", device.wire_reason));
   const words = device.feasible === false ? [device.reason, ...device.relaxations.map((each) => `or: ${each}`)] : [device.result_reason];
   for (const text of words) if (text) cell.append(node("div", "sub", text));
   if (device.implausible) {
