@@ -43,7 +43,7 @@ class JobEnded:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The bytes of an artifact are gone from this host, and why."""
+    """The bytes of an artifact or of a manifest are gone from this host, and why."""
 
     sha256: str
     reason: str

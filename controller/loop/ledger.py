@@ -193,6 +193,13 @@ class Ledger:
         self._manifests.put(manifest.sha256, Named(manifest.digest, len(manifest.body)))
         self._notes.append(lambda tx: tx.put_manifest(manifest))
 
+    def drop_manifest(self, digest: str) -> bool:
+        """It is made again when it is asked for; False where there is none of this digest."""
+        found = [each for each, named in self._fleet.manifests.items() if named.digest == digest]
+        for sha256 in found:
+            self._manifests.drop(sha256)
+        return bool(found)
+
     def manifest_bytes(self, digest: str) -> int | None:
         """How long the manifest of this digest is."""
         return next((each.size_bytes for each in self._manifests.values() if each.digest == digest), None)

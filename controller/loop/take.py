@@ -64,16 +64,15 @@ class Taker:
                 return [lambda: self._broadcast.push.delivered(token)]
             case Asked(intent, future):
                 return [_answered(ledger, intent, future, now_unix_s)]
-            case JobMoved(job, share, text):
-                known = ledger.get_job(job)
-                if known is not None and known.state is JobState.RUNNING:
-                    ledger.put_job(replace(known, detail=f"{share:.0%} {text}"))
+            case JobMoved():
+                _job_moved(ledger, fact)
             case JobMade(job, variant):
                 _job_made(ledger, job, variant, now_unix_s)
             case JobEnded():
                 _job_ended(ledger, fact, now_unix_s)
             case Lost(sha256, reason):
-                self._performer.lose(ledger, sha256, reason)
+                if not ledger.drop_manifest(sha256):
+                    self._performer.lose(ledger, sha256, reason)
             case Stop():
                 pass  # heard before, whether or not anything can be written
             case _:
@@ -120,6 +119,12 @@ def _answered(ledger: Ledger, intent: Intent, future: Future[str], now_unix_s: f
         fault = IntentError(500, f"the controller failed over this ({type(error).__name__}: {error}); see its log")
         return lambda: future.set_exception(fault)
     return lambda: future.set_result(result)
+
+
+def _job_moved(ledger: Ledger, moved: JobMoved) -> None:
+    known = ledger.get_job(moved.job)
+    if known is not None and known.state is JobState.RUNNING:
+        ledger.put_job(replace(known, detail=f"{moved.share:.0%} {moved.text}"))
 
 
 def _job_made(ledger: Ledger, job: str, variant: Variant, now_unix_s: float) -> None:

@@ -22,7 +22,7 @@ from controller.core.intents import RegisterDevice
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.rollout import RolloutState
 from controller.core.nouns.variant import Variant
-from controller.store import tables
+from controller.store import Tx, tables
 from controller.web.device_views import device_view
 from controller.web.facts import facts_of
 from controller.web.views import rollout_detail
@@ -115,10 +115,13 @@ def as_0_1_left_it(world: World, device: SimDevice) -> Assignment:
     artifact = world.artifacts.read(known.sha256)
     old = msgspec.structs.replace(wanted, wire=1, manifest="", manifest_bytes=0, blocks=blocks.digests(artifact))
     envelope = sign(old, world.key)
-    with world.store.begin() as tx:
+
+    def write(tx: Tx) -> None:
         tx.put_desired(replace(known, envelope=envelope, manifest=None))
         tx.put_device(replace(world.device(device.id), wire=1, online=False))
         tx._connection.execute(delete(tables.manifests))
+
+    world.put(write)
     world.broker.stop(forget=True)  # what it has queued is of wire 2
     world.broker.start()
     world.broker.retained[topic(device.id, Leaf.DESIRED)] = envelope
@@ -196,8 +199,7 @@ def assigned(world: World) -> SimDevice:
 
 
 def forget_manifests(world: World) -> None:
-    with world.store.begin() as tx:
-        tx._connection.execute(delete(tables.manifests))
+    world.put(lambda tx: tx._connection.execute(delete(tables.manifests)))
 
 
 def test_a_manifest_that_is_lost_is_made_again(world: World) -> None:
@@ -209,11 +211,19 @@ def test_a_manifest_that_is_lost_is_made_again(world: World) -> None:
         assert tx.get_manifest(newest(world, "cam").manifest or "") is not None
 
 
+def test_one_that_is_lost_behind_the_controllers_back_is_made_again_too(world: World) -> None:
+    device = assigned(world)
+    world.compares_memory = False
+    with world.store.begin() as tx:
+        tx._connection.execute(delete(tables.manifests))
+    world.until(lambda: device.running is not None)
+    assert len(world.assignments("cam")) == 1
+
+
 def test_where_another_comes_out_the_next_assignment_names_it(world: World) -> None:
     device = assigned(world)
     forget_manifests(world)
-    with world.store.begin() as tx:
-        tx._connection.execute(update(tables.variants).values(golden_seed=7))
+    world.put(lambda tx: tx._connection.execute(update(tables.variants).values(golden_seed=7)))
     world.until(lambda: device.running is not None)
     world.until(lambda: newest(world, "cam").result == Result.SUCCEEDED)
     assert [result for _, _, result in world.assignments("cam")] == [Result.FAILED_NO_CHANGE, Result.SUCCEEDED]
