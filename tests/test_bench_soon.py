@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 
+from tests.bench.soon.equal import part_of
 from tests.bench.soon.honesty import honesty
 from tests.bench.soon.jobs import JOBS, chain
+from tests.bench.soon.pooled import Above, above, pooled
 from tests.bench.soon.stages import Tick, seconds_by_stage
 
 
@@ -41,3 +46,27 @@ def test_nobody_looks_at_what_is_over_at_once() -> None:
 def test_every_jobs_shelf_comes_from_jobs_before_it() -> None:
     names = list(JOBS)
     assert all(names.index(each) < names.index(name) for name in names for each in chain(name))
+
+
+def test_seeds_are_pooled_by_sample_and_by_seed() -> None:
+    part = part_of({"seed-1": _seed(1, [1, 0, 0, 0]), "seed-2": _seed(2, [1, 0, 0, -1])}, ended=True)
+    assert [each["above"] for each in part["seeds"]] == [0.25, 0.0]
+    assert part["sums"] == {"-1": 1, "0": 2, "2": 1}
+    found = above(part)
+    assert found.mean == 0.125
+    assert found.variance == pytest.approx((1 + 0 + 0 + 0.25 - 4 * 0.125**2) / 3 / 4 + 0.125**2)
+
+
+def test_networks_count_alike_and_narrow_the_limit() -> None:
+    both = pooled([Above(0.002, 1e-5), Above(0.004, 3e-5)])
+    assert (both.mean, both.variance) == (pytest.approx(0.003), pytest.approx(1e-5))
+    assert both.limit == pytest.approx(0.003 + 1.645 * 1e-5**0.5, rel=1e-3)
+
+
+def test_a_seed_without_a_variant_is_not_passed_over() -> None:
+    rows = {"seed-1": _seed(1, [0, 0]), "seed-2": {"seed": 2, "before": {"state": "infeasible", "seconds": 9.0}}}
+    assert above(part_of(rows, ended=True)).limit == math.inf
+
+
+def _seed(seed: int, more: list[int]) -> dict[str, Any]:
+    return {"seed": seed, "before": {"share": 0.7}, "now": {"share": 0.66}, "above": more}

@@ -6,10 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 
+from controller.pruning.model.load import resolve
+from controller.pruning.spec import FunctionRef
 from tests.bench.before import HERE
 from tests.bench.soon.nets import Net
 
@@ -23,12 +28,10 @@ class NotToBeHadError(RuntimeError):
 def bring(net: Net, folder: Path) -> Path:
     """The path of its spec; drawn, fetched and trained first where it is not there yet. Raises `NotToBeHadError`."""
     spec = folder / "model.yaml"
+    folder.mkdir(parents=True, exist_ok=True)
+    _draw(net.drawing, folder)
     if not spec.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        drawing = net.data.partition(":")[0]
-        for name in (net.code, drawing):
-            shutil.copy(_BROUGHT / name, folder)
-        _run(folder, drawing)
+        shutil.copy(_BROUGHT / net.code, folder)
         if net.packages:
             _fetch(net.packages, folder / "packages")
             _run(folder, net.code)
@@ -36,6 +39,12 @@ def bring(net: Net, folder: Path) -> Path:
             _train(net, folder)
         spec.write_text(yaml.safe_dump(_spec(net), sort_keys=False))
     return spec
+
+
+def function(folder: Path, text: str) -> Callable[[], Any]:
+    """What `text` names in a file of the folder, as `file.py:function`."""
+    file, _, name = text.partition(":")
+    return resolve(FunctionRef(str(folder / file), name, is_file=True))[0]
 
 
 def weights(net: Net) -> str:
@@ -54,6 +63,18 @@ def _spec(net: Net) -> dict[str, object]:
         "recover": {"epochs": 1},
         "seed": 1,
     }
+
+
+def _draw(drawing: str, folder: Path) -> None:
+    """Anew too where other code drew what is there, of which there were fewer once: weights that are there stay."""
+    code, there = _BROUGHT / drawing, folder / drawing
+    if there.is_file() and there.read_bytes() == code.read_bytes():
+        return
+    with TemporaryDirectory(dir=folder) as made:
+        shutil.copy(code, made)
+        _run(Path(made), drawing)
+        for name in (f"{there.stem}.npz", drawing):  # the code last: it tells that the samples are there
+            (Path(made) / name).replace(folder / name)
 
 
 def _run(folder: Path, script: str) -> None:

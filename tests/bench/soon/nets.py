@@ -28,6 +28,11 @@ class Net:
     packages: tuple[str, ...] = ()
     impossible: float = 0.05
 
+    @property
+    def drawing(self) -> str:
+        """The file that draws its samples."""
+        return self.data.partition(":")[0]
+
 
 NETS = {
     each.name: each
@@ -87,3 +92,4 @@ NETS = {
         ),
     )
 }
+COMPARED = ("detector", "direction")  # with release 0.1 at the same latency

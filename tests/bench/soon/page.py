@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tests.bench.soon.beside import INFERENCES, PROCESSES
 from tests.bench.soon.jobs import ABOVE_SMALLEST, FIRST, SECOND, TIGHTER
 from tests.bench.soon.nets import NETS
-from tests.bench.soon.rows import made, refused, timed, watched
+from tests.bench.soon.rows import equal, made, refused, timed, watched
 from tests.bench.soon.stages import STAGES
-from tests.bench.soon.told import Parts
+from tests.bench.soon.told import Parts, compared
 
 _HOW = f"""\
 Each network is brought as a user does: factory, weights, data, and a spec that asks for one epoch of recovery and has
@@ -25,6 +26,15 @@ Of the first prune: the most that its processes held, beside one that loads mode
 how far the time left was off that it told, looked at once a second from a third of the way on. That is what its words
 say, and where they say nothing what the bar lets expect; in the last column by the bar alone.
 """
+_EQUAL = f"""\
+Release 0.1, which trains briefly for each cut, prunes to {FIRST:.0%} of its dense model's p95. The p50 of its variant,
+as a share of the dense one's, is then the share of the dense p95 that today's prune with the same seed may take: so
+today's variant is at most as slow. Latency is CPU time, as a share of the p50 of today's dense artifact: both variants
+by turns with it in {PROCESSES} processes of {INFERENCES} inferences, the middle of the processes. Both answer
+the same 6,000 drawn samples, the gate among them, by which nothing is chosen. In the mean of the differences each
+network counts as much; its variance is that of the samples, each one's mean over the seeds taken, and that between the
+seeds.
+"""
 Row = dict[str, Any]
 
 
@@ -38,7 +48,7 @@ def _lines(results: Row, known: Parts) -> Iterator[str]:
     yield ""
     yield f"Written by `{results['repeat']}` on {results['date']}: {host['cores']} cores, {host['machine']}, Python"
     yield f'{host["python"]}. One network: `make bench BENCH="soon detector"`; release 0.1 beside it:'
-    yield '`make bench BENCH="soon before-detector"`.'
+    yield '`make bench BENCH="soon before-detector"`; both at one latency: `make bench BENCH="soon equal-detector"`.'
     yield ""
     yield from _table(
         ("target", "aimed for", "measured", "reached"),
@@ -71,6 +81,16 @@ def _sections(known: Parts) -> Iterator[str]:
     yield _WATCHED
     heads = ("network", "peak", "a step's", "median off by", "at worst", "within 50 %", "by the bar alone, median")
     yield from _table(heads, watched(known))
+    yield from _equal(known)
+
+
+def _equal(known: Parts) -> Iterator[str]:
+    if compared(known):
+        yield "## At the same latency"
+        yield ""
+        yield _EQUAL
+        sides = (f"{side}: {what}" for side in ("0.1", "now") for what in ("latency", "right", "seconds"))
+        yield from _table(("network", "seed", *sides, "0.1 above now, points"), equal(known))
 
 
 def _table(heads: Sequence[str], rows: Iterator[list[str]]) -> Iterator[str]:

@@ -1,12 +1,11 @@
 """The jobs of one network, one after the other, by whichever release's code is here.
 
-`python -m tests.bench.soon.play FOLDER SPEC IMPOSSIBLE BUDGET_S JOB...` writes `FOLDER/jobs.json` after each. Begun
+`python -m tests.bench.soon.play FOLDER SPEC SHARE BUDGET_S JOB...` writes `FOLDER/jobs.json` after each. Begun
 again it goes on with the job that the budget ended. Kernel times are in `$XDG_CACHE_HOME`, which is the network's own.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -21,6 +20,7 @@ from controller.core.nouns.caps import Caps
 from controller.core.nouns.job import JobKind, JobState
 from controller.core.relax import relaxations_of_caps
 from controller.pruning.job import JobRequest, JobResult
+from tests.bench.soon import left
 from tests.bench.soon.jobs import COLD, JOBS, REFUSED, chain
 from tests.bench.soon.watch import watch
 
@@ -32,17 +32,17 @@ Row = dict[str, Any]
 
 @dataclass
 class Play:
-    """Rows by job, those of an earlier play among them."""
+    """Rows by job, those of an earlier play among them. Jobs with no cap of their own get `share` of dense latency."""
 
     folder: Path
     spec: str
-    impossible: float
+    share: float
     rows: dict[str, Row] = field(default_factory=dict)
 
     def play(self, name: str, limit_s: float) -> bool:
         """False where `limit_s`, less than a job may take, ended it: it is as if it had not been asked for."""
         job = JOBS[name]
-        cap_s = None if job.cap_s is None else job.cap_s(self.rows, self.impossible)
+        cap_s = None if job.cap_s is None else job.cap_s(self.rows, self.share)
         if job.cap_s is not None and cap_s is None:
             self.rows[name] = {"state": "not asked", "detail": "what its cap is told from has no answer", "ended": True}
             return True
@@ -61,26 +61,26 @@ class Play:
             artifact_dir=str(self._shelf(name)),
             caps=caps,
             start_from=tuple(each["sha256"] for each in known if each is not None),
+            seed=JOBS[name].seed,
             threads=_THREADS,
         )
 
     def _shelf(self, name: str) -> Path:
         """A copy of what was left, so that a job that is begun again finds what it found the first time."""
-        shelf, after = self.folder / "shelves" / name, JOBS[name].after
+        shelf, after = left.shelf(self.folder, name), JOBS[name].after
         shutil.rmtree(shelf, ignore_errors=True)
         if after is None:
             shelf.mkdir(parents=True)
         else:
-            shutil.copytree(self.folder / "shelves" / after, shelf)
+            shutil.copytree(left.shelf(self.folder, after), shelf)
         return shelf
 
 
 def main() -> None:
-    folder, spec, impossible, budget_s, *names = sys.argv[1:]
+    folder, spec, share, budget_s, *names = sys.argv[1:]
     until_s = time.monotonic() + float(budget_s)
-    record = Path(folder) / "jobs.json"
-    rows: dict[str, Row] = json.loads(record.read_text()) if record.is_file() else {}
-    play = Play(Path(folder), spec, float(impossible), rows)
+    rows = left.rows(Path(folder))
+    play = Play(Path(folder), spec, float(share), rows)
     if COLD[0] in names and COLD[-1] not in rows:
         rows.pop(COLD[0], None)
         shutil.rmtree(Path(os.environ["XDG_CACHE_HOME"]), ignore_errors=True)
@@ -89,10 +89,8 @@ def main() -> None:
             print(f"{folder}: {name}", flush=True)
             if not play.play(name, until_s - time.monotonic()):
                 break
-            record.write_text(json.dumps(rows))
+            left.put_rows(Path(folder), rows)
             print({key: rows[name].get(key) for key in ("state", "detail", "seconds", "stages")}, flush=True)
-    else:
-        shutil.rmtree(Path(folder) / "shelves", ignore_errors=True)
 
 
 def _would_do(result: JobResult, caps: Caps) -> Row:

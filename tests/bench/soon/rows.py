@@ -8,7 +8,7 @@ from typing import Any
 from agent.wire.units import Unit, format_quantity
 from tests.bench.soon.nets import NETS
 from tests.bench.soon.stages import STAGES
-from tests.bench.soon.told import Parts, beside_s, job, seconds
+from tests.bench.soon.told import Parts, beside_s, compared, job, seconds
 
 _TIMED = (
     ("0.1, first", "before-", ("first",)),
@@ -74,6 +74,21 @@ def watched(known: Parts) -> Iterator[list[str]]:
             shown = [f"{bar['median']:.0%}", f"{bar['worst']:.0%}", f"{bar['within']:.0%}"]
             alone = bar["by_share"]
             yield [net, *memory, *shown, f"{alone['median']:.0%}, at worst {alone['worst']:.0%}"]
+
+
+def equal(known: Parts) -> Iterator[list[str]]:
+    for net, part in compared(known).items():
+        for row in part["seeds"]:
+            above = f"{row['above'] * 100:+.2f}" if "above" in row else "-"
+            yield [net, str(row["seed"]), *_side(row["before"]), *_side(row.get("now")), above]
+
+
+def _side(row: Row | None) -> list[str]:
+    if row is None or "seconds" not in row:
+        return ["-", "-", "-"]
+    if "share" not in row:
+        return ["-", row["state"], seconds(row)]
+    return [f"{row['share']:.1%}", f"{row['right']:.2%}", seconds(row)]
 
 
 def _time(value_s: float | None) -> str:

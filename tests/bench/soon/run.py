@@ -1,13 +1,13 @@
 """The benchmark of how soon a first variant is there, network by network.
 
 A part named after a network brings it and asks for its jobs; `before-` and the name has release 0.1 make the dense
-model and the first variant in the same way, with the kernel times that the network's other part has left.
+model and the first variant in the same way, with the kernel times that the network's other part has left. `equal-` and
+the name has both prune to the same latency, to compare how right their variants are.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,14 +17,17 @@ from pathlib import Path
 
 from tests.bench.before import HERE, checked_out
 from tests.bench.parts import Row, host, known, whole
+from tests.bench.soon.ask import Asker
 from tests.bench.soon.bring import NotToBeHadError, bring
-from tests.bench.soon.jobs import BEFORE, COLD, JOBS
-from tests.bench.soon.nets import NETS, Net
+from tests.bench.soon.equal import Equal
+from tests.bench.soon.jobs import BEFORE, NOW
+from tests.bench.soon.nets import COMPARED, NETS
 from tests.bench.soon.page import page
 from tests.bench.soon.targets import targets
+from tests.bench.soon.told import EQUAL
 
 _BEFORE = "before-"
-PARTS = (*NETS, *(f"{_BEFORE}{name}" for name in NETS))
+PARTS = (*NETS, *(f"{_BEFORE}{name}" for name in NETS), *(f"{EQUAL}{name}" for name in COMPARED))
 _BUDGET_S = 1140.0  # of a part's jobs: it stays under twenty minutes, and the next run goes on
 
 
@@ -56,28 +59,18 @@ def publish(work: Path, docs: Path) -> None:
 
 
 def _made(work: Path, part: str) -> Row:
-    net = NETS[part.removeprefix(_BEFORE)]
+    net = NETS[part.removeprefix(_BEFORE).removeprefix(EQUAL)]
     try:
         spec = bring(net, work / "networks" / net.name)
     except NotToBeHadError as error:
         print(error, flush=True)
-        return {"left_out": str(error), "jobs": {}, "ended": False}
-    if not part.startswith(_BEFORE):
-        return _played(work, net, part, spec, HERE, tuple(JOBS)) | {"step_bytes": _step_bytes(spec)}
-    _played(work, net, net.name, spec, HERE, COLD)
-    return _played(work, net, part, spec, checked_out(work, "soon"), BEFORE)
-
-
-def _played(work: Path, net: Net, part: str, spec: Path, code: Path, jobs: Sequence[str]) -> Row:
-    """By the code in `code`, in a process of its own."""
-    folder, cache = work / part, work / net.name / "cache"
-    folder.mkdir(parents=True, exist_ok=True)
-    arguments = (str(folder), str(spec), f"{net.impossible:g}", f"{_BUDGET_S:g}", *jobs)
-    command = [sys.executable, "-m", "tests.bench.soon.play", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(code), "XDG_CACHE_HOME": str(cache)}
-    subprocess.run(command, check=True, cwd=code, env=environment)
-    rows: dict[str, Row] = json.loads((folder / "jobs.json").read_text())
-    return {"jobs": rows, "ended": all(name in rows for name in jobs)}
+        return {"left_out": str(error), "ended": False}
+    asker = Asker(work, net, spec, time.monotonic() + _BUDGET_S)
+    if part == net.name:
+        return asker.part(part, HERE, NOW) | {"step_bytes": _step_bytes(spec)}
+    asker.learn_kernels()
+    code = checked_out(work, "soon")
+    return Equal(asker, work / part, code).part() if part.startswith(EQUAL) else asker.part(part, code, BEFORE)
 
 
 def _step_bytes(spec: Path) -> int:
@@ -87,4 +80,6 @@ def _step_bytes(spec: Path) -> int:
 
 def _short(row: Row) -> Row:
     """Without all that the progress said."""
+    if "jobs" not in row:
+        return row
     return row | {"jobs": {name: {key: job[key] for key in job if key != "ticks"} for name, job in row["jobs"].items()}}

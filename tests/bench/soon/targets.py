@@ -8,9 +8,10 @@ from typing import Any
 
 from tests.bench.soon.honesty import ALLOWED
 from tests.bench.soon.nets import NETS, Net
-from tests.bench.soon.told import Parts, asked_for_s, beside_s, holds, job, seconds
+from tests.bench.soon.pooled import above, pooled
+from tests.bench.soon.told import Parts, asked_for_s, beside_s, compared, holds, job, seconds
 
-_SECOND_SHARE, _MEMORY_TIMES = 0.5, 2.0
+_SECOND_SHARE, _MEMORY_TIMES, _BELOW = 0.5, 2.0, 0.005
 Row = dict[str, Any]
 
 
@@ -23,6 +24,7 @@ def targets(known: Parts) -> list[Row]:
         *_all_of(known, "0.9 of it is refused", "tighter", lambda row: row["state"] == "infeasible"),
         *_over_all(known, "peak memory, of that of a step of training", _MEMORY_TIMES, _memory),
         *_over_all(known, "time left off by, from a third on", ALLOWED, _off),
+        *_equal(compared(known)),
     ]
 
 
@@ -56,6 +58,29 @@ def _memory(known: Parts, net: str) -> float | None:
 def _off(known: Parts, net: str) -> float | None:
     row = job(known, net, "first")
     return float(row["progress"]["worst"]) if row else None
+
+
+def _equal(parts: Parts) -> Iterator[Row]:
+    """Of the networks whose seeds have all been measured."""
+    ended = {net: part for net, part in parts.items() if part["ended"]}
+    if ended:
+        found = {net: above(part) for net, part in ended.items()}
+        mean = pooled(list(found.values()))
+        each = ", ".join(f"{net} {_points(one.mean)}" for net, one in found.items())
+        told = f"{_points(mean.mean)} points, at most {_points(mean.limit)}: {each}; in {_times(ended)} of the time"
+        name = "quick variant below the full search at equal latency"
+        yield _target(name, f"at most {_BELOW * 100:.1f} points (upper one-sided 95 %)", told, mean.limit <= _BELOW)
+
+
+def _points(share: float) -> str:
+    return f"{share * 100:.2f}"
+
+
+def _times(parts: Parts) -> str:
+    """Of the latency of 0.1's variants."""
+    rows = [row for part in parts.values() for row in part["seeds"] if "above" in row]
+    times = [row["now"]["share"] / row["before"]["share"] for row in rows]
+    return f"{min(times):.0%} to {max(times):.0%}" if times else "none"
 
 
 def _over_all(known: Parts, name: str, most: float, of: Callable[[Parts, str], float | None]) -> Iterator[Row]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tests.bench.soon.nets import COMPARED
+
+EQUAL = "equal-"
 Row = dict[str, Any]
 Parts = Mapping[str, Row]
 
@@ -13,6 +16,11 @@ def job(known: Parts, part: str, name: str) -> Row | None:
     """The row of a job that was asked for; None where there is none."""
     row: Row | None = known.get(part, {}).get("jobs", {}).get(name)
     return row if row is not None and "seconds" in row else None
+
+
+def compared(known: Parts) -> dict[str, Row]:
+    """By network, what was measured of today's prune at the latency of 0.1's."""
+    return {net: row for net in COMPARED if "seeds" in (row := known.get(EQUAL + net, {}))}
 
 
 def asked_for_s(row: Row) -> float:

@@ -12,16 +12,14 @@ from safetensors.torch import save_file
 
 from controller.pruning.judge.accuracy import classify
 from controller.pruning.model.data import Split
-from controller.pruning.model.load import resolve
 from controller.pruning.model.outputs import answers
-from controller.pruning.spec import FunctionRef
 from controller.zoo.training import Recipe, fit
+from tests.bench.soon.bring import function
 
 
 def main() -> None:
     folder, factory, data, weights, epochs, rate = sys.argv[1:]
-    build, _ = resolve(_function(folder, factory))
-    drawn = resolve(_function(folder, data))[0]()
+    build, drawn = function(Path(folder), factory), function(Path(folder), data)()
     recipe = Recipe(
         epochs=float(epochs),
         batch=32,
@@ -38,11 +36,6 @@ def main() -> None:
     assert select.labels is not None
     print(f"{factory}: right in {classify(answers(model, select.inputs), select.labels).share:.1%} of the select split")
     save_file(model.state_dict(), Path(folder) / weights)
-
-
-def _function(folder: str, text: str) -> FunctionRef:
-    file, _, function = text.partition(":")
-    return FunctionRef(str(Path(folder) / file), function, is_file=True)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 _PIXELS, _LARGE, _CLASSES, _NOISE = 64, 224, 6, 0.08
 _COUNTS = {"train": 2400, "select": 600, "gate": 1200}
+_MORE = {"more": 4800}  # drawn last, and loaded by no job
 _LARGE_COUNTS = {"train": 600, "select": 200, "gate": 400}
 _FILE = Path(__file__).with_name("shapes.npz")
 
@@ -29,6 +30,13 @@ def large() -> SimpleNamespace:
     return SimpleNamespace(
         **{name: (_scaled(_floats(images)), labels) for name, (images, labels) in _kept(_LARGE_COUNTS).items()}
     )
+
+
+def judged() -> tuple[Any, Any]:
+    """The gate and more like it, 6,000 in all, with their numbers."""
+    with np.load(_FILE) as kept:
+        images = np.concatenate([kept["gate_images"], kept["more_images"]])
+        return _floats(images), np.concatenate([kept["gate_labels"], kept["more_labels"]])
 
 
 def _kept(counts: dict[str, int]) -> dict[str, Any]:
@@ -88,7 +96,7 @@ def _shape(grid: Any, label: int, dice: np.random.Generator) -> Any:
 
 def _draw() -> None:
     dice, made = np.random.default_rng(20261128), dict[str, Any]()
-    for name, count in _COUNTS.items():
+    for name, count in (_COUNTS | _MORE).items():
         images, labels = zip(*(_drawn(dice) for _ in range(count)), strict=True)
         made |= {f"{name}_images": np.stack(images), f"{name}_labels": np.array(labels, np.int64)}
     np.savez(_FILE, **made)
