@@ -25,12 +25,21 @@ class Catalog:
     model: Model
     variants: Sequence[Variant]
     jobs: Mapping[str, PruneJob]
-    chosen: dict[frozenset[str], Variant | None] = field(default_factory=dict, compare=False, repr=False)
+    chosen: dict[frozenset[str], Variant | None] = field(default_factory=dict, init=False, compare=False, repr=False)
     """Choices made so far: most devices of a fleet have one of a few sets of variants to choose from."""
+
+    by_runtime: dict[str, Catalog] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def of_runtime(self, runtime: str) -> Catalog:
         """What of it a device with this runtime can run."""
-        return replace(self, variants=[each for each in self.variants if each.runtime == runtime])
+        if runtime not in self.by_runtime:
+            variants = [each for each in self.variants if each.runtime == runtime]
+            self.by_runtime[runtime] = replace(self, variants=variants)
+        return self.by_runtime[runtime]
+
+    def newer_than(self, unix_s: float) -> bool:
+        """Whether any variant was made since then."""
+        return any(each.created_unix_s > unix_s for each in self.variants)
 
     def ram_base_bytes(self, runtime: str) -> int:
         """The bare runtime on the reference host; 0 until a variant was measured with it."""

@@ -21,7 +21,7 @@ from controller.core.view import DeviceView
 
 def place(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """Fit the rollout's model to the device. What it was given stays while it fits; a prune may be wanted beside it."""
-    if view.rollout is None or view.catalog is None:
+    if view.fitted or view.rollout is None or view.catalog is None:
         return []
     old, kept = view.placement, still_fits(view, policy)
     found = fit(view.device.profile, view.device.calibration, view.catalog, policy.attempts, kept)
@@ -52,11 +52,13 @@ def improve(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]
         return []
     if foreign(view.device):
         return []
+    if view.desired is None or not catalog.newer_than(view.desired.issued_unix_s):
+        return []
     found = fit(view.device.profile, view.device.calibration, catalog, policy.attempts, placement.sha256)
     running = catalog.variant(placement.sha256 or "")
     if running is None or not isinstance(found, Fitted) or not better(found.variant, running, catalog.model):
         return []
-    if view.desired is None or found.variant.created_unix_s <= view.desired.issued_unix_s:
+    if found.variant.created_unix_s <= view.desired.issued_unix_s:
         return []
     new = placement_of(view.device.id, catalog.model.ref, found, now_unix_s)
     return [Place(replace(new, rollout=rollout.id, offered=True))]

@@ -21,7 +21,8 @@ class DeviceView:
 
     `rollout` is the newest running or finished one that matches it, `admitted` whether its wave lets the device go.
     `variant` is the one that `desired` names, be it of another model than the rollout's, and `windows` are the newest
-    ones of it, oldest first. `past_incidents` are closed.
+    ones of it, oldest first. `past_incidents` are closed. `fitted`: these very facts were fitted before, and
+    nothing came of it; so nothing does now.
     """
 
     device: Device
@@ -35,3 +36,4 @@ class DeviceView:
     windows: Sequence[StoredWindow] = ()
     incident: Incident | None = None
     past_incidents: Sequence[Incident] = ()
+    fitted: bool = False

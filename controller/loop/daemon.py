@@ -28,6 +28,7 @@ from controller.loop.clock import Clock
 from controller.loop.facts import Asked, Fact, Stop, without_repeats
 from controller.loop.fleet import Fleet, load
 from controller.loop.ledger import Ledger
+from controller.loop.patrol import Patrol
 from controller.loop.perform import Deliver, EndJob, Performer, RunJob, Send
 from controller.loop.settle import Settler
 from controller.loop.take import Taker
@@ -80,6 +81,7 @@ class Daemon:
         self._waiting: list[Fact] = []
         self._again_s = self._seen_s = -math.inf
         self._stopping = False
+        self._patrol, self.missed_timers = Patrol(), 0
         self.degraded, self.link_down = "", "not connected yet"
 
     def enqueue(self, fact: Fact) -> None:
@@ -157,10 +159,19 @@ class Daemon:
         if began_s - self._seen_s >= _SEEN_S:
             self._seen_s = began_s
             self._write_seen()
+        self._patrol_on()
 
-    def overlooked(self) -> list[str]:
-        """Devices about which there is something to do though nobody woke them; there must be none."""
-        return self._settler.overlooked(self._ledger(), self._clock.now(), self._fleet.devices)
+    def _patrol_on(self) -> None:
+        """A device that nobody woke is a fault of ours: it is looked at all the same, and told of."""
+        devices = self._fleet.devices
+        for device in self.overlooked(self._patrol.next(devices, len(devices), self._clock.steady_s())):
+            self.missed_timers += 1
+            log.error("event=missed_timer device=%s", device)
+            self._watch.wake([device])
+
+    def overlooked(self, devices: Iterable[str]) -> list[str]:
+        """Of these the ones about which there is something to do though nobody woke them; there must be none."""
+        return self._settler.overlooked(self._ledger(), self._clock.now(), devices)
 
     def _ledger(self) -> Ledger:
         return Ledger(self._fleet, self._store, self._policy)

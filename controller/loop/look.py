@@ -15,11 +15,21 @@ from controller.loop.ledger import Ledger
 _LIVE = (RolloutState.RUNNING, RolloutState.FINISHED)
 
 
-class Looker:
-    """For one turn: views from what the `ledger` says now, in the rollouts whose members are in `musters`."""
+Facts = tuple[object, ...]
+"""All that a fit hangs on while no incident is open, as the very objects: what changes is another object."""
 
-    def __init__(self, ledger: Ledger, musters: Mapping[str, Muster]) -> None:
-        self._ledger, self.musters = ledger, musters
+
+def facts_of(view: DeviceView) -> Facts:
+    known = view.device
+    return view.rollout, view.catalog, view.placement, view.desired, known.profile, known.calibration, known.reported
+
+
+class Looker:
+    """For one turn: views from what the `ledger` says now, in the rollouts whose members are in `musters`. `fitted` are
+    the facts by which devices were fitted last."""
+
+    def __init__(self, ledger: Ledger, musters: Mapping[str, Muster], fitted: Mapping[str, Facts]) -> None:
+        self._ledger, self.musters, self._fitted = ledger, musters, fitted
         self._selectors = dict[str, Selector]()
         self._live: list[Rollout] | None = None
 
@@ -33,19 +43,23 @@ class Looker:
             return None
         ledger, rollout = self._ledger, self.rollout_of(known)
         desired, history = ledger.latest_desired(device), ledger.history(device)
+        catalog = None if rollout is None else ledger.catalog(rollout.model)
+        placement = None if rollout is None else ledger.placement(device, rollout.model)
+        facts = (rollout, catalog, placement, desired, known.profile, known.calibration, known.reported)
         since = (desired.finished_unix_s or 0.0) if desired is not None else 0.0
         return DeviceView(
             device=known,
             rollout=rollout,
             admitted=rollout is not None and self._goes(rollout, device),
-            catalog=None if rollout is None else ledger.catalog(rollout.model),
-            placement=None if rollout is None else ledger.placement(device, rollout.model),
+            catalog=catalog,
+            placement=placement,
             desired=desired,
             sent_unix_s=ledger.sent(device),
             variant=None if desired is None else self._variant(desired.model, desired.sha256),
             windows=[each for each in ledger.windows(device) if each.received_unix_s >= since],
             incident=history.open,
             past_incidents=history.past,
+            fitted=history.open is None and _same(facts, self._fitted.get(device)),
         )
 
     def rollout_of(self, device: Device) -> Rollout | None:
@@ -69,3 +83,7 @@ class Looker:
             return True
         muster = self.musters.get(rollout.id)
         return muster is not None and muster.goes(device)
+
+
+def _same(facts: Facts, before: Facts | None) -> bool:
+    return before is not None and all(one is other for one, other in zip(facts, before, strict=True))

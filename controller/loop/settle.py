@@ -22,7 +22,7 @@ from controller.core.standing import standing
 from controller.core.view import DeviceView
 from controller.core.waves import admitted, advance
 from controller.loop.ledger import Ledger
-from controller.loop.look import Looker
+from controller.loop.look import Facts, Looker, facts_of
 from controller.loop.perform import Performer, Send
 from controller.loop.watch import Watch
 
@@ -38,7 +38,7 @@ class Settler:
     def __init__(self, performer: Performer, policy: Policy, watch: Watch) -> None:
         self._performer, self._policy, self._watch = performer, policy, watch
         self._musters = dict[str, Muster]()
-        self._member_of = dict[str, str]()
+        self._member_of, self._fitted = dict[str, str](), dict[str, Facts]()
         self._moved = set[str]()  # rollouts that may have something to do
         self._jobs_due_unix_s = -math.inf
         self._looked = list[str]()
@@ -47,6 +47,7 @@ class Settler:
         """Derive all of it anew from what the ledger says."""
         self._musters = {}
         self._member_of.clear()
+        self._fitted.clear()
         self._watch.forget()
         self._watch.wake_later([each.id for each in ledger.devices()])
         self._jobs_due_unix_s = -math.inf
@@ -54,12 +55,14 @@ class Settler:
     def undone(self) -> None:
         """What was decided in this turn was not written: look again."""
         self._watch.wake(self._looked)
+        for device in self._looked:
+            self._fitted.pop(device, None)
         self._moved.update(self._musters)
         self._jobs_due_unix_s = -math.inf
 
     def settle(self, ledger: Ledger, now_unix_s: float, enough: Callable[[], bool]) -> list[Send]:
         """Until nothing is left to do, or it is `enough` for one turn; what is to be sent once it is committed."""
-        looker, sends = Looker(ledger, self._musters), list[Send]()
+        looker, sends = Looker(ledger, self._musters, self._fitted), list[Send]()
         self._looked.clear()
         self._watch.tick(now_unix_s)
         self._wake(ledger, looker)
@@ -77,7 +80,7 @@ class Settler:
 
     def overlooked(self, ledger: Ledger, now_unix_s: float, devices: Iterable[str]) -> list[str]:
         """Of these the ones about which there is something to do though nobody woke them: one is a fault of ours."""
-        looker = Looker(ledger, self._musters)
+        looker = Looker(ledger, self._musters, {})
         views = (looker.view(each) for each in devices if not self._watch.is_awake(each))
         return [each.device.id for each in views if each is not None and self._is_overlooked(each, now_unix_s)]
 
@@ -105,6 +108,8 @@ class Settler:
         if rounds == _ROUNDS:
             log.error("event=unsettled device=%s", device)
         ledger.woken.discard(device)
+        if view.incident is None:
+            self._fitted[device] = facts_of(view)
         self._watch.at(device, due(view, self._policy, now_unix_s))
         self._muster(view, now_unix_s)
         return sends
@@ -132,7 +137,9 @@ class Settler:
         return view.rollout.id if view.rollout is not None and accepted else None
 
     def _muster_of(self, rollout: str) -> Muster:
-        return self._musters.setdefault(rollout, Muster())
+        if rollout not in self._musters:
+            self._musters[rollout] = Muster()
+        return self._musters[rollout]
 
     def _wake(self, ledger: Ledger, looker: Looker) -> None:
         """Whom what was written concerns."""

@@ -227,7 +227,7 @@ class World:
         if self.controller_up:
             facts, self._facts[:] = [*self._facts, *self.jobs.due()], []
             self.daemon.turn(facts)
-            assert not self.daemon.overlooked(), "a device that nobody woke"
+            assert not self.daemon.overlooked(self.daemon._fleet.devices), "a device that nobody woke"
             self._ticks += 1
             if self.compares_memory and self._ticks % 50 == 0:
                 self.assert_memory_is_what_is_stored()
