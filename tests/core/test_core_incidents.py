@@ -8,7 +8,7 @@ import pytest
 
 from agent.wire.messages import Result
 from controller.core.actions import Action, Calibrate, OpenIncident, UpdateIncident
-from controller.core.decide import decide_device
+from controller.core.decide import decide
 from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.incident import BreachKind, Incident, IncidentState
 from controller.core.policy import Policy
@@ -24,7 +24,7 @@ LEARNED = Calibration(slowness=1.8, slowness_samples=3)
 
 
 def told(made: DeviceView, now_unix_s: float = NOW) -> list[Action]:
-    return decide_device(made, POLICY, now_unix_s)
+    return decide(made, POLICY, now_unix_s)
 
 
 def updated(made: DeviceView, now_unix_s: float = NOW) -> Incident:

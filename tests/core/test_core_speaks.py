@@ -9,12 +9,12 @@ import pytest
 from agent.wire.errors import Failure
 from agent.wire.messages import WIRE, Phase, Reported, Result
 from controller.core.actions import Action, Assign, FinishDesired, Place, SendDesired
-from controller.core.decide import decide_device
+from controller.core.decide import decide
+from controller.core.muster import Standing
 from controller.core.policy import Policy
 from controller.core.speaks import foreign
 from controller.core.standing import standing
 from controller.core.view import DeviceView
-from controller.core.waves import Standing
 from tests.core.builders import DENSE, NOW, catalog, desired, device, placement, reported, view
 
 POLICY = Policy(attempts=3, retry_s=60, resend_s=15, soak_s=60)
@@ -24,11 +24,11 @@ WORDS = "speaks wire 1, this controller speaks 2: update the agent"
 
 
 def told(made: DeviceView) -> list[Action]:
-    return decide_device(made, POLICY, NOW)
+    return decide(made, POLICY, NOW)
 
 
 def stands(made: DeviceView) -> Standing:
-    return standing(made, POLICY, NOW).standing
+    return standing(made, POLICY, NOW)
 
 
 def test_who_is_to_be_updated_is_told() -> None:
