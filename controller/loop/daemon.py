@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import Protocol, assert_never
 
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from agent.link import Arrived, Link
 from agent.wire.topics import Leaf, topic
@@ -139,16 +139,20 @@ class Daemon:
             self._cannot_write(facts, error)
         except SQLAlchemyError as error:
             self._settler.undone()
-            if len(facts) > 1:
-                self._attempt(facts[: len(facts) // 2])
-                self._attempt(facts[len(facts) // 2 :])
-            else:
-                self._refused(facts, error)
+            match facts:
+                case []:
+                    self._cannot_write(facts, error)
+                case [fact]:
+                    self._refused(fact, error)
+                case _:
+                    self._attempt(facts[: len(facts) // 2])
+                    self._attempt(facts[len(facts) // 2 :])
 
     def _turn(self, facts: list[Fact]) -> None:
         self._correct_clock()
-        ledger, now, began_s = self._ledger(), self._clock.now(), self._clock.steady_s()
+        ledger, now = self._ledger(), self._clock.now()
         afterwards = [each for fact in facts for each in self._taker.take(ledger, fact, now)]
+        began_s = self._clock.steady_s()
         sends = self._settler.settle(ledger, now, lambda: self._clock.steady_s() - began_s > _SLICE_S)
         ledger.commit()
         self._acknowledge(facts)
@@ -178,9 +182,10 @@ class Daemon:
 
     # --- what may go wrong -------------------------------------------------------------------------------------------
 
-    def _cannot_write(self, facts: list[Fact], error: OperationalError) -> None:
-        log.error("event=database_error reason=%r", str(error.orig))
-        self.degraded = f"the database cannot be written: {error.orig}"
+    def _cannot_write(self, facts: list[Fact], error: SQLAlchemyError) -> None:
+        reason = error.orig if isinstance(error, DBAPIError) else error
+        log.error("event=database_error reason=%r", str(reason))
+        self.degraded = f"the database cannot be written: {reason}"
         self._again_s = self._clock.steady_s() + _AGAIN_S
         self._settler.undone()
         self._wait(facts)
@@ -205,15 +210,14 @@ class Daemon:
                 self._waiting.append(fact)
         self._waiting = without_repeats(self._waiting)
 
-    def _refused(self, facts: list[Fact], error: SQLAlchemyError) -> None:
-        log.error("event=refused facts=%r reason=%r", facts, str(error))
-        for fact in facts:
-            if isinstance(fact, Arrived):
-                with self._store.begin() as tx:
-                    tx.add_dead_letter(fact.topic, fact.payload, f"the database refuses it: {error}", self._clock.now())
-            elif isinstance(fact, Asked):
-                fact.answer.set_exception(IntentError(500, f"the database refuses it: {error}"))
-        self._acknowledge(facts)
+    def _refused(self, fact: Fact, error: SQLAlchemyError) -> None:
+        log.error("event=refused fact=%r reason=%r", fact, str(error))
+        if isinstance(fact, Arrived):
+            with self._store.begin() as tx:
+                tx.add_dead_letter(fact.topic, fact.payload, f"the database refuses it: {error}", self._clock.now())
+        elif isinstance(fact, Asked):
+            fact.answer.set_exception(IntentError(500, f"the database refuses it: {error}"))
+        self._acknowledge([fact])
 
     def _correct_clock(self) -> None:
         """The host's clock has jumped: follow it, with all that durations are still measured from."""

@@ -17,7 +17,9 @@ class Watch:
 
     def forget(self) -> None:
         """Nobody is awake, and nobody's moment is known."""
-        self.__init__()  # type: ignore[misc]
+        self._now.clear()
+        self._later.clear()
+        self._timers = Timers()
 
     def wake(self, devices: Iterable[str]) -> None:
         self._now.update(dict.fromkeys(devices))
