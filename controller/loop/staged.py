@@ -35,6 +35,10 @@ class Staged(Generic[K, V]):
         """What was put and is still there."""
         return [value for value in self.new.values() if value is not None]
 
+    def dropped(self) -> list[K]:
+        """The keys of what is gone."""
+        return [key for key, value in self.new.items() if value is None]
+
     def apply(self, known: dict[K, V]) -> None:
         """Make `known` what this says."""
         for key, value in self.new.items():

@@ -1,0 +1,77 @@
+"""Devices as a turn leaves them: what they say, and what they were last told to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from controller.core.nouns.desired import Desired
+from controller.core.nouns.device import Device
+from controller.core.policy import Policy
+from controller.loop.fleet import Fleet, kept
+from controller.loop.ledger.windows import WindowBook
+from controller.loop.staged import Staged
+from controller.store.tx import Tx
+
+
+class DeviceBook(WindowBook):
+    def __init__(self, fleet: Fleet, policy: Policy) -> None:
+        super().__init__(fleet, policy)
+        self._devices = Staged(fleet.devices)
+        self._assigned, self._finished = list[Desired](), list[Desired]()
+        self.sent_unix_s = dict[str, float]()
+
+    def get_device(self, device: str) -> Device | None:
+        return self._devices.get(device)
+
+    def devices(self) -> Iterator[Device]:
+        return self._devices.values()
+
+    def put_device(self, device: Device) -> None:
+        self._devices.put(device.id, device)
+        self.woken.add(device.id)
+
+    def sent(self, device: str) -> float | None:
+        """When it was last sent its assignment, in Unix seconds."""
+        return self.sent_unix_s.get(device, self._fleet.sent_unix_s.get(device))
+
+    def latest_desired(self, device: str) -> Desired | None:
+        return self._desired.get(device)
+
+    def put_desired(self, desired: Desired) -> None:
+        known = self._desired.get(desired.device)
+        if known is None or known.sha256 != desired.sha256:
+            self._windows.drop(desired.device)
+        self._desired.put(desired.device, kept(desired))
+        self._assigned.append(desired)
+        self.woken.add(desired.device)
+
+    def finish_desired(
+        self, device: str, epoch: int, seq: int, *, result: str, reason: str, when_unix_s: float
+    ) -> None:
+        """Record how the newest assignment ended; another one is ignored, a device may report anything."""
+        known = self._desired.get(device)
+        if known is not None and (known.epoch, known.seq) == (epoch, seq):
+            ended = replace(known, result=result, reason=reason, finished_unix_s=when_unix_s)
+            self._desired.put(device, ended)
+            self._finished.append(ended)
+            self.woken.add(device)
+
+    def _write_devices(self, tx: Tx) -> None:
+        tx.put_devices([each for each in self._devices.written() if self._rewritten(each)])
+
+    def _write_assignments(self, tx: Tx) -> None:
+        tx.add_desired(self._assigned)
+        tx.finish_all_desired(self._finished)
+
+    def _rewritten(self, device: Device) -> bool:
+        """When it was last heard of is written now and then, and not for each of its messages."""
+        known = self._fleet.devices.get(device.id)
+        return known is None or replace(known, last_seen_unix_s=device.last_seen_unix_s) != device
+
+    def _apply_devices(self) -> None:
+        seen = self._fleet.seen
+        for device in self._devices.written():
+            (seen.discard if self._rewritten(device) else seen.add)(device.id)
+        self._devices.apply(self._fleet.devices)
+        self._desired.apply(self._fleet.desired)

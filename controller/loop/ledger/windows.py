@@ -1,0 +1,45 @@
+"""The windows that arrive in a turn; and the newest assignment of each device, which says of them what is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from agent.wire.messages import Window
+from controller.core.nouns.window import StoredWindow
+from controller.core.policy import Policy
+from controller.loop.fleet import Fleet
+from controller.loop.ledger.book import Book
+from controller.loop.staged import Staged
+
+
+class WindowBook(Book):
+    def __init__(self, fleet: Fleet, policy: Policy) -> None:
+        super().__init__(fleet, policy)
+        self._desired = Staged(fleet.desired)
+        self._windows, self._marks = Staged(fleet.windows), Staged(fleet.marks)
+        self._arrived = list[StoredWindow]()
+
+    def windows(self, device: str) -> tuple[StoredWindow, ...]:
+        return self._windows.get(device) or ()
+
+    def add_windows(self, device: str, boot: str, received_unix_s: float, new: Iterable[Window]) -> None:
+        """All that are new are kept; those of what the device was told to run are judged."""
+        desired = self._desired.get(device)
+        stored = [StoredWindow(device, boot, received_unix_s, each) for each in self.fresh(device, boot, new)]
+        judged = [each for each in stored if desired is not None and each.window.sha256 == desired.sha256]
+        if stored:
+            self._arrived += stored
+            self._marks.put(device, (boot, max(each.window.seq for each in stored)))
+            self.woken.add(device)
+        if judged:
+            self._windows.put(device, (*self.windows(device), *judged)[-self._policy.windows_seen :])
+
+    def fresh(self, device: str, boot: str, windows: Iterable[Window]) -> list[Window]:
+        """Those that did not come before."""
+        known = self._marks.get(device)
+        above = known[1] if known is not None and known[0] == boot else -1
+        return [each for each in windows if each.seq > above]
+
+    def _apply_windows(self) -> None:
+        self._windows.apply(self._fleet.windows)
+        self._marks.apply(self._fleet.marks)
