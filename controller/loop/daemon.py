@@ -6,6 +6,7 @@ decided about it. What is to be sent leaves after its commit.
 
 from __future__ import annotations
 
+import gc
 import logging
 import math
 import queue
@@ -112,6 +113,7 @@ class Daemon:
     def run(self) -> None:
         """Turn until `Stop`; then end the jobs and the link."""
         self.start()
+        gc.freeze()  # else each full collection looks at the whole fleet again
         while not self._stopping:
             self.turn(self._drain(self._patience_s()))
         self._write_seen()

@@ -15,7 +15,7 @@ WRITES = "hedgerow_writes"
 """The execution option of a connection whose transactions write."""
 
 _ALLOWED = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE (with psycopg installed)"
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000")
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=500")
 
 
 def make_engine(url: str) -> Engine:

@@ -68,6 +68,7 @@ devices = Table(
     Column("id", Words, primary_key=True),
     Column("state", Text, nullable=False),
     Column("profile_text", Words, nullable=False),
+    Column("profile", JSON(none_as_null=True)),
     Column("device_class", Words, nullable=False),
     Column("labels", JSON, nullable=False),
     Column("registered_unix_s", Double, nullable=False),

@@ -122,7 +122,7 @@ def test_sqlite_is_set_to_survive_a_power_cut(tmp_path: Path) -> None:
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
     engine.dispose()
-    assert found == ["wal", 2, 1, 10000]
+    assert found == ["wal", 2, 1, 500]
 
 
 WRITE_THEN_DIE = """

@@ -7,7 +7,7 @@ import random
 
 import msgspec
 
-from agent.wire.messages import Info, Phase, Reported, Result, Status, Telemetry, Window, encode
+from agent.wire.messages import WIRE, Info, Phase, Reported, Result, Status, Telemetry, Window, encode
 
 BOOT = "boot-1"
 _PROFILES = 500  # so many differ in more than their name
@@ -52,6 +52,7 @@ def info(device: str) -> bytes:
             architecture="aarch64",
             runtimes=["onnxruntime"],
             profile=profile(device),
+            wire=WIRE,
         )
     )
 
