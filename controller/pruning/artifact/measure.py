@@ -30,6 +30,7 @@ QUICK = (60, 2)
 """Samples and repeats for what guides a search or a prediction and does not ship."""
 
 _WARMUP = 20
+_BESIDE = 2  # trials of an artifact that is measured beside another
 _FOR_RAM = 10  # runs of a trial: memory is at its highest long before
 _CLOSE = 0.02  # half of the median's 95 % interval, as a share of it: more repeats would tell no more
 _LEAST_SPREAD = 0.015  # of one artifact's medians from process to process, where few of them happen to agree
@@ -76,8 +77,9 @@ def measure_together(
     runtime: str = RUNTIMES[0],
     counted: Counted = lambda _number, _most: None,
 ) -> list[Measured]:
-    """Try each of the `artifacts`, a path and its sha256, in `repeats` fresh workers, and time them by turns in as many
-    processes, or in fewer where these agree. Raises `TrialError`.
+    """Try the first of the `artifacts`, a path and its sha256, in `repeats` fresh workers, and the others, which are
+    there to be compared with, in two; time all of them by turns in `repeats` processes, or in fewer where these agree.
+    Raises `TrialError`.
 
     The latency is the middle of what the processes tell beside the marks of `pace`; its p95 is the dense model's in
     proportion. A tail here is this host's neighbours', and longest, in proportion, beside the smallest artifact; a
@@ -95,10 +97,14 @@ def measure_together(
         )
 
     taken = _Taken(tuple(path for path, _ in artifacts), pace, runtime, golden_seed, samples)
+    counts = [repeats, *[min(repeats, _BESIDE)] * (len(artifacts) - 1)]
     first = [tries(each) for each in artifacts]
     # What memory a worker takes does not depend on what runs on another core.
     with ThreadPoolExecutor(1) as beside:
-        others = [[beside.submit(tries, each) for _ in range(repeats - 1)] for each in artifacts]
+        others = [
+            [beside.submit(tries, each) for _ in range(count - 1)]
+            for each, count in zip(artifacts, counts, strict=True)
+        ]
         try:
             times = _until_close(taken, repeats, counted)
             runs = [[one, *(each.result() for each in more)] for one, more in zip(first, others, strict=True)]
