@@ -1,7 +1,7 @@
 """Decide and perform until nothing is left to do: for the devices that are awake, then for rollouts, then for jobs.
 
-A rollout or a job is judged once nobody is awake: a device that failed a trial may be about to get another variant, and
-one that waits for a prune may be served by what has just been made.
+A rollout or a job is judged once nobody is left of those who were woken for later: a device that failed may be about to
+get a variant that was just made, and one that waits for a prune may be served by it.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Settler:
         self._musters = dict[str, Muster]()
         self._member_of, self._fitted = dict[str, str](), dict[str, Facts]()
         self._moved = set[str]()  # rollouts that may have something to do
-        self._jobs_due_unix_s = -math.inf
+        self._jobs_moved, self._jobs_due_unix_s = True, math.inf
         self._looked = list[str]()
 
     def forget(self, ledger: Ledger) -> None:
@@ -50,7 +50,7 @@ class Settler:
         self._fitted.clear()
         self._watch.forget()
         self._watch.wake_later([each.id for each in ledger.devices()])
-        self._jobs_due_unix_s = -math.inf
+        self._jobs_moved = True
 
     def undone(self) -> None:
         """What was decided in this turn was not written: look again."""
@@ -58,7 +58,7 @@ class Settler:
         for device in self._looked:
             self._fitted.pop(device, None)
         self._moved.update(self._musters)
-        self._jobs_due_unix_s = -math.inf
+        self._jobs_moved = True
 
     def settle(self, ledger: Ledger, now_unix_s: float, enough: Callable[[], bool]) -> list[Send]:
         """Until nothing is left to do, or it is `enough` for one turn; what is to be sent once it is committed."""
@@ -67,13 +67,15 @@ class Settler:
         self._watch.tick(now_unix_s)
         self._wake(ledger, looker)
         for _ in range(_ROUNDS):
-            while not enough() and (device := self._watch.take()) is not None:
+            while (device := self._watch.take()) is not None:
                 sends += self._look(ledger, looker, device, now_unix_s)
                 self._wake(ledger, looker)
+                if enough():
+                    break
             moved = self._roll(ledger, now_unix_s)
             sends += self._work(ledger, now_unix_s)
             self._wake(ledger, looker)
-            if enough() or not (moved or self._watch.busy or ledger.jobs_moved):
+            if enough() or not (moved or self._watch.busy or self._jobs_moved):
                 return sends
         log.error("event=unsettled")
         return sends
@@ -108,7 +110,7 @@ class Settler:
         if rounds == _ROUNDS:
             log.error("event=unsettled device=%s", device)
         ledger.woken.discard(device)
-        if view.incident is None:
+        if view.incident is None and view.device.state is DeviceState.ACCEPTED:
             self._fitted[device] = facts_of(view)
         self._watch.at(device, due(view, self._policy, now_unix_s))
         self._muster(view, now_unix_s)
@@ -145,6 +147,7 @@ class Settler:
         """Whom what was written concerns."""
         self._watch.wake(ledger.woken)
         ledger.woken.clear()
+        self._jobs_moved, ledger.jobs_moved = self._jobs_moved or ledger.jobs_moved, False
         if ledger.rollouts_moved:
             ledger.rollouts_moved = False
             looker.rollouts_moved()
@@ -162,7 +165,7 @@ class Settler:
     # --- rollouts and jobs -------------------------------------------------------------------------------------------
 
     def _roll(self, ledger: Ledger, now_unix_s: float) -> bool:
-        """Let go whom the waves admit by now; with nobody awake, move those on that may. Whether anything moved."""
+        """Let go whom the waves admit by now; and move those on that may. Whether anything moved."""
         moved, self._moved = self._moved, set()
         running = [each for each in ledger.rollouts(RolloutState.RUNNING) if each.id in moved]
         return sum(self._roll_on(ledger, each, now_unix_s) for each in running) > 0
@@ -172,7 +175,7 @@ class Settler:
         before, muster.let_go = muster.let_go, admitted(rollout, muster)
         if going := muster.let_go - before:
             self._watch.wake(sorted(going))
-        if self._watch.busy:
+        if self._watch.waiting_later:
             self._moved.add(rollout.id)
             return bool(going)
         after = advance(rollout, muster, now_unix_s)
@@ -183,9 +186,9 @@ class Settler:
 
     def _work(self, ledger: Ledger, now_unix_s: float) -> list[Send]:
         """Start, stop and drop jobs, where any has moved, somebody waits for another one, or one may be tried again."""
-        if self._watch.busy or not (ledger.jobs_moved or now_unix_s >= self._jobs_due_unix_s):
+        if self._watch.waiting_later or not (self._jobs_moved or now_unix_s >= self._jobs_due_unix_s):
             return []
-        ledger.jobs_moved = False
+        self._jobs_moved = False
         wishes, jobs = ledger.wishes(), ledger.jobs()
         actions = decide_jobs(jobs, wishes.all, wishes.needed, self._policy, now_unix_s)
         self._jobs_due_unix_s = next_retry_unix_s(jobs, self._policy, now_unix_s)

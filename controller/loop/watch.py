@@ -6,14 +6,16 @@ from collections.abc import Iterable
 
 from controller.loop.timers import Timers
 
+_ONE_IN = 4
+
 
 class Watch:
     """Devices by id. `later` is for what concerns many, such as a new variant: those are looked at in slices, in order,
-    behind everybody whom something just happened to."""
+    behind whom something just happened to; but one of them in four looks, however much happens."""
 
     def __init__(self) -> None:
         self._now, self._later = dict[str, None](), dict[str, None]()
-        self._timers = Timers()
+        self._timers, self._taken = Timers(), 0
 
     def forget(self) -> None:
         """Nobody is awake, and nobody's moment is known."""
@@ -36,7 +38,9 @@ class Watch:
 
     def take(self) -> str | None:
         """The next device, and no longer awake."""
-        for awake in (self._now, self._later):
+        self._taken += 1
+        turns = (self._later, self._now) if self._taken % _ONE_IN == 0 else (self._now, self._later)
+        for awake in turns:
             if awake:
                 device = next(iter(awake))
                 self._now.pop(device, None)
@@ -46,6 +50,11 @@ class Watch:
 
     def is_awake(self, device: str) -> bool:
         return device in self._now or device in self._later
+
+    @property
+    def waiting_later(self) -> bool:
+        """Some of those who were woken for later are still to be looked at."""
+        return bool(self._later)
 
     @property
     def busy(self) -> bool:

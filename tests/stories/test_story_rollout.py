@@ -12,6 +12,7 @@ from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.device import DeviceState
 from controller.core.nouns.rollout import RolloutState
 from controller.core.nouns.variant import Variant
+from controller.loop import daemon
 from tests.stories.world import World, profile
 
 ROOMY = ("deadline: 200 ms",)
@@ -192,3 +193,15 @@ def test_a_rollout_in_which_nobody_is_feasible_has_failed_and_goes_to_nobody_lat
     assert world.devices["a-tiny"].running is None
     world.roll_out()
     world.until(lambda: world.devices["a-tiny"].running is not None)
+
+
+def test_a_turn_that_has_time_for_one_device_gets_there_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a fleet of which a turn sees a part: nothing that was to be done next is forgotten between two turns."""
+    monkeypatch.setattr(daemon, "_SLICE_S", -1.0)
+    world.add_model()
+    for device, deadline in (("a", "200 ms"), ("b", "6 ms"), ("c", "7 ms"), ("d", "200 ms")):
+        world.add_device(profile(device, f"deadline: {deadline}"))
+    rollout = world.roll_out()
+    world.until(lambda: world.rollout(rollout).state is not RolloutState.RUNNING)
+    assert world.rollout(rollout).state is RolloutState.FINISHED, world.rollout(rollout).reason
+    assert {device.running is not None for device in world.devices.values()} == {True}
