@@ -21,6 +21,7 @@ from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
+from controller.loop import ring
 from controller.loop.wishes import Wishes
 from controller.store.tx import Tx
 
@@ -31,13 +32,13 @@ Mark = tuple[str, int]
 @dataclass(slots=True)
 class Fleet:
     """`desired` are the newest assignments, without what was signed; `windows` the newest ones of what a device was
-    told to run, oldest first. A placement is named by device and model, a variant by model and sha256."""
+    told to run, as `ring` packs them. A placement is named by device and model, a variant by model and sha256."""
 
     devices: dict[str, Device]
     desired: dict[str, Desired]
     placements: dict[tuple[str, str], Placement]
     histories: dict[str, History]
-    windows: dict[str, tuple[StoredWindow, ...]]
+    windows: dict[str, bytes]
     marks: dict[str, Mark]
     rollouts: dict[str, Rollout]
     models: dict[str, Model]
@@ -65,7 +66,7 @@ def load(tx: Tx, policy: Policy) -> Fleet:
         desired={device: kept(each) for device, each in tx.latest_desired_all().items()},
         placements=placements,
         histories=histories(tx.incidents()),
-        windows=_of_desired(tx.newest_windows(policy.windows_seen)),
+        windows=_rings(tx.newest_windows(policy.windows_seen)),
         marks={device: (each.boot, each.window.seq) for device, each in tx.latest_windows().items()},
         rollouts={each.id: each for each in tx.rollouts()},
         models={each.ref: each for each in tx.models()},
@@ -81,8 +82,8 @@ def kept(desired: Desired) -> Desired:
     return replace(desired, envelope=b"")
 
 
-def _of_desired(windows: Iterable[StoredWindow]) -> dict[str, tuple[StoredWindow, ...]]:
-    by_device = dict[str, tuple[StoredWindow, ...]]()
+def _rings(windows: Iterable[StoredWindow]) -> dict[str, bytes]:
+    rings = dict[str, bytes]()
     for each in windows:
-        by_device[each.device] = (*by_device.get(each.device, ()), each)
-    return by_device
+        rings[each.device] = rings.get(each.device, b"") + ring.packed([each])
+    return rings

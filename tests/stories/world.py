@@ -32,6 +32,7 @@ from controller.loop.daemon import Daemon
 from controller.loop.facts import Asked, Fact, JobEnded, JobMade
 from controller.loop.fleet import VOLATILE, Fleet, load
 from controller.loop.perform import Performer
+from controller.loop.ring import unpacked
 from controller.pruning.job import JobResult
 from controller.store.artifacts import Artifacts
 from controller.store.events import DeadLetter
@@ -349,10 +350,9 @@ def _timeless(devices: Mapping[str, Device]) -> dict[str, Device]:
 def _judged(fleet: Fleet) -> dict[str, list[StoredWindow]]:
     """The windows that decisions look at: those since the device said that it runs what it was told to."""
     since = {name: each.finished_unix_s or 0.0 for name, each in fleet.desired.items()}
-    found = {
-        name: [each for each in ring if each.received_unix_s >= since[name]] for name, ring in fleet.windows.items()
-    }
-    return {name: ring for name, ring in found.items() if ring}
+    rings = {name: unpacked(name, packed) for name, packed in fleet.windows.items()}
+    found = {name: [each for each in ring if each.received_unix_s >= since[name]] for name, ring in rings.items()}
+    return {name: judged for name, judged in found.items() if judged}
 
 
 def write_spec(folder: Path, name: str) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from agent.wire.messages import Window
 from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
+from controller.loop import ring
 from controller.loop.fleet import Fleet
 from controller.loop.ledger.book import Book
 from controller.loop.staged import Staged
@@ -19,8 +20,9 @@ class WindowBook(Book):
         self._windows, self._marks = Staged(fleet.windows), Staged(fleet.marks)
         self._arrived = list[StoredWindow]()
 
-    def windows(self, device: str) -> tuple[StoredWindow, ...]:
-        return self._windows.get(device) or ()
+    def windows(self, device: str) -> list[StoredWindow]:
+        """The newest ones of what it was told to run, with the figures that rules read; oldest first."""
+        return ring.unpacked(device, self._windows.get(device) or b"")
 
     def add_windows(self, device: str, boot: str, received_unix_s: float, new: Iterable[Window]) -> None:
         """All that are new are kept; those of what the device was told to run are judged."""
@@ -32,7 +34,8 @@ class WindowBook(Book):
             self._marks.put(device, (boot, max(each.window.seq for each in stored)))
             self.woken.add(device)
         if judged:
-            self._windows.put(device, (*self.windows(device), *judged)[-self._policy.windows_seen :])
+            known = self._windows.get(device) or b""
+            self._windows.put(device, ring.newest(known + ring.packed(judged), self._policy.windows_seen))
 
     def fresh(self, device: str, boot: str, windows: Iterable[Window]) -> list[Window]:
         """Those that did not come before."""
