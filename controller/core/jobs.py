@@ -17,6 +17,7 @@ from controller.core.nouns.job import AT_WORK, JobKind, JobState, Prediction, Pr
 from controller.core.policy import Policy
 
 _FOR_AN_AUDIT = 4  # prunes that paid by their prediction, for each that is made all the same
+_JUST_AFTER_S = 1e-3  # sums of floats are off by less
 _BETTER = 3  # the rank of what would only serve better
 _PATIENCE = {JobKind.UNSTRUCTURED: 0, JobKind.LADDER: 1, JobKind.PRUNE: 2, JobKind.REFINE: 3}
 """Nothing in the fleet waits for these, a prune only as an audit; a ladder takes as long as all its rungs."""
@@ -164,7 +165,7 @@ def next_retry_unix_s(jobs: Sequence[PruneJob], policy: Policy, now_unix_s: floa
         for job in jobs
         if job.state is JobState.FAILED and job.retry and job.attempts < policy.attempts
     )
-    return min((each for each in moments if each > now_unix_s), default=math.inf)
+    return min((each + _JUST_AFTER_S for each in moments if each + _JUST_AFTER_S > now_unix_s), default=math.inf)
 
 
 def _may_start(job: PruneJob, policy: Policy, now_unix_s: float) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from controller.core.caps import shippable
 from controller.core.intents import IntentError, SetModel
 from controller.core.jobs import identified
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import AT_WORK, JobKind, JobState, PruneJob
 from controller.core.nouns.model import Model
 from controller.loop.ledger import Ledger
 from controller.pruning.identity import formerly_stored, stored_digest
@@ -38,7 +38,9 @@ def add_model(ledger: Ledger, spec_path: Path, now_unix_s: float) -> str:
     _put(ledger, known, model, now_unix_s)
     if not usable:  # also after a failure: the operator has mended what was wrong
         dense = PruneJob(id="", model=model.ref, kind=JobKind.DENSE, created_unix_s=now_unix_s)
-        ledger.put_job(identified(dense))
+        known_job = ledger.get_job(identified(dense).id)
+        if known_job is None or known_job.state not in AT_WORK:  # what is being measured is not begun twice
+            ledger.put_job(identified(dense))
     return model.ref
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from agent.link import Link
 from agent.wire import blocks
 from agent.wire.errors import WireError
@@ -47,5 +49,8 @@ class Broadcast:
             except ArtifactError as error:
                 self.push.drop(block.sha256)
                 lost(Lost(block.sha256, str(error)))
+                return
+            except SQLAlchemyError as error:  # who needs the block asks again
+                log.error("event=database_error reason=%r", str(error))
                 return
             self.push.sent(self._link.publish(str(BlobTopic(block.sha256, block.index)), data))

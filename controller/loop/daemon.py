@@ -32,7 +32,7 @@ from controller.loop.ledger import Ledger
 from controller.loop.patrol import Patrol
 from controller.loop.perform import Deliver, EndJob, Performer, RunJob, Send
 from controller.loop.settle import Settler
-from controller.loop.take import Taker
+from controller.loop.take import Afterwards, Taker
 from controller.loop.watch import Watch
 from controller.store.artifacts import Artifacts
 from controller.store.store import Store
@@ -81,6 +81,7 @@ class Daemon:
         self._taker = Taker(link, artifacts, self._broadcast, performer, self._link_moved)
         self._waiting: list[Fact] = []
         self._again_s = self._seen_s = -math.inf
+        self._now_unix_s = 0.0
         self._stopping = False
         self._patrol, self.missed_timers = Patrol(), 0
         self.degraded, self.link_down = "", "not connected yet"
@@ -132,62 +133,87 @@ class Daemon:
             self._attempt(happened)
         self._broadcast.go_on(self.enqueue)
 
-    def _attempt(self, facts: list[Fact]) -> None:
-        """What the database refuses for good is found by halves and left out: all others would wait for it."""
-        try:
-            self._turn(facts)
-            self._can_write()
-        except OperationalError as error:
-            self._cannot_write(facts, error)
-        except SQLAlchemyError as error:
-            self._settler.undone()
-            match facts:
-                case []:
-                    self._cannot_write(facts, error)
-                case [fact]:
-                    self._refused(fact, error)
-                case _:
-                    self._attempt(facts[: len(facts) // 2])
-                    self._attempt(facts[len(facts) // 2 :])
+    def _attempt(self, facts: list[Fact], *, connected_anew: bool = False) -> None:
+        """What is refused for good is found by halves and left out: all others would wait for it.
 
-    def _turn(self, facts: list[Fact]) -> None:
+        A connection that the database has ended is only noticed when it is used: the next one is tried at once.
+        """
+        try:
+            afterwards, sends = self._written(facts)
+        except OperationalError as error:
+            if error.connection_invalidated and not connected_anew:
+                log.error("event=database_error reason=%r", str(error.orig))
+                self._settler.undone()
+                self._attempt(facts, connected_anew=True)
+            else:
+                self._cannot_write(facts, error)
+        except Exception as error:  # a driver's own, or a fault of ours: the controller of all goes on
+            log.exception("event=unforeseen facts=%d", len(facts))
+            self._settler.undone()
+            self._leave_out(facts, error)
+        else:
+            self._can_write()
+            self._follow(facts, afterwards, sends)
+
+    def _written(self, facts: list[Fact]) -> tuple[list[Afterwards], list[Send]]:
+        """Take the facts, decide, and commit both; what is left to do then."""
         self._correct_clock()
-        ledger, now = self._ledger(), self._clock.now()
-        afterwards = [each for fact in facts for each in self._taker.take(ledger, fact, now)]
+        ledger, self._now_unix_s = self._ledger(), self._clock.now()
+        afterwards = [each for fact in facts for each in self._taker.take(ledger, fact, self._now_unix_s)]
         began_s = self._clock.steady_s()
-        sends = self._settler.settle(ledger, now, lambda: self._clock.steady_s() - began_s > _SLICE_S)
-        ledger.commit()
+        sends = self._settler.settle(ledger, self._now_unix_s, lambda: self._clock.steady_s() - began_s > _SLICE_S)
+        ledger.commit(even_if_empty=bool(self.degraded))
+        return afterwards, sends
+
+    def _follow(self, facts: list[Fact], afterwards: list[Afterwards], sends: list[Send]) -> None:
         self._acknowledge(facts)
         for each in afterwards:
             each()
         for send in sends:
             self._send(send)
-        if began_s - self._seen_s >= _SEEN_S:
-            self._seen_s = began_s
-            self._write_seen()
+        self._write_seen_now_and_then()
         self._patrol_on()
+
+    def _leave_out(self, facts: list[Fact], error: Exception) -> None:
+        """Without any fact, does a turn go through? Else none of them is to blame."""
+        try:
+            if not facts:
+                raise error
+            afterwards, sends = self._written([])
+        except Exception as still:
+            self._cannot_write(facts, still)
+            return
+        self._follow([], afterwards, sends)
+        if len(facts) == 1:
+            self._refused(facts[0], error)
+        else:
+            self._attempt(facts[: len(facts) // 2])
+            self._attempt(facts[len(facts) // 2 :])
 
     def _patrol_on(self) -> None:
         """A device that nobody woke is a fault of ours: it is looked at all the same, and told of."""
         devices = self._fleet.devices
-        for device in self.overlooked(self._patrol.next(devices, len(devices), self._clock.steady_s())):
+        round_ = self._patrol.next(devices, len(devices), self._clock.steady_s())
+        for device in self.overlooked(round_):
             self.missed_timers += 1
             log.error("event=missed_timer device=%s", device)
             self._watch.wake([device])
 
     def overlooked(self, devices: Iterable[str]) -> list[str]:
         """Of these the ones about which there is something to do though nobody woke them; there must be none."""
-        return self._settler.overlooked(self._ledger(), self._clock.now(), devices)
+        return self._settler.overlooked(self._ledger(), self._now_unix_s, devices)
 
     def _ledger(self) -> Ledger:
         return Ledger(self._fleet, self._store, self._policy)
 
     # --- what may go wrong -------------------------------------------------------------------------------------------
 
-    def _cannot_write(self, facts: list[Fact], error: SQLAlchemyError) -> None:
-        reason = error.orig if isinstance(error, DBAPIError) else error
+    def _cannot_write(self, facts: list[Fact], error: Exception) -> None:
+        reason, what = error, "nothing can be written down"
+        if isinstance(error, DBAPIError):
+            reason, what = error.orig or error, "the database cannot be written"
         log.error("event=database_error reason=%r", str(reason))
-        self.degraded = f"the database cannot be written: {reason}"
+        self.degraded = f"{what}: {reason}"
         self._again_s = self._clock.steady_s() + _AGAIN_S
         self._settler.undone()
         self._wait(facts)
@@ -212,13 +238,18 @@ class Daemon:
                 self._waiting.append(fact)
         self._waiting = without_repeats(self._waiting)
 
-    def _refused(self, fact: Fact, error: SQLAlchemyError) -> None:
+    def _refused(self, fact: Fact, error: Exception) -> None:
         log.error("event=refused fact=%r reason=%r", fact, str(error))
         if isinstance(fact, Arrived):
-            with self._store.begin() as tx:
-                tx.add_dead_letter(fact.topic, fact.payload, f"the database refuses it: {error}", self._clock.now())
+            try:
+                with self._store.begin() as tx:
+                    reason = f"the controller cannot keep it: {error}"
+                    tx.add_dead_letter(fact.topic, fact.payload, reason, self._clock.now())
+            except SQLAlchemyError as full:
+                self._cannot_write([fact], full)
+                return
         elif isinstance(fact, Asked):
-            fact.answer.set_exception(IntentError(500, f"the database refuses it: {error}"))
+            fact.answer.set_exception(IntentError(500, f"the controller cannot keep it: {error}"))
         self._acknowledge([fact])
 
     def _correct_clock(self) -> None:
@@ -227,14 +258,15 @@ class Daemon:
         if not step_s:
             return
         log.warning("event=clock_corrected by_s=%.0f", step_s)
-        self._write_seen()
         with self._store.begin() as tx:
+            tx.saw_devices([self._fleet.devices[each] for each in self._fleet.seen])
             tx.restamp(self._clock.now() - self._policy.longest_s, step_s)
             tx.put_meta("clock", self._clock.memory(step_s))
+            fleet = load(tx, self._policy)
         self._clock.step(step_s)
-        sent = {device: sent_unix_s + step_s for device, sent_unix_s in self._fleet.sent_unix_s.items()}
-        self.reload()
-        self._fleet.sent_unix_s = sent
+        fleet.sent_unix_s = {device: sent_s + step_s for device, sent_s in self._fleet.sent_unix_s.items()}
+        self._fleet = fleet
+        self._settler.forget(self._ledger())
 
     # --- in and out --------------------------------------------------------------------------------------------------
 
@@ -281,18 +313,36 @@ class Daemon:
 
     def _deliver(self, send: Deliver) -> None:
         """What the link did not take was not sent: it is due again in a moment."""
-        envelope = send.envelope
-        if envelope is None:
-            with self._store.read() as tx:
-                newest = tx.latest_desired(send.device)
-            envelope = None if newest is None else newest.envelope
-        if envelope is not None and self._link.publish(topic(send.device, Leaf.DESIRED), envelope, retain=True) is None:
+        envelope = send.envelope or self._stored_envelope(send.device)
+        taken = envelope is None or self._link.publish(topic(send.device, Leaf.DESIRED), envelope, retain=True)
+        if taken is None and not self.link_down:  # else its coming up wakes everybody
             due_unix_s = self._clock.now() + _AGAIN_S
             self._fleet.sent_unix_s[send.device] = due_unix_s - self._policy.resend_s
             self._watch.at(send.device, due_unix_s)
 
+    def _stored_envelope(self, device: str) -> bytes | None:
+        """What was signed; None also where it cannot be read now, and is due again later."""
+        try:
+            with self._store.read() as tx:
+                newest = tx.latest_desired(device)
+        except SQLAlchemyError as error:
+            log.error("event=database_error reason=%r", str(error))
+            return None
+        return None if newest is None else newest.envelope
+
+    def _write_seen_now_and_then(self) -> None:
+        now_s = self._clock.steady_s()
+        if now_s - self._seen_s >= _SEEN_S:
+            self._seen_s = now_s
+            self._write_seen()
+
     def _write_seen(self) -> None:
-        if self._fleet.seen:
+        """Where that fails now it is written later: nothing hangs on it."""
+        if not self._fleet.seen:
+            return
+        try:
             with self._store.begin() as tx:
                 tx.saw_devices([self._fleet.devices[each] for each in self._fleet.seen])
             self._fleet.seen.clear()
+        except SQLAlchemyError as error:
+            log.error("event=database_error reason=%r", str(error))

@@ -21,7 +21,8 @@ Facts = tuple[object, ...]
 
 def facts_of(view: DeviceView) -> Facts:
     known = view.device
-    return view.rollout, view.catalog, view.placement, view.desired, known.profile, known.calibration, known.reported
+    of_device = (known.profile, known.calibration, known.reported, known.wire)
+    return view.rollout, view.catalog, view.placement, view.desired, *of_device
 
 
 class Looker:
@@ -45,7 +46,7 @@ class Looker:
         desired, history = ledger.latest_desired(device), ledger.history(device)
         catalog = None if rollout is None else ledger.catalog(rollout.model)
         placement = None if rollout is None else ledger.placement(device, rollout.model)
-        facts = (rollout, catalog, placement, desired, known.profile, known.calibration, known.reported)
+        facts = (rollout, catalog, placement, desired, known.profile, known.calibration, known.reported, known.wire)
         since = (desired.finished_unix_s or 0.0) if desired is not None else 0.0
         return DeviceView(
             device=known,

@@ -41,37 +41,38 @@ class Settler:
         self._member_of, self._fitted = dict[str, str](), dict[str, Facts]()
         self._moved = set[str]()  # rollouts that may have something to do
         self._jobs_moved, self._jobs_due_unix_s = True, math.inf
-        self._looked = list[str]()
+        self._anew, self._filling = False, True
 
     def forget(self, ledger: Ledger) -> None:
-        """Derive all of it anew from what the ledger says."""
+        """Derive all of it anew from what the ledger says. Until everybody was looked at once no wave lets anybody go:
+        who is gone already comes first."""
         self._musters = {}
         self._member_of.clear()
         self._fitted.clear()
         self._watch.forget()
         self._watch.wake_later([each.id for each in ledger.devices()])
-        self._jobs_moved = True
+        self._jobs_moved, self._anew, self._filling = True, False, True
 
     def undone(self) -> None:
-        """What was decided in this turn was not written: look again."""
-        self._watch.wake(self._looked)
-        for device in self._looked:
-            self._fitted.pop(device, None)
-        self._moved.update(self._musters)
-        self._jobs_moved = True
+        """What was decided in this turn was not written: nothing that was derived from it holds."""
+        self._anew = True
 
     def settle(self, ledger: Ledger, now_unix_s: float, enough: Callable[[], bool]) -> list[Send]:
         """Until nothing is left to do, or it is `enough` for one turn; what is to be sent once it is committed."""
+        if self._anew:
+            self.forget(ledger)
         looker, sends = Looker(ledger, self._musters, self._fitted), list[Send]()
-        self._looked.clear()
         self._watch.tick(now_unix_s)
         self._wake(ledger, looker)
         for _ in range(_ROUNDS):
             while (device := self._watch.take()) is not None:
                 sends += self._look(ledger, looker, device, now_unix_s)
-                self._wake(ledger, looker)
+                self._watch.wake(ledger.woken)
+                ledger.woken.clear()
                 if enough():
                     break
+            self._wake(ledger, looker)
+            self._filling = self._filling and self._watch.waiting_later
             moved = self._roll(ledger, now_unix_s)
             sends += self._work(ledger, now_unix_s)
             self._wake(ledger, looker)
@@ -82,6 +83,8 @@ class Settler:
 
     def overlooked(self, ledger: Ledger, now_unix_s: float, devices: Iterable[str]) -> list[str]:
         """Of these the ones about which there is something to do though nobody woke them: one is a fault of ours."""
+        if self._anew:  # everybody is looked at in the next turn
+            return []
         looker = Looker(ledger, self._musters, {})
         views = (looker.view(each) for each in devices if not self._watch.is_awake(each))
         return [each.device.id for each in views if each is not None and self._is_overlooked(each, now_unix_s)]
@@ -99,7 +102,6 @@ class Settler:
 
     def _look(self, ledger: Ledger, looker: Looker, device: str, now_unix_s: float) -> list[Send]:
         """Until the device's rules have nothing more to do; then where it stands, and when to look again."""
-        self._looked.append(device)
         sends = list[Send]()
         view, rounds = looker.view(device), 0
         while view is not None and rounds < _ROUNDS and (actions := decide(view, self._policy, now_unix_s)):
@@ -171,6 +173,9 @@ class Settler:
         return sum(self._roll_on(ledger, each, now_unix_s) for each in running) > 0
 
     def _roll_on(self, ledger: Ledger, rollout: Rollout, now_unix_s: float) -> bool:
+        if self._filling:
+            self._moved.add(rollout.id)
+            return False
         muster = self._muster_of(rollout.id)
         before, muster.let_go = muster.let_go, admitted(rollout, muster)
         if going := muster.let_go - before:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterable
 
 from controller.loop.timers import Timers
@@ -14,7 +15,7 @@ class Watch:
     behind whom something just happened to; but one of them in four looks, however much happens."""
 
     def __init__(self) -> None:
-        self._now, self._later = dict[str, None](), dict[str, None]()
+        self._now, self._later = OrderedDict[str, None](), OrderedDict[str, None]()  # a dict's first key costs a search
         self._timers, self._taken = Timers(), 0
 
     def forget(self) -> None:
@@ -42,7 +43,7 @@ class Watch:
         turns = (self._later, self._now) if self._taken % _ONE_IN == 0 else (self._now, self._later)
         for awake in turns:
             if awake:
-                device = next(iter(awake))
+                device, _ = awake.popitem(last=False)
                 self._now.pop(device, None)
                 self._later.pop(device, None)
                 return device

@@ -21,7 +21,8 @@ _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_tim
 def make_engine(url: str) -> Engine:
     """An engine for `sqlite:///FILE`, in a folder that is there, or `postgresql+psycopg://...`. Raises `StoreError`."""
     try:
-        engine = create_engine(url, json_serializer=_to_json, json_deserializer=msgspec.json.decode)
+        # A server that was restarted has ended all connections, and each would be noticed by whoever uses it next.
+        engine = create_engine(url, json_serializer=_to_json, json_deserializer=msgspec.json.decode, pool_pre_ping=True)
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         raise StoreError(f"the database URL cannot be used: {error}. Write {_ALLOWED}") from None
     if engine.dialect.name not in ("sqlite", "postgresql"):

@@ -25,7 +25,7 @@ from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout, RolloutState
 from controller.core.nouns.sparsity import SparseSide, SparsityReport
 from controller.core.nouns.variant import Variant
-from controller.store import Store, StoreError
+from controller.store import Store
 from controller.store.events import KEPT_DEAD_LETTERS, MAX_PAYLOAD_BYTES
 from controller.store.tables import devices
 
@@ -132,13 +132,6 @@ def test_a_calibration_keeps_its_sources_and_one_from_before_there_were_any_load
         loaded = tx.get_device("cam-1")
     assert loaded is not None
     assert loaded.calibration == Calibration(slowness=2.0, slowness_samples=3, ambient_celsius=63.4)
-
-
-def test_a_device_whose_text_tells_another_profile_is_refused(store: Store) -> None:
-    with store.begin() as tx, pytest.raises(StoreError, match="cam-1"):
-        tx.put_device(replace(DEVICE, profile_text="device: cam-1\n"))
-    with store.begin() as tx, pytest.raises(StoreError, match="cam-1"):
-        tx.put_device(replace(DEVICE, profile_text=""))
 
 
 def test_models_and_variants(store: Store) -> None:

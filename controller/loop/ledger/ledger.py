@@ -19,9 +19,9 @@ class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook):
         super().__init__(fleet, policy)
         self._store = store
 
-    def commit(self) -> None:
+    def commit(self, *, even_if_empty: bool = False) -> None:
         """Write it all in one transaction, and apply it. Raises what the database does; then nothing was written."""
-        if not self._is_empty():
+        if even_if_empty or not self._is_empty():
             with self._store.begin() as tx:
                 self._write(tx)
             self._apply()

@@ -109,12 +109,12 @@ class ModelBook(Book):
 
     def _write_models(self, tx: Tx) -> None:
         tx.put_models(self._models.written())
-        tx.put_variants(self._variants.written())
         for _, sha256 in self._variants.dropped():
             tx.drop_variant(sha256)
-        tx.put_jobs(self._jobs.written())
+        tx.put_variants(self._variants.written())
         for job in self._jobs.dropped():
             tx.drop_job(job)
+        tx.put_jobs(self._jobs.written())
 
     def _apply_models(self) -> None:
         fleet = self._fleet

@@ -39,9 +39,13 @@ class WindowBook(Book):
 
     def fresh(self, device: str, boot: str, windows: Iterable[Window]) -> list[Window]:
         """Those that did not come before."""
-        known = self._marks.get(device)
+        known, found = self._marks.get(device), list[Window]()
         above = known[1] if known is not None and known[0] == boot else -1
-        return [each for each in windows if each.seq > above]
+        for each in windows:
+            if each.seq > above:
+                found.append(each)
+                above = each.seq
+        return found
 
     def _apply_windows(self) -> None:
         self._windows.apply(self._fleet.windows)
