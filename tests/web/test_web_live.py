@@ -74,3 +74,9 @@ def test_a_server_on_ipv6_loopback(controller: RealController) -> None:
         pytest.skip("this machine has no IPv6 loopback")
     with made as server:
         assert httpx.get(f"{server.address}/api/v1/health", trust_env=False).status_code == 200
+
+
+def test_an_answers_body_does_not_wait_for_the_client_to_acknowledge_its_head(controller: RealController) -> None:
+    """Each connection has what the listening socket has."""
+    with WebServer(create_app(controller.port)) as server:
+        assert server._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
