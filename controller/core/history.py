@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from controller.core.nouns.incident import Incident, IncidentState
+from controller.core.nouns.incident import UNCLOSED, Incident
 from controller.core.policy import DAY_S
-
-_OPEN = (IncidentState.OPEN, IncidentState.ACTING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +19,7 @@ class History:
     def with_(self, incident: Incident) -> History:
         """After what is new of one incident."""
         past = [each for each in self.past if each.id != incident.id]
-        is_open = incident.state in _OPEN
+        is_open = incident.state in UNCLOSED
         others = self.open if self.open is not None and self.open.id != incident.id else None
         return History(incident if is_open else others, _remembered(past if is_open else [incident, *past]))
 

@@ -259,7 +259,7 @@ class Daemon:
             return
         log.warning("event=clock_corrected by_s=%.0f", step_s)
         with self._store.begin() as tx:
-            tx.saw_devices([self._fleet.devices[each] for each in self._fleet.seen])
+            tx.saw_devices(self._fleet.heard_of())
             tx.restamp(self._clock.now() - self._policy.longest_s, step_s)
             tx.put_meta("clock", self._clock.memory(step_s))
             fleet = load(tx, self._policy)
@@ -342,7 +342,7 @@ class Daemon:
             return
         try:
             with self._store.begin() as tx:
-                tx.saw_devices([self._fleet.devices[each] for each in self._fleet.seen])
+                tx.saw_devices(self._fleet.heard_of())
             self._fleet.seen.clear()
         except SQLAlchemyError as error:
             log.error("event=database_error reason=%r", str(error))

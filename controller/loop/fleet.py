@@ -53,6 +53,9 @@ class Fleet:
     seen: set[str] = field(default_factory=set)
     """Whose `last_seen_unix_s` is newer than its row."""
 
+    def heard_of(self) -> list[Device]:
+        return [self.devices[each] for each in self.seen]
+
 
 VOLATILE = ("sent_unix_s", "seen", "catalogs")
 """What a restart forgets, or finds out anew; and of each device when it was last heard of."""

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from controller.core.muster import Muster
 from controller.core.nouns.device import Device
-from controller.core.nouns.rollout import Rollout, RolloutState
+from controller.core.nouns.rollout import LIVE, Rollout, RolloutState
 from controller.core.nouns.variant import Variant
-from controller.core.selector import Selector, parse_selector
+from controller.core.selector import parse_selector
 from controller.core.view import DeviceView
 from controller.loop.ledger import Ledger
-
-_LIVE = (RolloutState.RUNNING, RolloutState.FINISHED)
-
 
 Facts = tuple[object, ...]
 """All that a fit hangs on while no incident is open, as the very objects: what changes is another object."""
 
 
+_selector = lru_cache(maxsize=1024)(parse_selector)
+
+
 def facts_of(view: DeviceView) -> Facts:
-    known = view.device
-    of_device = (known.profile, known.calibration, known.reported, known.wire)
-    return view.rollout, view.catalog, view.placement, view.desired, *of_device
+    return _facts(view.device, view.rollout, view.catalog, view.placement, view.desired)
 
 
 class Looker:
@@ -31,7 +30,6 @@ class Looker:
 
     def __init__(self, ledger: Ledger, musters: Mapping[str, Muster], fitted: Mapping[str, Facts]) -> None:
         self._ledger, self.musters, self._fitted = ledger, musters, fitted
-        self._selectors = dict[str, Selector]()
         self._live: list[Rollout] | None = None
 
     def rollouts_moved(self) -> None:
@@ -46,7 +44,7 @@ class Looker:
         desired, history = ledger.latest_desired(device), ledger.history(device)
         catalog = None if rollout is None else ledger.catalog(rollout.model)
         placement = None if rollout is None else ledger.placement(device, rollout.model)
-        facts = (rollout, catalog, placement, desired, known.profile, known.calibration, known.reported, known.wire)
+        facts = _facts(known, rollout, catalog, placement, desired)
         since = (desired.finished_unix_s or 0.0) if desired is not None else 0.0
         return DeviceView(
             device=known,
@@ -66,13 +64,8 @@ class Looker:
     def rollout_of(self, device: Device) -> Rollout | None:
         """The newest one, running or finished, that matches it."""
         if self._live is None:
-            self._live = self._ledger.rollouts(*_LIVE)
-        return next((each for each in self._live if self._selector(each).matches(device)), None)
-
-    def _selector(self, rollout: Rollout) -> Selector:
-        if rollout.id not in self._selectors:
-            self._selectors[rollout.id] = parse_selector(rollout.selector)
-        return self._selectors[rollout.id]
+            self._live = self._ledger.rollouts(*LIVE)
+        return next((each for each in self._live if _selector(each.selector).matches(device)), None)
 
     def _variant(self, model: str, sha256: str) -> Variant | None:
         catalog = self._ledger.catalog(model)
@@ -84,6 +77,10 @@ class Looker:
             return True
         muster = self.musters.get(rollout.id)
         return muster is not None and muster.goes(device)
+
+
+def _facts(device: Device, *others: object) -> Facts:
+    return device.profile, device.calibration, device.reported, device.wire, *others
 
 
 def _same(facts: Facts, before: Facts | None) -> bool:

@@ -123,10 +123,9 @@ def _telemetry(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     device = ledger.get_device(message.device)
     if device is None or not message.windows:
         return Recorded()
-    windows = [_checked(window) for window in message.windows]
-    doubted = [each.implausible for each in ledger.fresh(device.id, message.boot, windows) if each.implausible]
-    device = _doubted(device, doubted)
-    ledger.add_windows(device.id, message.boot, now_unix_s, windows)
+    checked = [_checked(window) for window in message.windows]
+    fresh = ledger.add_windows(device.id, message.boot, now_unix_s, checked)
+    device = _doubted(device, [each.implausible for each in fresh if each.implausible])
     ledger.put_device(replace(device, online=True, last_seen_unix_s=now_unix_s))
     highest = max(window.seq for window in message.windows)
     ack = Ack(device=device.id, boot=message.boot, seq=highest)

@@ -16,7 +16,7 @@ from controller.core.due import due
 from controller.core.jobs import decide_jobs, next_retry_unix_s
 from controller.core.muster import Muster
 from controller.core.nouns.device import DeviceState
-from controller.core.nouns.rollout import Rollout, RolloutState
+from controller.core.nouns.rollout import LIVE, Rollout, RolloutState
 from controller.core.policy import Policy
 from controller.core.standing import standing
 from controller.core.view import DeviceView
@@ -29,7 +29,6 @@ from controller.loop.watch import Watch
 log = logging.getLogger("hedgerow.settle")
 
 _ROUNDS = 50  # decisions settle in a handful; a rule that never settles is logged instead of spinning
-_LIVE = (RolloutState.RUNNING, RolloutState.FINISHED)
 
 
 class Settler:
@@ -67,8 +66,7 @@ class Settler:
         for _ in range(_ROUNDS):
             while (device := self._watch.take()) is not None:
                 sends += self._look(ledger, looker, device, now_unix_s)
-                self._watch.wake(ledger.woken)
-                ledger.woken.clear()
+                self._wake_devices(ledger)
                 if enough():
                     break
             self._wake(ledger, looker)
@@ -147,22 +145,25 @@ class Settler:
 
     def _wake(self, ledger: Ledger, looker: Looker) -> None:
         """Whom what was written concerns."""
-        self._watch.wake(ledger.woken)
-        ledger.woken.clear()
+        self._wake_devices(ledger)
         self._jobs_moved, ledger.jobs_moved = self._jobs_moved or ledger.jobs_moved, False
         if ledger.rollouts_moved:
             ledger.rollouts_moved = False
             looker.rollouts_moved()
-            live = {each.id for each in ledger.rollouts(*_LIVE)}
+            live = {each.id for each in ledger.rollouts(*LIVE)}
             self._musters = {name: muster for name, muster in self._musters.items() if name in live}
             looker.musters = self._musters
             self._watch.wake_later([each.id for each in ledger.devices()])
             self._moved |= live
         if ledger.models:
-            for each in ledger.rollouts(*_LIVE):
+            for each in ledger.rollouts(*LIVE):
                 if each.model in ledger.models and each.id in self._musters:
                     self._watch.wake_later(self._musters[each.id].members())
             ledger.models.clear()
+
+    def _wake_devices(self, ledger: Ledger) -> None:
+        self._watch.wake(ledger.woken)
+        ledger.woken.clear()
 
     # --- rollouts and jobs -------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Subquery, bindparam, func, select, tuple_, update
+from sqlalchemy import Subquery, bindparam, func, select, update
 
 from controller.core.nouns.desired import Desired
 from controller.store.rows import Rows, to_row
@@ -21,7 +21,7 @@ class DesiredRows(Rows):
     def add_desired(self, issued: Iterable[Desired]) -> None:
         self._put_all(desired, [to_row(each) for each in issued])
 
-    def finish_all_desired(self, ended: Iterable[Desired]) -> None:
+    def finish_desired(self, ended: Iterable[Desired]) -> None:
         """Write down how these ended; what was signed stays as it was issued."""
         rows = [
             {"of": each.device, "at": each.epoch, "number": each.seq, "result": each.result, "reason": each.reason,
@@ -33,14 +33,6 @@ class DesiredRows(Rows):
             key = (row.device == bindparam("of")) & (row.epoch == bindparam("at")) & (row.seq == bindparam("number"))
             changed: dict[str, Any] = {name: bindparam(name) for name in ("result", "reason", "finished_unix_s")}
             self._connection.execute(update(desired).where(key).values(changed), rows)
-
-    def finish_desired(
-        self, device: str, epoch: int, seq: int, *, result: str, reason: str, when_unix_s: float
-    ) -> None:
-        """Record how an assignment ended; one that was never issued is ignored, a device may report anything."""
-        key = tuple_(desired.c.device, desired.c.epoch, desired.c.seq) == (device, epoch, seq)
-        ended = {"result": result, "reason": reason, "finished_unix_s": when_unix_s}
-        self._connection.execute(update(desired).where(key).values(ended))
 
     def latest_desired(self, device: str) -> Desired | None:
         query = select(desired).where(desired.c.device == device).order_by(*_NEWEST_FIRST).limit(1)

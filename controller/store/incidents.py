@@ -6,11 +6,9 @@ from collections.abc import Iterable
 
 from sqlalchemy import select
 
-from controller.core.nouns.incident import Incident, IncidentState
+from controller.core.nouns.incident import UNCLOSED, Incident
 from controller.store.rows import Rows, to_row
 from controller.store.tables import incidents
-
-_OPEN = (IncidentState.OPEN, IncidentState.ACTING)
 
 
 class IncidentRows(Rows):
@@ -28,4 +26,4 @@ class IncidentRows(Rows):
         query = select(incidents).order_by(incidents.c.opened_unix_s.desc(), incidents.c.id.desc())
         if device is not None:
             query = query.where(incidents.c.device == device)
-        return self._all(Incident, query.where(incidents.c.state.in_(_OPEN)) if open_only else query)
+        return self._all(Incident, query.where(incidents.c.state.in_(UNCLOSED)) if open_only else query)

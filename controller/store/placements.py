@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, select
 
 from controller.core.nouns.placement import Placement
 from controller.store.rows import Rows, to_row
@@ -31,10 +31,3 @@ class PlacementRows(Rows):
     def forget_placements(self, device: str) -> None:
         """What was decided for a device rests on figures that no longer hold: it is fitted anew."""
         self._connection.execute(delete(placements).where(placements.c.device == device))
-
-    def waited_for(self) -> dict[tuple[str, str], bool]:
-        """The prunes that some device waits for, as (model, key of the caps), and whether one has nothing to run."""
-        row = placements.c
-        query = select(row.model, row.waiting_for, func.count() > func.count(row.sha256))
-        query = query.where(row.waiting_for.is_not(None)).group_by(row.model, row.waiting_for)
-        return {(model, key): bool(needed) for model, key, needed in self._connection.execute(query)}

@@ -20,6 +20,9 @@ class IncidentState(StrEnum):
     UNREPAIRED = "unrepaired"
 
 
+UNCLOSED = (IncidentState.OPEN, IncidentState.ACTING)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
     """One breach followed from evidence through diagnosis and action to its outcome."""

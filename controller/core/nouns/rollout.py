@@ -13,6 +13,10 @@ class RolloutState(StrEnum):
     ABORTED = "aborted"
 
 
+LIVE = (RolloutState.RUNNING, RolloutState.FINISHED)
+"""In these it says what its devices run."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rollout:
     """Bringing a model to the devices that a selector matches. `waves` are cumulative shares, the last one 1.0."""

@@ -18,6 +18,7 @@ class DeviceBook(WindowBook):
     def __init__(self, fleet: Fleet, policy: Policy) -> None:
         super().__init__(fleet, policy)
         self._devices = Staged(fleet.devices)
+        self._rewritten = list[Device]()
         self._assigned, self._finished = list[Desired](), list[Desired]()
         self.sent_unix_s = dict[str, float]()
 
@@ -58,20 +59,21 @@ class DeviceBook(WindowBook):
             self.woken.add(device)
 
     def _write_devices(self, tx: Tx) -> None:
-        tx.put_devices([each for each in self._devices.written() if self._rewritten(each)])
+        self._rewritten = [each for each in self._devices.written() if self._is_rewritten(each)]
+        tx.put_devices(self._rewritten)
 
     def _write_assignments(self, tx: Tx) -> None:
         tx.add_desired(self._assigned)
-        tx.finish_all_desired(self._finished)
+        tx.finish_desired(self._finished)
 
-    def _rewritten(self, device: Device) -> bool:
+    def _is_rewritten(self, device: Device) -> bool:
         """When it was last heard of is written now and then, and not for each of its messages."""
         known = self._fleet.devices.get(device.id)
         return known is None or replace(known, last_seen_unix_s=device.last_seen_unix_s) != device
 
     def _apply_devices(self) -> None:
         seen = self._fleet.seen
-        for device in self._devices.written():
-            (seen.discard if self._rewritten(device) else seen.add)(device.id)
+        seen.update(each.id for each in self._devices.written())
+        seen.difference_update(each.id for each in self._rewritten)
         self._devices.apply(self._fleet.devices)
         self._desired.apply(self._fleet.desired)

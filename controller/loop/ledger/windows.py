@@ -24,10 +24,10 @@ class WindowBook(Book):
         """The newest ones of what it was told to run, with the figures that rules read; oldest first."""
         return ring.unpacked(device, self._windows.get(device) or b"")
 
-    def add_windows(self, device: str, boot: str, received_unix_s: float, new: Iterable[Window]) -> None:
-        """All that are new are kept; those of what the device was told to run are judged."""
-        desired = self._desired.get(device)
-        stored = [StoredWindow(device, boot, received_unix_s, each) for each in self.fresh(device, boot, new)]
+    def add_windows(self, device: str, boot: str, received_unix_s: float, new: Iterable[Window]) -> list[Window]:
+        """All that did not come before are kept, and returned; those of what the device was told to run are judged."""
+        desired, fresh = self._desired.get(device), self._fresh(device, boot, new)
+        stored = [StoredWindow(device, boot, received_unix_s, each) for each in fresh]
         judged = [each for each in stored if desired is not None and each.window.sha256 == desired.sha256]
         if stored:
             self._arrived += stored
@@ -36,9 +36,9 @@ class WindowBook(Book):
         if judged:
             known = self._windows.get(device) or b""
             self._windows.put(device, ring.newest(known + ring.packed(judged), self._policy.windows_seen))
+        return fresh
 
-    def fresh(self, device: str, boot: str, windows: Iterable[Window]) -> list[Window]:
-        """Those that did not come before."""
+    def _fresh(self, device: str, boot: str, windows: Iterable[Window]) -> list[Window]:
         known, found = self._marks.get(device), list[Window]()
         above = known[1] if known is not None and known[0] == boot else -1
         for each in windows:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 from tests.bench.fleet.cases import BEFORE, POSTGRES
 from tests.bench.fleet.told import Parts, case, cuts, sizes
+from tests.bench.markdown import table, targets_table
 
 _HOW = """\
 A controller as `controller serve` starts it, a broker, and one process that is all devices: real processes on loopback
@@ -40,25 +41,22 @@ def _lines(results: Row, known: Parts) -> Iterator[str]:
     yield f"Written by `{results['repeat']}` on {results['date']}: {host['cores']} cores, {host['machine']}, Python"
     yield f'{host["python"]}. One part: `make bench BENCH="fleet ingest-batch"`.'
     yield ""
-    yield from _table(
-        ("target", "aimed for", "measured", "reached"),
-        ([each["name"], each["target"], each["measured"], _yes(each["reached"])] for each in results["targets"]),
-    )
+    yield from targets_table(results["targets"])
     yield _HOW
     yield "## Telemetry"
     yield ""
     yield _INGEST
     heads = ("part", "by", "windows/s", "p50, p99 of the wait", "rows before", "not found", "sent again", "cores")
-    yield from _table(heads, _ingested(known))
+    yield from table(heads, _ingested(known))
     yield "## From size to size"
     yield ""
     yield _OTHERS
-    yield from _table(("part", "devices", "measured"), _sized(known))
+    yield from table(("part", "devices", "measured"), _sized(known))
     yield "## Ground"
     yield ""
     yield "The filesystem of the state, the median of 50 small writes with fsync, and what a commit promises:"
     yield ""
-    yield from _table(("part", "filesystem", "fsync", "broker", "database"), _grounds(known))
+    yield from table(("part", "filesystem", "fsync", "broker", "database"), _grounds(known))
 
 
 def _ingested(known: Parts) -> Iterator[list[str]]:
@@ -117,15 +115,3 @@ def _grounds(known: Parts) -> Iterator[list[str]]:
             row["broker"],
             "; ".join(told),
         ]
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(heads)} |"
-    yield "|" + "---|" * len(heads)
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-    yield ""
-
-
-def _yes(reached: bool) -> str:
-    return "yes" if reached else "**no**"

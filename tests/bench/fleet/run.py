@@ -7,11 +7,10 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from tests.bench.fleet.limits import Until
 from tests.bench.fleet.page import page
 from tests.bench.fleet.play import BUDGET_S, measured_in, played
 from tests.bench.fleet.targets import targets
-from tests.bench.parts import host, known, whole
+from tests.bench.parts import host, in_turn, known, write_page
 
 Row = dict[str, Any]
 _REVISION = "7a52588"
@@ -31,18 +30,14 @@ __all__ = ["PARTS", "main"]
 
 
 def main(work: Path, docs: Path, fresh: bool, parts: Sequence[str]) -> None:
-    """Measure the parts that are not there yet, each published when it ends."""
-    work.mkdir(parents=True, exist_ok=True)
-    for part in parts:
-        if fresh:
-            (work / f"part-{part}.json").unlink(missing_ok=True)
-            shutil.rmtree(work / part, ignore_errors=True)
-        if part.startswith(POSTGRES) and "HEDGEROW_BENCH_DATABASE" not in os.environ:
-            print(f"{part}: left out, as HEDGEROW_BENCH_DATABASE names no server", flush=True)
-        elif not whole(work, part):
-            print(f"[{time.strftime('%H:%M:%S')}] {part}", flush=True)
-            (work / f"part-{part}.json").write_text(json.dumps(_made(work, part)))
-        publish(work, docs)
+    in_turn(work, filter(_may_be_had, parts), fresh, partial(_made, work), partial(publish, work, docs))
+
+
+def _may_be_had(part: str) -> bool:
+    if part.startswith(POSTGRES) and "HEDGEROW_BENCH_DATABASE" not in os.environ:
+        print(f"{part}: left out, as HEDGEROW_BENCH_DATABASE names no server", flush=True)
+        return False
+    return True
 
 
 def publish(work: Path, docs: Path) -> None:
@@ -54,9 +49,7 @@ def publish(work: Path, docs: Path) -> None:
         "parts": parts,
         "targets": targets(parts),
     }
-    docs.mkdir(parents=True, exist_ok=True)
-    (docs / "fleet.json").write_text(json.dumps(results, indent=1) + "\n")
-    (docs / "fleet.md").write_text(page(results))
+    write_page(docs, "fleet", results, page(results))
 
 
 def _made(work: Path, part: str) -> Row:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
+from tests.bench.markdown import table, targets_table
 from tests.bench.soon.beside import INFERENCES, PROCESSES
 from tests.bench.soon.jobs import ABOVE_SMALLEST, FIRST, SECOND, TIGHTER
 from tests.bench.soon.nets import NETS
@@ -50,10 +51,7 @@ def _lines(results: Row, known: Parts) -> Iterator[str]:
     yield f'{host["python"]}. One network: `make bench BENCH="soon detector"`; release 0.1 beside it:'
     yield '`make bench BENCH="soon before-detector"`; both at one latency: `make bench BENCH="soon equal-detector"`.'
     yield ""
-    yield from _table(
-        ("target", "aimed for", "measured", "reached"),
-        ([each["name"], each["target"], each["measured"], _yes(each["reached"])] for each in results["targets"]),
-    )
+    yield from targets_table(results["targets"])
     yield _HOW
     yield from (f"- `{net.name}`: {net.told}" for net in NETS.values())
     yield ""
@@ -65,22 +63,22 @@ def _sections(known: Parts) -> Iterator[str]:
     yield "## Seconds by stage"
     yield ""
     heads = ("network", "job", "seconds", "beside the recovery asked for", *STAGES)
-    yield from _table(heads, timed(known))
+    yield from table(heads, timed(known))
     yield "## What came out"
     yield ""
     heads = ("network", "job", "cap", "p95", "p50", "right, with 95 % interval", "bytes", "precision", "how it ended")
-    yield from _table(heads, made(known))
+    yield from table(heads, made(known))
     yield "## Caps that no variant keeps"
     yield ""
     yield "Asked for where nothing but the dense model was made; then what the refusal names, and 0.9 of that."
     yield ""
     heads = ("network", "cap", "seconds until told", "would do", "asked for", f"{TIGHTER} of it asked for")
-    yield from _table(heads, refused(known))
+    yield from table(heads, refused(known))
     yield "## Memory and progress"
     yield ""
     yield _WATCHED
     heads = ("network", "peak", "a step's", "median off by", "at worst", "within 50 %", "by the bar alone, median")
-    yield from _table(heads, watched(known))
+    yield from table(heads, watched(known))
     yield from _equal(known)
 
 
@@ -90,16 +88,4 @@ def _equal(known: Parts) -> Iterator[str]:
         yield ""
         yield _EQUAL
         sides = (f"{side}: {what}" for side in ("0.1", "now") for what in ("latency", "right", "seconds"))
-        yield from _table(("network", "seed", *sides, "0.1 above now, points"), equal(known))
-
-
-def _table(heads: Sequence[str], rows: Iterator[list[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(heads)} |"
-    yield "|" + "---|" * len(heads)
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-    yield ""
-
-
-def _yes(reached: bool) -> str:
-    return "yes" if reached else "**no**"
+        yield from table(("network", "seed", *sides, "0.1 above now, points"), equal(known))

@@ -7,16 +7,15 @@ the name has both prune to the same latency, to compare how right their variants
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from tests.bench.before import HERE, checked_out
-from tests.bench.parts import Row, host, known, whole
+from tests.bench.parts import Row, host, in_turn, known, write_page
 from tests.bench.soon.ask import Asker
 from tests.bench.soon.bring import NotToBeHadError, bring
 from tests.bench.soon.equal import Equal
@@ -32,16 +31,7 @@ _BUDGET_S = 1140.0  # of a part's jobs: it stays under twenty minutes, and the n
 
 
 def main(work: Path, docs: Path, fresh: bool, parts: Sequence[str]) -> None:
-    """Measure the parts that are not there yet, each published when it ends."""
-    work.mkdir(parents=True, exist_ok=True)
-    for part in parts:
-        if fresh:
-            (work / f"part-{part}.json").unlink(missing_ok=True)
-            shutil.rmtree(work / part, ignore_errors=True)
-        if not whole(work, part):
-            print(f"[{time.strftime('%H:%M:%S')}] {part}", flush=True)
-            (work / f"part-{part}.json").write_text(json.dumps(_made(work, part)))
-        publish(work, docs)
+    in_turn(work, parts, fresh, partial(_made, work), partial(publish, work, docs))
 
 
 def publish(work: Path, docs: Path) -> None:
@@ -53,9 +43,7 @@ def publish(work: Path, docs: Path) -> None:
         "parts": {part: _short(row) for part, row in parts.items()},
         "targets": targets(parts),
     }
-    docs.mkdir(parents=True, exist_ok=True)
-    (docs / "soon.json").write_text(json.dumps(results, indent=1) + "\n")
-    (docs / "soon.md").write_text(page(results, parts))
+    write_page(docs, "soon", results, page(results, parts))
 
 
 def _made(work: Path, part: str) -> Row:
