@@ -29,7 +29,7 @@ from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.job import JobKind, JobState, PruneJob
 from controller.core.nouns.model import Model
-from controller.core.nouns.rollout import Rollout, RolloutState
+from controller.core.nouns.rollout import Rollout, RolloutState, rollout_id
 from controller.core.nouns.variant import Variant
 from controller.core.relax import lower_floor
 from controller.core.selector import parse_selector
@@ -192,7 +192,7 @@ def _start_rollout(ledger: Ledger, intent: StartRollout, now_unix_s: float) -> s
     if list(waves) != sorted(waves) or waves[0] <= 0 or waves[-1] != 1.0:
         raise IntentError(400, f"waves {waves}: growing shares above 0 that end at 1 are allowed, as in 0.1,0.5,1")
     rollout = Rollout(
-        id=f"r{len(ledger.rollouts()) + 1}",
+        id=rollout_id(max((each.number for each in ledger.rollouts()), default=0) + 1),
         model=model.ref,
         selector=str(selector),
         waves=waves,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from controller.core.nouns.rollout import Rollout, RolloutState
 from controller.store.rows import Rows, to_row
@@ -23,5 +23,5 @@ class RolloutRows(Rows):
 
     def rollouts(self, *states: RolloutState) -> list[Rollout]:
         """Those in one of `states`, or all; newest first."""
-        query = select(rollouts).order_by(rollouts.c.started_unix_s.desc(), rollouts.c.id.desc())
+        query = select(rollouts).order_by(func.length(rollouts.c.id).desc(), rollouts.c.id.desc())  # as their numbers
         return self._all(Rollout, query.where(rollouts.c.state.in_(states)) if states else query)

@@ -245,8 +245,9 @@ def test_the_latest_assignment_is_the_highest_by_epoch_then_seq(store: Store) ->
 
 def test_rollouts_and_incidents_newest_first(store: Store) -> None:
     with_device_and_model(store)
-    old = Rollout(id="r1", model="fall@1", selector="", state=RolloutState.FINISHED, started_unix_s=1.0)
-    new = Rollout(id="r2", model="fall@1", selector="site=north", waves=(0.1, 0.5, 1.0), started_unix_s=2.0)
+    old = Rollout(id="r9", model="fall@1", selector="", state=RolloutState.FINISHED, started_unix_s=2.0)
+    corrected = 1.0  # the clock has gone back in between
+    new = Rollout(id="r10", model="fall@1", selector="site=north", waves=(0.1, 0.5, 1.0), started_unix_s=corrected)
     closed = Incident(id="i1", device="cam-1", kind=BreachKind.LATENCY, state=IncidentState.REPAIRED, opened_unix_s=1.0)
     acting = Incident(id="i2", device="cam-1", kind=BreachKind.MEMORY, state=IncidentState.ACTING, opened_unix_s=2.0)
     with store.begin() as tx:
@@ -257,7 +258,7 @@ def test_rollouts_and_incidents_newest_first(store: Store) -> None:
     with store.read() as tx:
         assert tx.rollouts() == [new, old]
         assert tx.rollouts(RolloutState.RUNNING) == [new]
-        assert tx.get_rollout("r1") == old
+        assert tx.get_rollout("r9") == old
         assert tx.incidents() == [acting, closed]
         assert tx.incidents("cam-1", open_only=True) == [acting]
         assert tx.incidents("other") == []

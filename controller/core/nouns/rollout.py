@@ -33,3 +33,12 @@ class Rollout:
     wave_started_unix_s: float = 0.0
     finished_unix_s: float | None = None
     reason: str = ""
+
+    @property
+    def number(self) -> int:
+        """Which one it is: a newer one has a higher number, whatever the clock said when they started."""
+        return int(self.id.removeprefix("r"))
+
+
+def rollout_id(number: int) -> str:
+    return f"r{number}"

@@ -20,7 +20,7 @@ class RolloutBook(Book):
     def rollouts(self, *states: RolloutState) -> list[Rollout]:
         """Those in one of `states`, or all; newest first."""
         found = [each for each in self._rollouts.values() if not states or each.state in states]
-        return sorted(found, key=lambda each: (each.started_unix_s, each.id), reverse=True)
+        return sorted(found, key=lambda each: each.number, reverse=True)
 
     def put_rollout(self, rollout: Rollout) -> None:
         known = self._rollouts.get(rollout.id)
