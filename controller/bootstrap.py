@@ -10,13 +10,15 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from threading import Thread
 from types import FrameType
 from typing import IO
 
 from agent.clock import synchronised
 from agent.mqtt import MqttLink
-from controller.broker import broker_from
-from controller.config import Settings, settings
+from controller.broker import ExternalBroker, broker_from
+from controller.broker.limits import NoAnswerError, measure
+from controller.config import settings
 from controller.core.catalog import Catalog
 from controller.core.fit import fit
 from controller.core.intents import Intent, IntentError
@@ -47,8 +49,9 @@ class AlreadyRunning(RuntimeError):
 class Port:
     """What the web may do: read what is committed, hand intents to the loop, ask what a rollout would do."""
 
-    def __init__(self, store: Store, artifacts: Artifacts, daemon: Daemon, config: Settings, clock: Clock) -> None:
-        self._store, self._artifacts, self._daemon, self._config, self._clock = store, artifacts, daemon, config, clock
+    def __init__(self, store: Store, artifacts: Artifacts, daemon: Daemon, clock: Clock, warnings: list[str]) -> None:
+        self._store, self._artifacts, self._daemon, self._clock = store, artifacts, daemon, clock
+        self._warnings = warnings
 
     def read(self) -> AbstractContextManager[Tx]:
         return self._store.read()
@@ -61,6 +64,9 @@ class Port:
 
     def troubles(self) -> list[str]:
         return self._daemon.troubles
+
+    def warnings(self) -> list[str]:
+        return self._warnings
 
     def artifact(self, sha256: str) -> Path:
         return self._artifacts.path(sha256)
@@ -107,8 +113,11 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
         clock=clock,
     )
     jobs.report_to(daemon.enqueue)
-    web = WebServer(create_app(Port(store, artifacts, daemon, config, clock)), config.http_host, config.http_port)
+    warnings = list[str]()
+    web = WebServer(create_app(Port(store, artifacts, daemon, clock, warnings)), config.http_host, config.http_port)
     web.start()
+    if isinstance(running_broker, ExternalBroker):
+        Thread(target=_look_at_limits, args=(running_broker, warnings), name="limits", daemon=True).start()
     _on_signal(lambda: daemon.enqueue(Stop()))
     log.info("event=serving api=%s broker=%s:%d", web.address, running_broker.host, running_broker.port)
     try:
@@ -118,6 +127,18 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
         running_broker.stop()
         store.close()
         lock.close()
+
+
+def _look_at_limits(broker: ExternalBroker, warnings: list[str]) -> None:
+    try:
+        limits = measure(lambda name: MqttLink(broker.host, broker.port, name, manual_ack=True))
+    except NoAnswerError as error:
+        log.warning("event=broker_limits_unknown reason=%r", str(error))
+        return
+    log.info("event=broker_limits in_flight=%d kept=%d largest=%s", limits.in_flight, limits.kept, limits.largest)
+    for each in limits.shortfalls():
+        log.warning("event=broker_falls_short reason=%r", each)
+        warnings.append(each)
 
 
 def _epoch(store: Store) -> int:

@@ -15,7 +15,6 @@ from threading import Condition
 from typing import Any
 
 from controller.bootstrap import Port
-from controller.config import Settings
 from controller.core.intents import AddModel, Intent
 from controller.core.nouns.job import JobState
 from controller.core.nouns.model import Model
@@ -42,7 +41,7 @@ class RealController(World):
     """`port` is what the web gets; `asked` are the intents that came by it, in order."""
 
     def __init__(self, tmp_path: Path) -> None:
-        self.asked: list[Intent] = []
+        self.asked, self.warnings = list[Intent](), list[str]()
         self._turning = Condition()  # the web asks from threads of its own, several at a time
         super().__init__(tmp_path, Policy())
         for each in _BYTES:
@@ -53,8 +52,7 @@ class RealController(World):
         self.jobs = HeldJobs(self)
         super().start_controller()
         self.daemon.enqueue = self._hear  # type: ignore[method-assign]
-        config = Settings(state=self.tmp_path, policy=self.policy)
-        self.port = Port(self.store, self.artifacts, self.daemon, config, self.clock)
+        self.port = Port(self.store, self.artifacts, self.daemon, self.clock, self.warnings)
 
     def put(self, write: Callable[[Tx], object]) -> None:
         """Write rows that are history to a test. What follows from them follows at the next thing that happens."""

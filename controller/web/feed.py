@@ -43,7 +43,7 @@ class Feed:
 
     def _read(self) -> Snapshot:
         with self._port.read() as tx:
-            facts, fleet = all_facts(tx), overview(tx, self._port.troubles())
+            facts, fleet = all_facts(tx), overview(tx, self._port)
         devices = {each.device.id: msgspec.json.encode(device_view(each)) for each in facts}
         return Snapshot(devices, msgspec.json.encode(fleet), time.monotonic())
 

@@ -11,6 +11,7 @@ from controller.core.nouns.rollout import RolloutState
 from controller.store import Tx
 from controller.web.device_views import Json
 from controller.web.job_views import job_view
+from controller.web.port import ControllerPort
 from controller.web.views import incident_view, rollout_view
 
 _NEWEST = 8
@@ -24,11 +25,13 @@ def product_version() -> str | None:
         return None
 
 
-def health_view(tx: Tx, troubles: list[str]) -> Json:
-    """`degraded` with the reasons while the controller itself has `troubles`; the database was read in any case."""
+def health_view(tx: Tx, port: ControllerPort) -> Json:
+    """`degraded` with the reasons while the controller itself has troubles; the database was read in any case."""
+    troubles = port.troubles()
     return {
         "status": "degraded" if troubles else "ok",
         "reasons": troubles,
+        "warnings": port.warnings(),
         "version": product_version(),
         **_counts(tx.devices()),
         "incidents_open": len(tx.incidents(open_only=True)),
@@ -37,9 +40,9 @@ def health_view(tx: Tx, troubles: list[str]) -> Json:
     }
 
 
-def overview(tx: Tx, troubles: list[str]) -> Json:
+def overview(tx: Tx, port: ControllerPort) -> Json:
     return {
-        **health_view(tx, troubles),
+        **health_view(tx, port),
         "rollouts": [rollout_view(rollout) for rollout in tx.rollouts()[:_NEWEST]],
         "incidents": [incident_view(incident) for incident in tx.incidents()[:_NEWEST]],
         "jobs": [job_view(job) for job in tx.jobs(*UNFINISHED)[:_NEWEST]],

@@ -26,6 +26,9 @@ class ControllerPort(Protocol):
     def troubles(self) -> list[str]:
         """What is wrong with the controller itself, in words; empty where all is well."""
 
+    def warnings(self) -> list[str]:
+        """What is not as it should be around the controller, and does not keep it from its work."""
+
     def artifact(self, sha256: str) -> Path:
         """Where the artifact is on the controller's disk."""
 

@@ -68,7 +68,7 @@ def test_a_prune_is_shown_with_the_refine_that_follows_it_which_counts_as_unfini
     assert (shown["id"], shown["kind"], shown["state"], shown["budget_s"]) == (refine.id, "refine", "stopping", 600.0)
     assert client.get(f"{API}/health").json()["jobs_unfinished"] == before
     with controller.store.read() as tx:
-        jobs = overview(tx, [])["jobs"]
+        jobs = overview(tx, controller.port)["jobs"]
     assert ("refine", "stopping") in [(each["kind"], each["state"]) for each in jobs]
     controller.end(refine.id, state=JobState.DONE, variant=variant(DENSE, dense=True))
     job = client.get(f"{API}/jobs/{refine.id}").json()

@@ -34,7 +34,7 @@ def show_incident(port: Port, incident: str) -> Json:
 @router.get("/health", tags=["health"])
 def health(port: Port) -> Json:
     with port.read() as tx:
-        return Json(health_view(tx, port.troubles()))
+        return Json(health_view(tx, port))
 
 
 @router.get("/events", tags=["events"])
