@@ -62,6 +62,9 @@ class Client:
         """`source` names the text in error messages."""
         return self._row("POST", "/devices", {"profile_text": profile_text, "source": source})
 
+    def forget_device(self, device: str) -> Row:
+        return self._row("DELETE", f"/devices/{_part(device)}")
+
     def accept_device(self, device: str) -> Row:
         return self._row("POST", f"/devices/{_part(device)}/accept")
 

@@ -79,6 +79,13 @@ def revoke(device: Device, api: Api = API, output: Output = OUTPUT) -> None:
 
 
 @app.command()
+def forget(devices: Devices, api: Api = API, output: Output = OUTPUT) -> None:
+    """Take all that is known of them away, also from the broker. One that comes again is pending."""
+    with Client(api) as client:
+        show_rows([client.forget_device(each) for each in devices], [Column("ID", "id")], output)
+
+
+@app.command()
 def recalibrate(devices: Devices, api: Api = API, output: Output = OUTPUT) -> None:
     """Forget what was learned: what the profile declares holds until trials and windows teach anew."""
     with Client(api) as client:

@@ -35,6 +35,13 @@ class RecalibrateDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetDevice:
+    """Take all of it away but its mark, also what the broker retains of it. If it comes again it is pending."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddModel:
     """`spec_path` is a file on the controller's host."""
 
@@ -94,6 +101,7 @@ Intent = (
     | AcceptDevice
     | RevokeDevice
     | RecalibrateDevice
+    | ForgetDevice
     | AddModel
     | SetModel
     | AskJob

@@ -42,12 +42,18 @@ def given_up(reported: Reported, desired: Desired, policy: Policy) -> str | None
     return f"{Failure.STALE}: the device reports the mark {mark}, above {ours} {why}"
 
 
-def next_mark(epoch: int, before: Desired | None, reported: Reported | None) -> Mark:
-    """The (epoch, seq) of a device's next assignment: above our newest one and above a plausible mark of the device.
+def known_mark(epoch: int, issued: Mark, reported: Reported | None) -> Mark:
+    """Nothing above it was ever obeyed: our newest assignment's, which is `issued`, and a plausible one of the device.
 
     `epoch` is the controller's own, the least that it issues.
     """
-    known = (max(epoch, before.epoch), before.seq) if before is not None else (epoch, 0)
+    known = (max(epoch, issued[0]), issued[1])
     if reported is None or not plausible(reported, known):
-        return known[0], known[1] + 1
-    return max(known[0], reported.epoch), max(known[1], reported.seq) + 1
+        return known
+    return max(known[0], reported.epoch), max(known[1], reported.seq)
+
+
+def next_mark(epoch: int, issued: Mark, reported: Reported | None) -> Mark:
+    """The (epoch, seq) of a device's next assignment."""
+    known = known_mark(epoch, issued, reported)
+    return known[0], known[1] + 1

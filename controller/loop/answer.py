@@ -16,6 +16,7 @@ from controller.core.intents import (
     AcceptDevice,
     AddModel,
     AskJob,
+    ForgetDevice,
     Intent,
     IntentError,
     RecalibrateDevice,
@@ -57,6 +58,8 @@ def answer(ledger: Ledger, intent: Intent, now_unix_s: float) -> str:  # noqa: P
                 return _set_state(ledger, device, DeviceState.REVOKED)
             case RecalibrateDevice(device):
                 return _recalibrate(ledger, device)
+            case ForgetDevice(device):
+                return _forget(ledger, device, now_unix_s)
             case AddModel(spec_path):
                 return add_model(ledger, Path(spec_path), now_unix_s)
             case SetModel():
@@ -95,6 +98,15 @@ def _recalibrate(ledger: Ledger, device: str) -> str:
     log.info("event=recalibrated device=%s", device)
     ledger.put_device(replace(known, calibration=Calibration()))
     ledger.forget_placements(device)
+    return known.id
+
+
+def _forget(ledger: Ledger, device: str, now_unix_s: float) -> str:
+    known = _known(ledger, device)
+    log.info("event=forgotten device=%s", device)
+    ledger.forget_placements(device)
+    ledger.forget_incidents(device)
+    ledger.forget_device(device, now_unix_s)
     return known.id
 
 

@@ -20,12 +20,14 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from agent.link import Arrived, Link
 from agent.wire.topics import Leaf, topic
 from controller.core.intents import Intent, IntentError
+from controller.core.nouns.forgotten import Forgotten
 from controller.core.nouns.job import AT_WORK, JobState, PruneJob
 from controller.core.nouns.model import Model
 from controller.core.policy import Policy
 from controller.loop.blobs import Blobs
 from controller.loop.broadcast import Broadcast
 from controller.loop.clock import Clock
+from controller.loop.eraser import Eraser
 from controller.loop.facts import Asked, Fact, Stop, without_repeats
 from controller.loop.fleet import Fleet, load
 from controller.loop.ledger import Ledger
@@ -78,7 +80,8 @@ class Daemon:
         self._watch = Watch()
         self._settler = Settler(performer, policy, self._watch)
         self._broadcast = Broadcast(link, Blobs(store, artifacts), clock.steady_s)
-        self._taker = Taker(link, artifacts, self._broadcast, performer, self._link_moved)
+        self._eraser = Eraser(link)
+        self._taker = Taker(link, artifacts, self._broadcast, self._eraser, performer, self._link_moved)
         self._waiting: list[Fact] = []
         self._again_s = self._seen_s = -math.inf
         self._now_unix_s = 0.0
@@ -103,6 +106,7 @@ class Daemon:
                 tx.put_job(replace(job, state=JobState.QUEUED, attempts=max(job.attempts - 1, 0)))
             tx.all_offline()
         self.reload()
+        self._eraser.erase(each.device for each in self._fleet.forgotten.values() if self._is_to_be_erased(each))
         self._link.start(self.enqueue)
 
     def reload(self) -> None:
@@ -110,6 +114,10 @@ class Daemon:
         with self._store.read() as tx:
             self._fleet: Fleet = load(tx, self._policy)
         self._settler.forget(self._ledger())
+
+    def _is_to_be_erased(self, forgotten: Forgotten) -> bool:
+        """One that is there again says for itself what the broker retains."""
+        return not forgotten.cleared and forgotten.device not in self._fleet.devices
 
     def run(self) -> None:
         """Turn until `Stop`; then end the jobs and the link."""
@@ -132,6 +140,7 @@ class Daemon:
         else:
             self._attempt(happened)
         self._broadcast.go_on(self.enqueue)
+        self._eraser.go_on()
 
     def _attempt(self, facts: list[Fact], *, connected_anew: bool = False) -> None:
         """What is refused for good is found by halves and left out: all others would wait for it.
@@ -163,6 +172,7 @@ class Daemon:
         began_s = self._clock.steady_s()
         sends = self._settler.settle(ledger, self._now_unix_s, lambda: self._clock.steady_s() - began_s > _SLICE_S)
         ledger.commit(even_if_empty=bool(self.degraded))
+        afterwards.append(lambda: self._eraser.erase(ledger.forgotten_now))
         return afterwards, sends
 
     def _follow(self, facts: list[Fact], afterwards: list[Afterwards], sends: list[Send]) -> None:

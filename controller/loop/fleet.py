@@ -13,6 +13,7 @@ from controller.core.catalog import Catalog
 from controller.core.history import History, histories
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
+from controller.core.nouns.forgotten import Forgotten
 from controller.core.nouns.job import PruneJob
 from controller.core.nouns.manifest import Named
 from controller.core.nouns.model import Model
@@ -35,6 +36,7 @@ class Fleet:
     told to run, as `ring` packs them. A placement is named by device and model, a variant by model and sha256."""
 
     devices: dict[str, Device]
+    forgotten: dict[str, Forgotten]
     desired: dict[str, Desired]
     placements: dict[tuple[str, str], Placement]
     histories: dict[str, History]
@@ -66,6 +68,7 @@ def load(tx: Tx, policy: Policy) -> Fleet:
     placements = {(each.device, each.model): each for each in tx.placements()}
     return Fleet(
         devices={each.id: each for each in tx.devices()},
+        forgotten={each.device: each for each in tx.forgotten()},
         desired={device: kept(each) for device, each in tx.latest_desired_all().items()},
         placements=placements,
         histories=histories(tx.incidents()),

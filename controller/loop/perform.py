@@ -146,9 +146,9 @@ class Performer:
         variant = ledger.get_variant(action.placement.model, action.sha256)
         if variant is None:
             return []
-        before = ledger.latest_desired(action.device.id)
-        epoch, seq = next_mark(self._epoch, before, action.device.reported)
-        if (epoch, seq) > next_mark(self._epoch, before, None):
+        issued = ledger.issued(action.device.id)
+        epoch, seq = next_mark(self._epoch, issued, action.device.reported)
+        if (epoch, seq) > next_mark(self._epoch, issued, None):
             log.warning("event=above_mark device=%s epoch=%d seq=%d reason=%r", action.device.id, epoch, seq,
                         "the device remembers newer assignments than this database: was it restored?")  # fmt: skip
         try:

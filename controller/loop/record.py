@@ -33,9 +33,13 @@ class Recorded:
 
 def record(ledger: Ledger, arrived: Arrived, now_unix_s: float) -> Recorded:
     """Store what arrived. Never raises for a bad message: one device's rubbish must not stop the others."""
+    if not arrived.payload:  # a retained message was taken away
+        return Recorded()
     try:
         where = parse(arrived.topic)
         if isinstance(where, BlobTopic):
+            return Recorded()
+        if arrived.retained and _is_being_erased(ledger, where.device):
             return Recorded()
         message = decode(where, arrived.payload)
         return _RECORDERS[type(message)](ledger, message, now_unix_s)
@@ -43,6 +47,12 @@ def record(ledger: Ledger, arrived: Arrived, now_unix_s: float) -> Recorded:
         log.warning("event=dead_letter topic=%s reason=%r", arrived.topic, str(error))
         ledger.add_dead_letter(arrived.topic, arrived.payload, str(error), now_unix_s)
         return Recorded()
+
+
+def _is_being_erased(ledger: Ledger, device: str) -> bool:
+    """What the broker still had of a forgotten device is no sign that it comes again."""
+    forgotten = ledger.get_forgotten(device)
+    return forgotten is not None and not forgotten.cleared and ledger.get_device(device) is None
 
 
 def _status(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:

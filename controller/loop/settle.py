@@ -106,6 +106,7 @@ class Settler:
             sends += self._perform(ledger, actions, now_unix_s)
             view, rounds = looker.view(device), rounds + 1
         if view is None:
+            self._leave(device)
             return sends
         if rounds == _ROUNDS:
             log.error("event=unsettled device=%s", device)
@@ -115,6 +116,13 @@ class Settler:
         self._watch.at(device, due(view, self._policy, now_unix_s))
         self._muster(view, now_unix_s)
         return sends
+
+    def _leave(self, device: str) -> None:
+        """It is forgotten, and a member of nothing any more."""
+        self._fitted.pop(device, None)
+        rollout = self._member_of.pop(device, None)
+        if rollout in self._musters and self._musters[rollout].drop(device):
+            self._moved.add(rollout)
 
     def _perform(self, ledger: Ledger, actions: list[Action], now_unix_s: float) -> list[Send]:
         return [send for action in actions for send in self._performer.perform(ledger, action, now_unix_s)]

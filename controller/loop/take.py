@@ -17,6 +17,7 @@ from controller.core.nouns.job import JobKind, JobState, PruneJob
 from controller.core.nouns.variant import Variant
 from controller.loop.answer import answer
 from controller.loop.broadcast import Broadcast
+from controller.loop.eraser import Eraser
 from controller.loop.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Lost, Stop
 from controller.loop.ledger import Ledger
 from controller.loop.manifests import needed_bytes
@@ -40,11 +41,12 @@ class Taker:
         link: Link,
         artifacts: Artifacts,
         broadcast: Broadcast,
+        eraser: Eraser,
         performer: Performer,
         link_moved: Callable[[str], None],
     ) -> None:
         self._link, self._artifacts, self._broadcast = link, artifacts, broadcast
-        self._performer, self._link_moved = performer, link_moved
+        self._eraser, self._performer, self._link_moved = eraser, performer, link_moved
 
     def take(self, ledger: Ledger, fact: Fact, now_unix_s: float) -> list[Afterwards]:
         match fact:
@@ -59,9 +61,13 @@ class Taker:
                 ]
             case Disconnected(reason):
                 log.warning("event=link_down reason=%r", reason)
-                return [self._broadcast.push.link_lost, lambda: self._link_moved(reason or "it ended the connection")]
+                return [
+                    self._broadcast.push.link_lost,
+                    self._eraser.link_lost,
+                    lambda: self._link_moved(reason or "it ended the connection"),
+                ]
             case Delivered(token):
-                return [lambda: self._broadcast.push.delivered(token)]
+                return self._delivered(ledger, token)
             case Asked(intent, future):
                 return [_answered(ledger, intent, future, now_unix_s)]
             case JobMoved():
@@ -78,6 +84,13 @@ class Taker:
             case _:
                 assert_never(fact)
         return []
+
+    def _delivered(self, ledger: Ledger, token: int) -> list[Afterwards]:
+        device = self._eraser.delivered(token)
+        erased = None if device is None else ledger.get_forgotten(device)
+        if erased is not None:
+            ledger.put_forgotten(replace(erased, cleared=True))
+        return [lambda: self._broadcast.push.delivered(token)]
 
     def ask_again(self) -> None:
         """Have the broker tell once more what it keeps of every device: what came meanwhile may be lost."""

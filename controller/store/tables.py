@@ -86,6 +86,16 @@ devices = Table(
     Column("implausible_last", Words, nullable=False, server_default=""),
 )
 
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("device", Words, primary_key=True),
+    Column("epoch", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("cleared", Boolean, nullable=False),
+    Column("forgotten_unix_s", Double, nullable=False),
+)
+
 models = Table(
     "models",
     metadata,

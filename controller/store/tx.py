@@ -5,6 +5,7 @@ from __future__ import annotations
 from controller.store.desired import DesiredRows
 from controller.store.devices import DeviceRows
 from controller.store.events import EventRows
+from controller.store.forgotten import ForgottenRows
 from controller.store.incidents import IncidentRows
 from controller.store.jobs import JobRows
 from controller.store.manifests import ManifestRows
@@ -21,6 +22,7 @@ class Tx(
     DesiredRows,
     DeviceRows,
     EventRows,
+    ForgottenRows,
     IncidentRows,
     JobRows,
     ManifestRows,

@@ -83,6 +83,12 @@ def test_accept_and_revoke(run: Run, fleet: RealController) -> None:
     assert "state: accepted" in run("device", "accept", "cam-1").stdout
 
 
+def test_what_is_forgotten_is_not_known_any_more(run: Run, fleet: RealController) -> None:
+    assert run("device", "forget", "cam-1").stdout.split() == ["ID", "cam-1"]
+    assert run("device", "show", "cam-1").exit_code == 1
+    assert run("device", "forget", "cam-1").exit_code == 1
+
+
 def test_recalibrate_one_or_several(run: Run, fleet: RealController) -> None:
     assert "slowness_source: declared" in run("device", "recalibrate", "cam-1").stdout
     assert fleet.asked == [RecalibrateDevice("cam-1")]

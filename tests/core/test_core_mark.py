@@ -21,8 +21,7 @@ POLICY = Policy()
 def test_the_next_is_above_ours_and_the_devices_unless_that_is_too_far_ahead(
     ours: tuple[int, int], theirs: tuple[int, int]
 ) -> None:
-    before = desired(epoch=ours[0], seq=ours[1])
-    made = next_mark(1, before, reported(epoch=theirs[0], seq=theirs[1]))
+    made = next_mark(1, ours, reported(epoch=theirs[0], seq=theirs[1]))
     assert made > ours
     assert made[0] - ours[0] <= FOLLOWED_EPOCHS
     assert made[1] - ours[1] <= FOLLOWED_SEQS + 1
@@ -31,10 +30,10 @@ def test_the_next_is_above_ours_and_the_devices_unless_that_is_too_far_ahead(
 
 
 def test_without_news_it_is_the_next_seq_at_the_controllers_epoch_or_above() -> None:
-    assert next_mark(1, None, None) == (1, 1)
-    assert next_mark(1, desired(epoch=1, seq=7), reported(epoch=1, seq=7)) == (1, 8)
-    assert next_mark(4, desired(epoch=1, seq=7), None) == (4, 8)
-    assert next_mark(1, desired(epoch=3, seq=7), None) == (3, 8)
+    assert next_mark(1, (0, 0), None) == (1, 1)
+    assert next_mark(1, (1, 7), reported(epoch=1, seq=7)) == (1, 8)
+    assert next_mark(4, (1, 7), None) == (4, 8)
+    assert next_mark(1, (3, 7), None) == (3, 8)
 
 
 def test_what_a_device_will_refuse_is_not_sent_again_but_made_anew() -> None:

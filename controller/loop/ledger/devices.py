@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from controller.core.mark import Mark, known_mark
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
+from controller.core.nouns.forgotten import Forgotten
 from controller.core.policy import Policy
 from controller.loop.fleet import Fleet, kept
 from controller.loop.ledger.windows import WindowBook
@@ -17,10 +19,10 @@ from controller.store.tx import Tx
 class DeviceBook(WindowBook):
     def __init__(self, fleet: Fleet, policy: Policy) -> None:
         super().__init__(fleet, policy)
-        self._devices = Staged(fleet.devices)
+        self._devices, self._forgotten_devices = Staged(fleet.devices), Staged(fleet.forgotten)
         self._rewritten = list[Device]()
         self._assigned, self._finished = list[Desired](), list[Desired]()
-        self.sent_unix_s = dict[str, float]()
+        self.sent_unix_s, self.forgotten_now = dict[str, float](), list[str]()
 
     def get_device(self, device: str) -> Device | None:
         return self._devices.get(device)
@@ -31,6 +33,31 @@ class DeviceBook(WindowBook):
     def put_device(self, device: Device) -> None:
         self._devices.put(device.id, device)
         self.woken.add(device.id)
+
+    def forget_device(self, device: str, now_unix_s: float) -> None:
+        """All of it but its mark; what else is staged of it in this turn goes too."""
+        known = self._devices.get(device)
+        epoch, seq = known_mark(0, self.issued(device), None if known is None else known.reported)
+        self.put_forgotten(Forgotten(device=device, epoch=epoch, seq=seq, forgotten_unix_s=now_unix_s))
+        self._devices.drop(device)
+        self._desired.drop(device)
+        self._windows.drop(device)
+        self._marks.drop(device)
+        self._assigned = [each for each in self._assigned if each.device != device]
+        self._finished = [each for each in self._finished if each.device != device]
+        self.forgotten_now.append(device)
+        self.woken.add(device)
+
+    def put_forgotten(self, forgotten: Forgotten) -> None:
+        self._forgotten_devices.put(forgotten.device, forgotten)
+
+    def get_forgotten(self, device: str) -> Forgotten | None:
+        return self._forgotten_devices.get(device)
+
+    def issued(self, device: str) -> Mark:
+        """The highest (epoch, seq) that it was ever given, also before it was forgotten."""
+        newest, before = self._desired.get(device), self._forgotten_devices.get(device)
+        return max((0, 0) if newest is None else (newest.epoch, newest.seq), (0, 0) if before is None else before.mark)
 
     def sent(self, device: str) -> float | None:
         """When it was last sent its assignment, in Unix seconds."""
@@ -59,6 +86,8 @@ class DeviceBook(WindowBook):
             self.woken.add(device)
 
     def _write_devices(self, tx: Tx) -> None:
+        tx.forget_devices(self.forgotten_now)
+        tx.put_forgotten(self._forgotten_devices.written())
         self._rewritten = [each for each in self._devices.written() if self._is_rewritten(each)]
         tx.put_devices(self._rewritten)
 
@@ -75,5 +104,9 @@ class DeviceBook(WindowBook):
         seen = self._fleet.seen
         seen.update(each.id for each in self._devices.written())
         seen.difference_update(each.id for each in self._rewritten)
+        seen.difference_update(self._devices.dropped())
+        for device in self.forgotten_now:
+            self._fleet.sent_unix_s.pop(device, None)
         self._devices.apply(self._fleet.devices)
+        self._forgotten_devices.apply(self._fleet.forgotten)
         self._desired.apply(self._fleet.desired)

@@ -29,7 +29,7 @@ class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook):
 
     def _is_empty(self) -> bool:
         staged = (self._devices, self._desired, self._placements, self._histories, self._rollouts, self._models,
-                  self._variants, self._jobs, self._manifests)  # fmt: skip
+                  self._variants, self._jobs, self._manifests, self._forgotten_devices)  # fmt: skip
         return not (any(each.new for each in staged) or self._arrived or self._forgotten or self._notes)
 
     def _write(self, tx: Tx) -> None:

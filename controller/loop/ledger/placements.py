@@ -36,6 +36,10 @@ class PlacementBook(Book):
         self.woken.add(device)
         self.jobs_moved = True
 
+    def forget_incidents(self, device: str) -> None:
+        self._histories.drop(device)
+        self._incidents = {name: each for name, each in self._incidents.items() if each.device != device}
+
     def wishes(self) -> Wishes:
         """The prunes that devices wait for by now."""
         after = self._fleet.wishes.copy()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from controller.core.intents import AcceptDevice, RecalibrateDevice, RegisterDevice, RevokeDevice
+from controller.core.intents import AcceptDevice, ForgetDevice, RecalibrateDevice, RegisterDevice, RevokeDevice
 from controller.web.answers import Json, Port, found
 from controller.web.device_views import device_view, window_view
 from controller.web.facts import all_facts, facts_of
@@ -55,6 +55,12 @@ def revoke_device(port: Port, device: str) -> Json:
 def recalibrate_device(port: Port, device: str) -> Json:
     """Forget what was learned about it."""
     return _show(port, port.submit(RecalibrateDevice(device)))
+
+
+@router.delete("/{device}")
+def forget_device(port: Port, device: str) -> Json:
+    """All of it but its mark; if it comes again it is pending."""
+    return Json({"id": port.submit(ForgetDevice(device))})
 
 
 @router.get("/{device}/telemetry")
