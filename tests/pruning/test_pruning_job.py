@@ -185,12 +185,12 @@ def test_without_data_a_prune_ships_with_unverified_accuracy(untaught: Path, tmp
 
 
 @pytest.mark.slow
-def test_a_prune_killed_at_six_random_moments_ends_with_the_same_bytes(
+def test_a_prune_killed_at_ten_random_moments_ends_with_the_same_bytes(
     dense: JobResult, glyphs: Path, shelf_dir: Path, tmp_path: Path
 ) -> None:
     assert dense.variant is not None
     caps, ends = Caps(storage_bytes=int(dense.variant.size_bytes * 0.12)), list[str]()
-    for kills in ((), random.Random(11).choices(range(1, 12), k=6)):
+    for kills in ((), random.Random(11).choices(range(1, 12), k=10)):
         shelf = tmp_path / str(len(kills))
         copied(shelf_dir, shelf)
         asked = _request(glyphs / "low.yaml", shelf, caps, start_from=(dense.variant.sha256,))
