@@ -16,6 +16,7 @@ from torch import nn
 
 from agent.wire.profile import RUNTIMES
 from agent.worker.runtime import backend, bind
+from controller.pruning.artifact.patterns import with_kernels
 from controller.pruning.artifact.slim import slim
 from controller.pruning.errors import ExportError
 from controller.pruning.model.data import Floats
@@ -37,6 +38,7 @@ def export_onnx(model: nn.Module, sample: torch.Tensor) -> bytes:
                 output_names=_output_names(model, sample),
             )
             assert program is not None
+            program.model = with_kernels(program.model)
             proto = program.model_proto
     except (OSError, MemoryError):  # of this host, at this time: the model is not to blame
         raise
