@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import reduce
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
 
 from controller.core.caps import below, costs_as_caps, shippable, use
 from controller.core.choose import choose
@@ -18,24 +18,23 @@ NEAR = 1 / 1.1
 """Caps within 10 % of each other are served by one variant, made under the tighter of each."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Catalog:
-    """What is known of one model: its variants and the jobs asked for so far by key, a prune's that of its caps."""
+    """What is known of one model: its variants and the jobs asked for so far by key, a prune's that of its caps.
+
+    What a fit asks of it is worked out once: a catalog serves a fleet.
+    """
 
     model: Model
     variants: Sequence[Variant]
     jobs: Mapping[str, PruneJob]
-    chosen: dict[frozenset[str], Variant | None] = field(default_factory=dict, init=False, compare=False, repr=False)
-    """Choices made so far: most devices of a fleet have one of a few sets of variants to choose from."""
-
-    by_runtime: dict[str, Catalog] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def of_runtime(self, runtime: str) -> Catalog:
         """What of it a device with this runtime can run."""
-        if runtime not in self.by_runtime:
+        if runtime not in self._by_runtime:
             variants = [each for each in self.variants if each.runtime == runtime]
-            self.by_runtime[runtime] = replace(self, variants=variants)
-        return self.by_runtime[runtime]
+            self._by_runtime[runtime] = replace(self, variants=variants)
+        return self._by_runtime[runtime]
 
     def newer_than(self, unix_s: float) -> bool:
         """Whether any variant was made since then."""
@@ -48,21 +47,22 @@ class Catalog:
     def variant(self, sha256: str) -> Variant | None:
         return next((variant for variant in self.variants if variant.sha256 == sha256), None)
 
-    @property
+    @cached_property
     def dense(self) -> Variant | None:
         return next((variant for variant in self.variants if variant.dense), None)
 
-    @property
+    @cached_property
     def may_ship(self) -> list[Variant]:
         """Those at or above the accuracy floor."""
         return shippable(self.variants, self.model.accuracy_floor)
 
     def choose(self, fitting: Sequence[Variant]) -> Variant | None:
-        """By the model owner's preference, see `controller.core.choose`."""
+        """By the model owner's preference, see `controller.core.choose`. Most devices of a fleet have one of a few sets
+        of variants to choose from."""
         names = frozenset(each.sha256 for each in fitting)
-        if names not in self.chosen:
-            self.chosen[names] = choose(fitting, self.model)
-        return self.chosen[names]
+        if names not in self._chosen:
+            self._chosen[names] = choose(fitting, self.model)
+        return self._chosen[names]
 
     def answer(self, caps: Caps) -> PruneJob | None:
         """The job that says how a prune to `caps` ends: that one, or one that was refused under looser caps or measured
@@ -82,9 +82,11 @@ class Catalog:
 
     def least(self, runtime: str) -> Caps | None:
         """What the smallest that was ever measured for this runtime takes; None where no job looked for it."""
-        told = [job.least for job in self.jobs.values() if job.least is not None and job.caps.runtime == runtime]
-        made = [costs_as_caps(each) for each in self.variants if each.runtime == runtime]
-        return reduce(Caps.meet, [*told, *made]) if told else None
+        if runtime not in self._least:
+            told = [job.least for job in self.jobs.values() if job.least is not None and job.caps.runtime == runtime]
+            made = [costs_as_caps(each) for each in self.variants if each.runtime == runtime]
+            self._least[runtime] = reduce(Caps.meet, [*told, *made]) if told else None
+        return self._least[runtime]
 
     def is_made(self, caps: Caps) -> bool:
         """A variant was made under caps that are hardly tighter, or it was made under looser ones and is inside these
@@ -96,4 +98,23 @@ class Catalog:
         return made is not None and use(caps, made) <= 1
 
     def _prunes(self, state: JobState) -> list[PruneJob]:
-        return [each for each in self.jobs.values() if each.kind is JobKind.PRUNE and each.state is state]
+        if state not in self._by_state:
+            prunes = [each for each in self.jobs.values() if each.kind is JobKind.PRUNE]
+            self._by_state[state] = [each for each in prunes if each.state is state]
+        return self._by_state[state]
+
+    @cached_property
+    def _by_runtime(self) -> dict[str, Catalog]:
+        return {}
+
+    @cached_property
+    def _chosen(self) -> dict[frozenset[str], Variant | None]:
+        return {}
+
+    @cached_property
+    def _least(self) -> dict[str, Caps | None]:
+        return {}
+
+    @cached_property
+    def _by_state(self) -> dict[JobState, list[PruneJob]]:
+        return {}
