@@ -22,6 +22,7 @@ from controller.config import settings
 from controller.core.catalog import Catalog
 from controller.core.fit import fit
 from controller.core.intents import Intent, IntentError
+from controller.core.nouns.device import Device
 from controller.core.nouns.placement import Placement
 from controller.core.place import placement_of
 from controller.core.selector import parse_selector
@@ -40,6 +41,8 @@ from controller.web.server import WebServer
 
 log = logging.getLogger("hedgerow")
 _ANSWER_S = 30.0
+_SWITCH_S = 0.5e-3
+"""The loop waits so long for a thread of the web that is busy, each time that it comes back from the disk."""
 
 
 class AlreadyRunning(RuntimeError):
@@ -71,7 +74,7 @@ class Port:
     def artifact(self, sha256: str) -> Path:
         return self._artifacts.path(sha256)
 
-    def plan(self, model: str, selector: str) -> list[Placement]:
+    def plan(self, model: str, selector: str) -> list[tuple[Device, Placement]]:
         wanted, now = parse_selector(selector), self._clock.now()
         with self._store.read() as tx:
             known = tx.get_model(model)
@@ -80,7 +83,8 @@ class Port:
             jobs = {job.key: job for job in tx.jobs() if job.model == model}
             catalog = Catalog(known, tx.variants(model), jobs)
             devices = [device for device in tx.devices() if wanted.matches(device)]
-        return [placement_of(each.id, model, fit(each.profile, each.calibration, catalog), now) for each in devices]
+        fits = (fit(each.profile, each.calibration, catalog) for each in devices)
+        return [(each, placement_of(each.id, model, found, now)) for each, found in zip(devices, fits, strict=True)]
 
 
 def serve(state: Path, broker: str | None, http: str | None, database: str | None) -> None:
@@ -88,6 +92,7 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
 
     Raises `WireError`, `BrokerError`, `StoreError`, `AlreadyRunning` or OSError, all with a message for the operator.
     """
+    sys.setswitchinterval(_SWITCH_S)
     config = settings(state, broker, http, database)
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     _log_to_stderr()

@@ -11,7 +11,7 @@ from controller.core.choose import choose
 from controller.core.costs import Use
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.job import JobKind, JobState, PruneJob
-from controller.core.nouns.model import Model
+from controller.core.nouns.model import Model, Prefer
 from controller.core.nouns.variant import Variant
 
 NEAR = 1 / 1.1
@@ -56,13 +56,16 @@ class Catalog:
         """Those at or above the accuracy floor."""
         return shippable(self.variants, self.model.accuracy_floor)
 
-    def choose(self, fitting: Sequence[Variant]) -> Variant | None:
-        """By the model owner's preference, see `controller.core.choose`. Most devices of a fleet have one of a few sets
-        of variants to choose from."""
-        names = frozenset(each.sha256 for each in fitting)
-        if names not in self._chosen:
-            self._chosen[names] = choose(fitting, self.model)
-        return self._chosen[names]
+    def choose(self, fitting: Sequence[Variant], prefer: Prefer | None = None) -> Variant | None:
+        """By the model owner's preference or another one, see `controller.core.choose`.
+
+        Most devices of a fleet have one of a few sets of variants to choose from.
+        """
+        model = self.model if prefer is None else replace(self.model, prefer=prefer)
+        asked = model.prefer, frozenset(each.sha256 for each in fitting)
+        if asked not in self._chosen:
+            self._chosen[asked] = choose(fitting, model)
+        return self._chosen[asked]
 
     def answer(self, caps: Caps) -> PruneJob | None:
         """The job that says how a prune to `caps` ends: that one, or one that was refused under looser caps or measured
@@ -108,7 +111,7 @@ class Catalog:
         return {}
 
     @cached_property
-    def _chosen(self) -> dict[frozenset[str], Variant | None]:
+    def _chosen(self) -> dict[tuple[Prefer, frozenset[str]], Variant | None]:
         return {}
 
     @cached_property

@@ -14,7 +14,6 @@ from agent.wire.units import Unit, format_quantity
 from controller.core.bounds import binding_constraint, caps_for, use_of, within, without_slack
 from controller.core.caps import below_floor, sure
 from controller.core.catalog import Catalog
-from controller.core.choose import choose
 from controller.core.compare import best_of
 from controller.core.costs import Use
 from controller.core.envelope import Impossible, collapse
@@ -118,8 +117,9 @@ def choices(profile: Profile, calibration: Calibration, catalog: Catalog) -> dic
     envelope = collapse(profile, calibration, catalog.ram_base_bytes(profile.runtime))
     if isinstance(envelope, Impossible):
         return {}
-    fitting = _fitting(profile, calibration, envelope, catalog.of_runtime(profile.runtime))
-    found = {prefer: choose(fitting, replace(catalog.model, prefer=prefer)) for prefer in Prefer}
+    catalog = catalog.of_runtime(profile.runtime)
+    fitting = _fitting(profile, calibration, envelope, catalog)
+    found = {prefer: catalog.choose(fitting, prefer) for prefer in Prefer}
     return {prefer: variant for prefer, variant in found.items() if variant is not None}
 
 

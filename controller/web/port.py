@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from controller.core.intents import Intent
+from controller.core.nouns.device import Device
 from controller.core.nouns.placement import Placement
 from controller.store import Tx
 
@@ -32,5 +33,5 @@ class ControllerPort(Protocol):
     def artifact(self, sha256: str) -> Path:
         """Where the artifact is on the controller's disk."""
 
-    def plan(self, model: str, selector: str) -> list[Placement]:
+    def plan(self, model: str, selector: str) -> list[tuple[Device, Placement]]:
         """What the fit says of `model` (a full ref) for each device that `selector` matches; nothing is changed."""

@@ -101,8 +101,5 @@ def plan(port: Port, model: str, selector: str = "") -> Json:
     parse_selector(selector)
     with port.read() as tx:
         known = resolve(tx, model)
-    placements = port.plan(known.ref, selector)
-    with port.read() as tx:
-        devices = {device.id: device for device in tx.devices()}
         catalog = Catalog(known, tx.variants(known.ref), {})
-    return Json([plan_view(each, devices[each.device], catalog) for each in placements if each.device in devices])
+    return Json([plan_view(placement, device, catalog) for device, placement in port.plan(known.ref, selector)])

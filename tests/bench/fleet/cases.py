@@ -17,7 +17,7 @@ TURNS = int(os.environ.get("HEDGEROW_BENCH_TURNS", "10000"))
 
 BEFORE, POSTGRES = "before-", "postgres-"
 _BATCHES = {"ingest-batch": 10, "ingest-each": 1}
-_NOW = ("accept-each", "ingest-batch", "ingest-each", "rollout", "turn", "memory")
+_NOW = ("accept-each", "ingest-batch", "ingest-each", "plan", "rollout", "turn", "memory")
 PARTS = (*_NOW, f"{BEFORE}accept-each", f"{BEFORE}ingest-each", *(f"{POSTGRES}{part}" for part in _NOW))
 
 

@@ -88,16 +88,21 @@ class Lab:
         """
         ids = devices.ids(count)
         self.serve()
-        ref = self.client.add_model(str(model))["ref"]
         self.announce(ids)
-        while not self.client.variants(ref):
-            self.until.check("the model is not measured yet")
-            time.sleep(0.2)
+        self.measured(model)
         self.stop()
         with self._engine.begin() as connection:
             connection.execute(text("UPDATE devices SET state = 'accepted'"))
         self.serve(**policy)
         return ids
+
+    def measured(self, model: Path) -> str:
+        """The model is added, and its dense variant there; returns its ref."""
+        ref = str(self.client.add_model(str(model))["ref"])
+        while not self.client.variants(ref):
+            self.until.check("the model is not measured yet")
+            time.sleep(0.2)
+        return ref
 
     @contextlib.contextmanager
     def crowd(self, ids: Sequence[str]) -> Iterator[Crowd]:

@@ -19,6 +19,7 @@ from tests.bench.fleet.ingest import by_broker, by_controller, by_script
 from tests.bench.fleet.lab import Lab, model_in
 from tests.bench.fleet.limits import TimeIsUp, Until
 from tests.bench.fleet.memory import memory
+from tests.bench.fleet.plan import plan
 from tests.bench.fleet.rollout import rollout
 from tests.bench.fleet.turn import turn
 
@@ -30,6 +31,8 @@ def measured(lab: Lab, model: Path, case: Row) -> Row:
     match case["what"]:
         case "accept":
             return accept_each(lab, count)
+        case "plan":
+            return plan(lab, model, count)
         case "rollout":
             return rollout(lab, model, count)
         case "turn":

@@ -21,7 +21,9 @@ controller's table, one commit with `synchronous=FULL` for all that has come in,
 *Broker* is a subscriber that keeps nothing. *Cores*: of the server, the broker and the devices.
 """
 _OTHERS = """\
-*Accept*: one client, one request after the other, no rollout. *Rollout*: one wave, from the request until the first
+*Accept*: one client, one request after the other, no rollout. *Plan*: one request for
+24 variants, 500 profiles and a calibration of its own for each device, from its leaving until all rows are read.
+*Rollout*: one wave, from the request until the first
 device has its assignment, all placements are committed, the last device has its assignment. *Turn*: one message at a
 time, from its leaving until its acknowledgement is there, over the broker and back, with a rollout of all devices
 running and 1 % of them with an open incident. *Memory*: `VmHWM` after a rollout of all has ended, under telemetry of
@@ -91,6 +93,9 @@ def _told(plain: str, row: Row) -> str:
     match plain:
         case "accept-each":
             return f"{row['seconds']:.1f} s, {row['seconds'] / row['accepted'] * 1e3:.1f} ms a request"
+        case "plan":
+            told = f"{row['seconds']:.1f} s, {row['infeasible']:,} of {row['devices']:,} infeasible"
+            return f"{told}; telemetry waited {row['wait_s'] * 1e3:.0f} ms at the longest"
         case "rollout":
             return f"{row['first_s']:.2f} s, {row['placed_s']:.1f} s, {row['last_s']:.1f} s"
         case "turn":

@@ -10,6 +10,7 @@ from tests.bench.fleet.told import Parts, case, cuts, sizes
 
 _LINEAR, _SAME, _SCRIPT_BATCH, _SCRIPT_EACH = 1.25, 1.2, 2.0, 0.8
 _BATCH_HZ, _POSTGRES_HZ = 30_000.0, 20_000.0
+_PLAN_S, _WAIT_S = 20.0, 0.1
 _FIRST_S, _PLACED_S, _LAST_S = 1.0, 60.0, 180.0
 _BYTES, _START_S = 1e9, 30.0
 _EACH, _ALL = 10_000, 100_000
@@ -21,6 +22,8 @@ def targets(known: Parts) -> list[Row]:
     return [
         *_accept(known),
         *_ingest(known),
+        *_at_most(known, "plan", "the whole answer", "seconds", _PLAN_S, _seconds),
+        *_at_most(known, "plan", "longest wait of telemetry meanwhile", "wait_s", _WAIT_S, _seconds),
         *_at_most(known, "rollout", "first assignment", "first_s", _FIRST_S, _seconds),
         *_at_most(known, "rollout", "all placed and committed", "placed_s", _PLACED_S, _seconds),
         *_at_most(known, "rollout", "the last device has its own", "last_s", _LAST_S, _seconds),
