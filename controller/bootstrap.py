@@ -7,12 +7,13 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Thread
 from types import FrameType
-from typing import IO
+from typing import IO, TypeVar
 
 from agent.clock import synchronised
 from agent.mqtt import MqttLink
@@ -27,9 +28,11 @@ from controller.core.nouns.placement import Placement
 from controller.core.place import placement_of
 from controller.core.selector import parse_selector
 from controller.keys import signing_key
+from controller.loop.changes import Changes
 from controller.loop.clock import Clock, boot_id, steady_s
 from controller.loop.daemon import Daemon
 from controller.loop.facts import Stop
+from controller.loop.fleet import Fleet
 from controller.loop.jobs import ProcessJobs
 from controller.loop.perform import Performer
 from controller.store.artifacts import Artifacts
@@ -40,6 +43,7 @@ from controller.web.app import create_app
 from controller.web.server import WebServer
 
 log = logging.getLogger("hedgerow")
+T = TypeVar("T")
 _ANSWER_S = 30.0
 _SWITCH_S = 0.5e-3
 """The loop waits so long for a thread of the web that is busy, each time that it comes back from the disk."""
@@ -60,10 +64,17 @@ class Port:
         return self._store.read()
 
     def submit(self, intent: Intent) -> str:
-        try:
-            return self._daemon.ask(intent).result(_ANSWER_S)
-        except TimeoutError:
-            raise IntentError(504, f"the controller's loop gave no answer within {_ANSWER_S:.0f} s") from None
+        return _answer_of(self._daemon.ask(intent))
+
+    def look(self, look: Callable[[Fleet], T]) -> T:
+        return _answer_of(self._daemon.look(look))
+
+    @property
+    def changes(self) -> Changes:
+        return self._daemon.changes
+
+    def figures(self) -> Mapping[str, int]:
+        return self._daemon.figures
 
     def troubles(self) -> list[str]:
         return self._daemon.troubles
@@ -85,6 +96,13 @@ class Port:
             devices = [device for device in tx.devices() if wanted.matches(device)]
         fits = (fit(each.profile, each.calibration, catalog) for each in devices)
         return [(each, placement_of(each.id, model, found, now)) for each, found in zip(devices, fits, strict=True)]
+
+
+def _answer_of(asked: Future[T]) -> T:
+    try:
+        return asked.result(_ANSWER_S)
+    except TimeoutError:
+        raise IntentError(504, f"the controller's loop gave no answer within {_ANSWER_S:.0f} s") from None
 
 
 def serve(state: Path, broker: str | None, http: str | None, database: str | None) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -13,6 +15,8 @@ Row = dict[str, Any]
 DEFAULT_API = "http://127.0.0.1:8080"
 FAILED, USAGE, UNREACHABLE = 1, 2, 5
 _TIMEOUT_S = 60.0
+_PAGE = 1000
+_AT_ONCE, _AT_ONCE_BYTES = 500, 512 * 1024  # of what is uploaded: a profile takes 2 ms to read
 
 
 class ClientError(Exception):
@@ -52,8 +56,9 @@ class Client:
     def health(self) -> Row:
         return self._row("GET", "/health")
 
-    def devices(self) -> list[Row]:
-        return self._rows("/devices")
+    def devices(self, selector: str = "", states: Sequence[str] = (), limit: int | None = None) -> list[Row]:
+        """By id; the first `limit`, or all."""
+        return self._paged("/devices", limit, selector=selector, state=list(states))
 
     def device(self, device: str) -> Row:
         return self._row("GET", f"/devices/{_part(device)}")
@@ -74,6 +79,31 @@ class Client:
     def recalibrate_device(self, device: str) -> Row:
         return self._row("POST", f"/devices/{_part(device)}/recalibrate")
 
+    def ask_bulk(
+        self, kind: str, token: str, selector: str | None = None, items: Sequence[str | Row] | None = None
+    ) -> Row:
+        """One of accept, revoke, recalibrate or register: for the devices that `selector` matches, or for `items`, ids
+        or what `register_device` takes.
+
+        Asked again with the same `token` it is the same request; what had come over of its items is not sent again.
+        """
+        bulk = self._row("POST", "/bulks", {"kind": kind, "token": token, "selector": selector})
+        path = f"/bulks/{_part(bulk['id'])}"
+        while bulk["state"] == "uploading" and bulk["total"] < len(items or ()):
+            first = bulk["total"]
+            bulk = self._row("POST", f"{path}/items", {"first": first, "items": _some((items or ())[first:])})
+        return self._row("POST", f"{path}/start") if bulk["state"] == "uploading" else bulk
+
+    def bulks(self, limit: int | None = None) -> list[Row]:
+        """Newest first."""
+        return self._paged("/bulks", limit)
+
+    def bulk(self, bulk: str) -> Row:
+        return self._row("GET", f"/bulks/{_part(bulk)}")
+
+    def bulk_failures(self, bulk: str, limit: int | None = None) -> list[Row]:
+        return self._paged(f"/bulks/{_part(bulk)}/failures", limit)
+
     def telemetry(self, device: str, limit: int = 20) -> list[Row]:
         """The newest windows, oldest first."""
         return self._rows(f"/devices/{_part(device)}/telemetry", limit=limit)
@@ -85,7 +115,7 @@ class Client:
         return self._row("GET", f"/models/{_part(ref)}")
 
     def variants(self, ref: str) -> list[Row]:
-        return self._rows(f"/models/{_part(ref)}/variants")
+        return self._paged(f"/models/{_part(ref)}/variants")
 
     def add_model(self, spec_path: str) -> Row:
         """`spec_path` is a file on the controller's host."""
@@ -140,27 +170,47 @@ class Client:
         body = {"model": model, "selector": selector, "waves": waves, "allow_unverified": allow_unverified}
         return self._row("POST", "/rollouts", body)
 
-    def rollouts(self) -> list[Row]:
-        return self._rows("/rollouts")
+    def rollouts(self, limit: int | None = None) -> list[Row]:
+        """Newest first."""
+        return self._paged("/rollouts", limit)
 
     def rollout(self, rollout: str) -> Row:
+        """With how many of its devices stand where."""
         return self._row("GET", f"/rollouts/{_part(rollout)}")
+
+    def members(self, rollout: str, limit: int | None = None) -> list[Row]:
+        """The devices of a rollout, by id."""
+        return self._paged(f"/rollouts/{_part(rollout)}/devices", limit)
 
     def abort_rollout(self, rollout: str) -> Row:
         return self._row("POST", f"/rollouts/{_part(rollout)}/abort")
 
-    def incidents(self, device: str | None = None, open_only: bool = False) -> list[Row]:
+    def incidents(self, device: str | None = None, open_only: bool = False, limit: int | None = None) -> list[Row]:
+        """Newest first."""
         only = {"device": device} if device is not None else {}
-        return self._rows("/incidents", open_only=open_only, **only)
+        return self._paged("/incidents", limit, open_only=open_only, **only)
 
     def incident(self, incident: str) -> Row:
         return self._row("GET", f"/incidents/{_part(incident)}")
 
-    def jobs(self) -> list[Row]:
-        return self._rows("/jobs")
+    def jobs(self, limit: int | None = None) -> list[Row]:
+        """Newest first."""
+        return self._paged("/jobs", limit)
 
     def job(self, job: str) -> Row:
         return self._row("GET", f"/jobs/{_part(job)}")
+
+    def _paged(self, path: str, limit: int | None = None, **params: Any) -> list[Row]:
+        """The first `limit` rows of a list, or all of them, page by page."""
+        rows, after = list[Row](), ""
+        while limit is None or len(rows) < limit:
+            at_once = _PAGE if limit is None else min(limit - len(rows), _PAGE)
+            page = self._ask("GET", path, params={**params, "limit": at_once, "after": after})
+            rows += page["items"]
+            after = page["next"]
+            if after is None:
+                break
+        return rows
 
     def _rows(self, path: str, **params: Any) -> list[Row]:
         rows: list[Row] = self._ask("GET", path, params=params)
@@ -182,6 +232,16 @@ class Client:
     def _unreachable(self, error: Exception) -> str:
         reason = str(error) or type(error).__name__
         return f"no controller answers at {self._api} ({reason}): start one with 'controller serve', or give --api"
+
+
+def _some(items: Sequence[str | Row]) -> Sequence[str | Row]:
+    """The first ones, as many as one request may have; at least one."""
+    size_bytes = 0
+    for at, item in enumerate(items[:_AT_ONCE]):
+        size_bytes += len(json.dumps(item))
+        if at and size_bytes > _AT_ONCE_BYTES:
+            return items[:at]
+    return items[:_AT_ONCE]
 
 
 def _part(name: str) -> str:

@@ -24,6 +24,16 @@ def databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
     made.close()
 
 
+@pytest.fixture(scope="module")
+def on_each_database(databases: Databases) -> Iterator[None]:
+    """The whole controller on each kind of database in turn."""
+    from tests.stories.world import World
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(World, "databases", databases)
+        yield
+
+
 @pytest.fixture
 def database_url(databases: Databases, tmp_path: Path) -> str:
     return databases.url(tmp_path)

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from controller.cli import device, incident, ladder, model, prune, rollout, serve, telemetry
+from controller.cli import bulk, device, incident, ladder, model, prune, rollout, serve, telemetry
 from controller.client import ClientError
 
 
@@ -32,6 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(device.app, name="device")
+app.add_typer(bulk.app, name="bulk")
 model.app.command("ladder")(ladder.ladder)
 app.add_typer(model.app, name="model")
 app.command("prune", cls=prune.OptionalShare)(prune.prune)

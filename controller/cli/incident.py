@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from controller.cli.options import API, OUTPUT, Api, Output, group
+from controller.cli.options import API, OUTPUT, Api, Limit, Output, group
 from controller.cli.output import show_row, show_rows
 from controller.cli.table import BELOW, Column
 from controller.client import Client
@@ -29,12 +29,13 @@ _COLUMNS = (
 def list_incidents(
     device: Annotated[str | None, typer.Option(help="Only of this device.")] = None,
     open_only: Annotated[bool, typer.Option("--open", help="Only those without an outcome yet.")] = False,
+    limit: Limit = None,
     api: Api = API,
     output: Output = OUTPUT,
 ) -> None:
     """Incidents, newest first."""
     with Client(api) as client:
-        show_rows(client.incidents(device, open_only), _COLUMNS, output)
+        show_rows(client.incidents(device, open_only, limit), _COLUMNS, output)
 
 
 @app.command()

@@ -22,6 +22,7 @@ Output = Annotated[Format, typer.Option("--output", "-o", help="Tables with huma
 Selector = Annotated[
     str, typer.Option("--selector", "-l", help="Which devices: site=north,class=camera or id=cam-1; none is all.")
 ]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="At most so many; all if not given.", metavar="N")]
 API = DEFAULT_API
 OUTPUT = Format.TABLE
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from controller.cli.model import Ref
-from controller.cli.options import API, OUTPUT, Api, Format, Output, Selector, group
-from controller.cli.output import note, show_row, show_rows
+from controller.cli.options import API, OUTPUT, Api, Format, Limit, Output, Selector, group
+from controller.cli.output import note, show_json, show_row, show_rows
 from controller.cli.table import BELOW, Column
 from controller.client import Client, ClientError, Row
 
@@ -59,34 +59,34 @@ def start(
     with Client(api) as client:
         rollout = client.start_rollout(model, selector, wave or None, allow_unverified)
         note(f"rollout {rollout['id']} of {rollout['model']} is {rollout['state']}")
-        if not rollout["devices"]:
+        if not rollout["members"]:
             note(f"no accepted device matches {rollout['selector']!r}; it waits for one")
         if wait:
             rollout = _wait(client, rollout, timeout_s)
-    _show(rollout, output)
+        _show(client, rollout, output)
     if wait and rollout["state"] != "finished":
         raise typer.Exit(ENDED_BADLY)
 
 
 @app.command("list")
-def list_rollouts(api: Api = API, output: Output = OUTPUT) -> None:
-    """All rollouts, newest first."""
+def list_rollouts(limit: Limit = None, api: Api = API, output: Output = OUTPUT) -> None:
+    """Rollouts, newest first."""
     with Client(api) as client:
-        show_rows(client.rollouts(), _COLUMNS, output)
+        show_rows(client.rollouts(limit), _COLUMNS, output)
 
 
 @app.command()
-def status(rollout: Rollout, api: Api = API, output: Output = OUTPUT) -> None:
+def status(rollout: Rollout, limit: Limit = None, api: Api = API, output: Output = OUTPUT) -> None:
     """One rollout, with where each of its devices stands."""
     with Client(api) as client:
-        _show(client.rollout(rollout), output)
+        _show(client, client.rollout(rollout), output, limit)
 
 
 @app.command()
 def abort(rollout: Rollout, api: Api = API, output: Output = OUTPUT) -> None:
     """Let no further device go; those that have the new variant keep it."""
     with Client(api) as client:
-        _show(client.abort_rollout(rollout), output)
+        _show(client, client.abort_rollout(rollout), output)
 
 
 def _wait(client: Client, rollout: Row, timeout_s: float) -> Row:
@@ -109,8 +109,11 @@ def _progress(rollout: Row) -> str:
     return f"rollout {rollout['id']}: {rollout['state']}, {wave}: {standings}"
 
 
-def _show(rollout: Row, output: Format) -> None:
+def _show(client: Client, rollout: Row, output: Format, limit: int | None = None) -> None:
+    members = client.members(rollout["id"], limit)
+    if output is Format.JSON:
+        show_json({**rollout, "devices": members})
+        return
     show_row(rollout, output)
-    if output is Format.TABLE:
-        print()
-        show_rows(rollout["devices"], _DEVICES, output)
+    print()
+    show_rows(members, _DEVICES, output)

@@ -16,6 +16,11 @@ class History:
     open: Incident | None = None
     past: tuple[Incident, ...] = ()
 
+    def get(self, incident: str) -> Incident | None:
+        """The one of this id, where it still counts."""
+        known = (self.open, *self.past)
+        return next((each for each in known if each is not None and each.id == incident), None)
+
     def with_(self, incident: Incident) -> History:
         """After what is new of one incident."""
         past = [each for each in self.past if each.id != incident.id]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from controller.core.nouns.bulk import BulkKind, Item
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.job import JobKind
 from controller.core.nouns.model import Recovery
@@ -39,6 +40,32 @@ class ForgetDevice:
     """Take all of it away but its mark, also what the broker retains of it. If it comes again it is pending."""
 
     device: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskBulk:
+    """One of these for each of many devices: those that the selector matches now; where it is None, those that are then
+    uploaded. `token` is the asker's own word for it: the same one again is the same request."""
+
+    kind: BulkKind
+    token: str
+    selector: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AddToBulk:
+    """Items from position `first` on."""
+
+    bulk: str
+    first: int
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartBulk:
+    """Nothing more is uploaded."""
+
+    bulk: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +129,9 @@ Intent = (
     | RevokeDevice
     | RecalibrateDevice
     | ForgetDevice
+    | AskBulk
+    | AddToBulk
+    | StartBulk
     | AddModel
     | SetModel
     | AskJob

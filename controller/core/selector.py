@@ -49,6 +49,11 @@ def parse_selector(text: str) -> Selector:
     return Selector(tuple(requirements.items()))
 
 
+def words(device: Device) -> dict[str, str]:
+    """All that a selector may ask of a device, by key."""
+    return {**device.labels, "id": device.id, "class": device.device_class}
+
+
 def _unquoted(word: str) -> str:
     return word[1:-1].replace('""', '"') if re.fullmatch(_QUOTED, word) else word
 

@@ -15,6 +15,8 @@ from controller.core.intents import (
     AbortRollout,
     AcceptDevice,
     AddModel,
+    AddToBulk,
+    AskBulk,
     AskJob,
     ForgetDevice,
     Intent,
@@ -23,17 +25,19 @@ from controller.core.intents import (
     RegisterDevice,
     RevokeDevice,
     SetModel,
+    StartBulk,
     StartRollout,
 )
 from controller.core.jobs import identified
-from controller.core.nouns.calibration import Calibration
-from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.device import DeviceState
 from controller.core.nouns.job import JobKind, JobState, PruneJob
 from controller.core.nouns.model import Model
 from controller.core.nouns.rollout import Rollout, RolloutState, rollout_id
 from controller.core.nouns.variant import Variant
 from controller.core.relax import lower_floor
 from controller.core.selector import parse_selector
+from controller.loop.answer_bulk import answer_bulk
+from controller.loop.answer_device import known_device, recalibrate, set_state
 from controller.loop.answer_model import add_model, budget_of, set_model
 from controller.loop.ledger import Ledger
 from controller.loop.record import declared
@@ -56,6 +60,8 @@ def answer(ledger: Ledger, intent: Intent, now_unix_s: float) -> str:  # noqa: P
                 return _set_state(ledger, device, DeviceState.ACCEPTED)
             case RevokeDevice(device):
                 return _set_state(ledger, device, DeviceState.REVOKED)
+            case AskBulk() | AddToBulk() | StartBulk():
+                return answer_bulk(ledger, intent, now_unix_s)
             case RecalibrateDevice(device):
                 return _recalibrate(ledger, device)
             case ForgetDevice(device):
@@ -87,34 +93,24 @@ def _register(ledger: Ledger, text: str, source: str, now_unix_s: float) -> str:
 
 
 def _set_state(ledger: Ledger, device: str, state: DeviceState) -> str:
-    known = _known(ledger, device)
+    set_state(ledger, device, state)
     log.info("event=%s device=%s", state, device)
-    ledger.put_device(replace(known, state=state))
-    return known.id
+    return device
 
 
 def _recalibrate(ledger: Ledger, device: str) -> str:
-    known = _known(ledger, device)
+    recalibrate(ledger, device)
     log.info("event=recalibrated device=%s", device)
-    ledger.put_device(replace(known, calibration=Calibration()))
-    ledger.forget_placements(device)
-    return known.id
+    return device
 
 
 def _forget(ledger: Ledger, device: str, now_unix_s: float) -> str:
-    known = _known(ledger, device)
+    known = known_device(ledger, device)
     log.info("event=forgotten device=%s", device)
     ledger.forget_placements(device)
     ledger.forget_incidents(device)
     ledger.forget_device(device, now_unix_s)
     return known.id
-
-
-def _known(ledger: Ledger, device: str) -> Device:
-    known = ledger.get_device(device)
-    if known is None:
-        raise IntentError(404, f"device {device!r} is not known; 'device list' shows those that are")
-    return known
 
 
 def _ask_job(ledger: Ledger, intent: AskJob, now_unix_s: float) -> str:

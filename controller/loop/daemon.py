@@ -10,10 +10,10 @@ import gc
 import logging
 import math
 import queue
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Protocol, assert_never
+from typing import Protocol, TypeVar, assert_never
 
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
@@ -26,9 +26,11 @@ from controller.core.nouns.model import Model
 from controller.core.policy import Policy
 from controller.loop.blobs import Blobs
 from controller.loop.broadcast import Broadcast
+from controller.loop.bulks import BulkWorker
+from controller.loop.changes import Change, Changes
 from controller.loop.clock import Clock
 from controller.loop.eraser import Eraser
-from controller.loop.facts import Asked, Fact, Stop, without_repeats
+from controller.loop.facts import Asked, Fact, Question, Stop, without_repeats
 from controller.loop.fleet import Fleet, load
 from controller.loop.ledger import Ledger
 from controller.loop.patrol import Patrol
@@ -40,12 +42,14 @@ from controller.store.artifacts import Artifacts
 from controller.store.store import Store
 
 log = logging.getLogger("hedgerow.daemon")
+T = TypeVar("T")
 
 _IDLE_S, _PUSHING_S = 0.5, 0.05
 _BATCH = 2000
 _SLICE_S = 0.05  # of deciding in one turn: whoever comes meanwhile is heard after it
 _AGAIN_S = 1.0  # until the next try where the database could not be written, or the link took nothing
 _SEEN_S = 2.0  # by how much the database may be behind in when devices were last heard of
+_TOLD = 500  # devices in one change, where it is only that they were heard of: nobody is sent more at once
 
 
 class Jobs(Protocol):
@@ -62,7 +66,7 @@ class Jobs(Protocol):
 
 class Daemon:
     """`degraded` says why nothing can be written at present, `link_down` why the broker is not reached; empty where all
-    is well."""
+    is well. `changes` and `figures` (how many there are of what) are of what is committed, for any thread."""
 
     def __init__(
         self,
@@ -79,6 +83,7 @@ class Daemon:
         self._queue: queue.Queue[Fact] = queue.Queue()
         self._watch = Watch()
         self._settler = Settler(performer, policy, self._watch)
+        self._bulks = BulkWorker(store)
         self._broadcast = Broadcast(link, Blobs(store, artifacts), clock.steady_s)
         self._eraser = Eraser(link)
         self._taker = Taker(link, artifacts, self._broadcast, self._eraser, performer, self._link_moved)
@@ -88,6 +93,7 @@ class Daemon:
         self._stopping = False
         self._patrol, self.missed_timers = Patrol(), 0
         self.degraded, self.link_down = "", "not connected yet"
+        self.changes, self.figures = Changes(), dict[str, int]()
 
     def enqueue(self, fact: Fact) -> None:
         """The one way in, from any thread."""
@@ -99,12 +105,20 @@ class Daemon:
         self.enqueue(Asked(intent, future))
         return future
 
+    def look(self, look: Callable[[Fleet], T]) -> Future[T]:
+        """What `look` finds in the fleet as it is committed; it may keep nothing of it that changes."""
+        future: Future[T] = Future()
+        self.enqueue(Question(look, future))
+        return future
+
     def start(self) -> None:
         """Take up where the last run ended: its running jobs wait again, and nobody is online before he says so."""
         with self._store.begin() as tx:
-            for job in tx.jobs(*AT_WORK):
+            at_work = tx.jobs(*AT_WORK)
+            for job in at_work:
                 tx.put_job(replace(job, state=JobState.QUEUED, attempts=max(job.attempts - 1, 0)))
-            tx.all_offline()
+            if tx.all_offline() or at_work:
+                tx.number_commit(tx.commit_number() + 1)
         self.reload()
         self._eraser.erase(each.device for each in self._fleet.forgotten.values() if self._is_to_be_erased(each))
         self._link.start(self.enqueue)
@@ -113,7 +127,7 @@ class Daemon:
         """Read the fleet from the database, and look at every device."""
         with self._store.read() as tx:
             self._fleet: Fleet = load(tx, self._policy)
-        self._settler.forget(self._ledger())
+        self._begin_anew()
 
     def _is_to_be_erased(self, forgotten: Forgotten) -> bool:
         """One that is there again says for itself what the broker retains."""
@@ -132,13 +146,20 @@ class Daemon:
 
     def turn(self, facts: Iterable[Fact]) -> None:
         """One turn. While the database cannot be written facts wait, and who asks is told so at once."""
-        happened = [*self._waiting, *facts]
+        questions, happened = list[Question](), [*self._waiting]
+        for fact in facts:
+            if isinstance(fact, Question):
+                questions.append(fact)
+            else:
+                happened.append(fact)
         self._stopping = self._stopping or Stop() in happened
         self._waiting = []
         if self.degraded and self._clock.steady_s() < self._again_s:
             self._wait(happened)
         else:
             self._attempt(happened)
+        for each in questions:
+            _answer(each, self._fleet)
         self._broadcast.go_on(self.enqueue)
         self._eraser.go_on()
 
@@ -159,19 +180,25 @@ class Daemon:
         except Exception as error:  # a driver's own, or a fault of ours: the controller of all goes on
             log.exception("event=unforeseen facts=%d", len(facts))
             self._settler.undone()
-            self._leave_out(facts, error)
+            self._leave_out(facts, error, doubtful=self._bulks.doubt(error))
         else:
             self._can_write()
             self._follow(facts, afterwards, sends)
 
-    def _written(self, facts: list[Fact]) -> tuple[list[Afterwards], list[Send]]:
-        """Take the facts, decide, and commit both; what is left to do then."""
+    def _written(self, facts: list[Fact], *, bulks: bool = True) -> tuple[list[Afterwards], list[Send]]:
+        """Take the facts, go on with what was asked of many, decide, and commit all; what is left to do then."""
         self._correct_clock()
         ledger, self._now_unix_s = self._ledger(), self._clock.now()
         afterwards = [each for fact in facts for each in self._taker.take(ledger, fact, self._now_unix_s)]
         began_s = self._clock.steady_s()
-        sends = self._settler.settle(ledger, self._now_unix_s, lambda: self._clock.steady_s() - began_s > _SLICE_S)
-        ledger.commit(even_if_empty=bool(self.degraded))
+
+        def enough() -> bool:
+            return self._clock.steady_s() - began_s > _SLICE_S
+
+        if bulks:
+            self._bulks.work(ledger, self._now_unix_s, enough)
+        sends = self._settler.settle(ledger, self._now_unix_s, enough)
+        self._tell(ledger.commit(even_if_empty=bool(self.degraded)))
         afterwards.append(lambda: self._eraser.erase(ledger.forgotten_now))
         return afterwards, sends
 
@@ -184,19 +211,35 @@ class Daemon:
         self._write_seen_now_and_then()
         self._patrol_on()
 
-    def _leave_out(self, facts: list[Fact], error: Exception) -> None:
-        """Without any fact, does a turn go through? Else none of them is to blame."""
+    def _tell(self, change: Change | None) -> None:
+        if change is not None:
+            self.figures = self._fleet.census.figures()
+            self.changes.tell(change)
+
+    def _begin_anew(self) -> None:
+        """The fleet was read from the database: whatever was derived from it is derived anew."""
+        self.figures = self._fleet.census.figures()
+        self.changes.begin(self._fleet.commit)
+        self._settler.forget(self._ledger())
+
+    def _leave_out(self, facts: list[Fact], error: Exception, *, doubtful: bool) -> None:
+        """Without any fact, and without what was asked of many, does a turn go through? Else none of it is to blame.
+
+        Where some of the latter is `doubtful`, less of it is tried before any fact is refused.
+        """
         try:
-            if not facts:
+            if not facts and not doubtful:
                 raise error
-            afterwards, sends = self._written([])
+            afterwards, sends = self._written([], bulks=False)
         except Exception as still:
             self._cannot_write(facts, still)
             return
         self._follow([], afterwards, sends)
-        if len(facts) == 1:
+        if len(facts) == 1 and not doubtful:
             self._refused(facts[0], error)
-        else:
+        elif len(facts) == 1:
+            self._attempt(facts)
+        elif facts:
             self._attempt(facts[: len(facts) // 2])
             self._attempt(facts[len(facts) // 2 :])
 
@@ -272,16 +315,17 @@ class Daemon:
             tx.saw_devices(self._fleet.heard_of())
             tx.restamp(self._clock.now() - self._policy.longest_s, step_s)
             tx.put_meta("clock", self._clock.memory(step_s))
+            tx.number_commit(self._fleet.commit + 1)
             fleet = load(tx, self._policy)
         self._clock.step(step_s)
         fleet.sent_unix_s = {device: sent_s + step_s for device, sent_s in self._fleet.sent_unix_s.items()}
         self._fleet = fleet
-        self._settler.forget(self._ledger())
+        self._begin_anew()
 
     # --- in and out --------------------------------------------------------------------------------------------------
 
     def _patience_s(self) -> float:
-        if self._watch.busy and not self.degraded:
+        if (self._watch.busy or self._bulks.busy) and not self.degraded:
             return 0.0
         return _PUSHING_S if self._broadcast.push.busy else _IDLE_S
 
@@ -347,12 +391,28 @@ class Daemon:
             self._write_seen()
 
     def _write_seen(self) -> None:
-        """Where that fails now it is written later: nothing hangs on it."""
-        if not self._fleet.seen:
+        """Where that fails now it is written later: nothing hangs on it. Who watches is told of it then, too."""
+        fleet = self._fleet
+        if not fleet.seen:
             return
         try:
+            seen = [*fleet.seen]
+            told = [seen[at : at + _TOLD] for at in range(0, len(seen), _TOLD)]
             with self._store.begin() as tx:
-                tx.saw_devices(self._fleet.heard_of())
-            self._fleet.seen.clear()
+                tx.saw_devices(fleet.heard_of())
+                tx.number_commit(fleet.commit + len(told))
+            for each in told:
+                fleet.commit += 1
+                self._tell(Change(fleet.commit, (*each,)))
+            fleet.seen.clear()
         except SQLAlchemyError as error:
             log.error("event=database_error reason=%r", str(error))
+
+
+def _answer(question: Question, fleet: Fleet) -> None:
+    """Whatever goes wrong with it is the asker's."""
+    if question.answer.set_running_or_notify_cancel():
+        try:
+            question.answer.set_result(question.look(fleet))
+        except Exception as error:
+            question.answer.set_exception(error)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
+from typing import Any
 
 from agent.link import Arrived, Connected, LinkEvent
 from controller.core.intents import Intent
 from controller.core.nouns.variant import Variant
+from controller.loop.fleet import Fleet
 from controller.pruning.job import JobResult
 
 
@@ -18,6 +20,14 @@ class Asked:
 
     intent: Intent
     answer: Future[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What somebody wants to know of what is committed: `look` is called between two turns, and is soon done."""
+
+    look: Callable[[Fleet], Any]
+    answer: Future[Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +64,7 @@ class Stop:
     """SIGTERM or its like."""
 
 
-Fact = LinkEvent | Asked | JobMoved | JobMade | JobEnded | Lost | Stop
+Fact = LinkEvent | Asked | Question | JobMoved | JobMade | JobEnded | Lost | Stop
 
 
 def without_repeats(facts: Sequence[Fact]) -> list[Fact]:

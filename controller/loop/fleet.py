@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from controller.core.catalog import Catalog
 from controller.core.history import History, histories
+from controller.core.nouns.bulk import Bulk
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.forgotten import Forgotten
@@ -23,6 +24,8 @@ from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
 from controller.loop import ring
+from controller.loop.census import Census
+from controller.loop.directory import Directory
 from controller.loop.wishes import Wishes
 from controller.store.tx import Tx
 
@@ -33,7 +36,8 @@ Mark = tuple[str, int]
 @dataclass(slots=True)
 class Fleet:
     """`desired` are the newest assignments, without what was signed; `windows` the newest ones of what a device was
-    told to run, as `ring` packs them. A placement is named by device and model, a variant by model and sha256."""
+    told to run, as `ring` packs them. A placement is named by device and model, a variant by model and sha256. `commit`
+    is the number of the newest commit."""
 
     devices: dict[str, Device]
     forgotten: dict[str, Forgotten]
@@ -48,7 +52,11 @@ class Fleet:
     jobs: dict[str, PruneJob]
     manifests: dict[str, Named]
     catalogs: dict[str, Catalog] = field(default_factory=dict)
+    bulks: dict[str, Bulk] = field(default_factory=dict)
     wishes: Wishes = field(default_factory=Wishes)
+    directory: Directory = field(default_factory=Directory)
+    census: Census = field(default_factory=Census)
+    commit: int = 0
     sent_unix_s: dict[str, float] = field(default_factory=dict)
     """When a device was last sent its assignment; nobody remembers it over a restart."""
 
@@ -66,20 +74,25 @@ VOLATILE = ("sent_unix_s", "seen", "catalogs")
 def load(tx: Tx, policy: Policy) -> Fleet:
     """What the database has, by a few queries whatever the size of the fleet."""
     placements = {(each.device, each.model): each for each in tx.placements()}
+    devices, incidents, rollouts, jobs = tx.devices(), tx.incidents(), tx.rollouts(), tx.jobs()
     return Fleet(
-        devices={each.id: each for each in tx.devices()},
+        devices={each.id: each for each in devices},
         forgotten={each.device: each for each in tx.forgotten()},
         desired={device: kept(each) for device, each in tx.latest_desired_all().items()},
         placements=placements,
-        histories=histories(tx.incidents()),
+        histories=histories(incidents),
         windows=_rings(tx.newest_windows(policy.windows_seen)),
         marks={device: (each.boot, each.window.seq) for device, each in tx.latest_windows().items()},
-        rollouts={each.id: each for each in tx.rollouts()},
+        rollouts={each.id: each for each in rollouts},
         models={each.ref: each for each in tx.models()},
         variants={(each.model, each.sha256): each for each in tx.variants()},
-        jobs={each.id: each for each in tx.jobs()},
+        jobs={each.id: each for each in jobs},
         manifests=tx.manifest_names(),
+        bulks={each.id: each for each in tx.bulks()},
         wishes=Wishes(placements.values()),
+        directory=Directory(devices),
+        census=Census(devices, incidents, rollouts, jobs),
+        commit=tx.commit_number(),
     )
 
 

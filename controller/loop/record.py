@@ -12,7 +12,7 @@ from agent.link import Arrived
 from agent.wire.errors import WireError
 from agent.wire.messages import Ack, Event, Info, Message, Need, Reported, Status, Telemetry, Window, decode, encode
 from agent.wire.plausible import sensible
-from agent.wire.profile import parse_profile
+from agent.wire.profile import Profile, parse_profile
 from agent.wire.topics import BlobTopic, Leaf, parse, topic
 from controller.core.nouns.device import Device, DeviceState
 from controller.loop.ledger import Ledger
@@ -94,8 +94,12 @@ def _info(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
 
 
 def declared(text: str, source: str, state: DeviceState, now_unix_s: float, known: Device | None) -> Device:
-    """The device that a profile declares, on top of what is known of it. Raises `WireError`."""
-    profile = parse_profile(text, source)
+    """The device that a profile's text declares, on top of what is known of it. Raises `WireError`."""
+    return declares(parse_profile(text, source), text, state, now_unix_s, known)
+
+
+def declares(profile: Profile, text: str, state: DeviceState, now_unix_s: float, known: Device | None) -> Device:
+    """The same of a text that was read as `profile`."""
     fields = {
         "state": state,
         "profile": profile,

@@ -18,7 +18,7 @@ from controller.core.nouns.variant import Variant
 from controller.loop.answer import answer
 from controller.loop.broadcast import Broadcast
 from controller.loop.eraser import Eraser
-from controller.loop.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Lost, Stop
+from controller.loop.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Lost, Question, Stop
 from controller.loop.ledger import Ledger
 from controller.loop.manifests import needed_bytes
 from controller.loop.perform import Performer
@@ -79,8 +79,8 @@ class Taker:
             case Lost(sha256, reason):
                 if not ledger.drop_manifest(sha256):
                     self._performer.lose(ledger, sha256, reason)
-            case Stop():
-                pass  # heard before, whether or not anything can be written
+            case Stop() | Question():
+                pass  # heard apart, whether or not anything can be written
             case _:
                 assert_never(fact)
         return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Subquery, bindparam, func, select, update
@@ -42,14 +42,19 @@ class DesiredRows(Rows):
         """The newest of every device that ever had one, by device id."""
         return {item.device: item for item in self._all(Desired, select(newest_desired()))}
 
+    def latest_desired_among(self, ids: Sequence[str]) -> dict[str, Desired]:
+        """The newest of each of these devices that ever had one."""
+        return {item.device: item for item in self._all(Desired, select(newest_desired(ids)))}
+
     def history(self, device: str, limit: int = 50) -> list[Desired]:
         """The device's assignments, newest first."""
         query = select(desired).where(desired.c.device == device).order_by(*_NEWEST_FIRST).limit(limit)
         return self._all(Desired, query)
 
 
-def newest_desired() -> Subquery:
-    """The newest assignment of each device."""
+def newest_desired(among: Sequence[str] | None = None) -> Subquery:
+    """The newest assignment of each device, or of each `among` these."""
     rank = func.row_number().over(partition_by=desired.c.device, order_by=_NEWEST_FIRST).label("rank")
-    ranked = select(desired, rank).subquery()
+    asked = select(desired, rank)
+    ranked = (asked if among is None else asked.where(desired.c.device.in_(among))).subquery()
     return select(ranked).where(ranked.c.rank == 1).subquery()

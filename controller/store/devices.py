@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import RowMapping, bindparam, select, update
@@ -23,9 +23,9 @@ class DeviceRows(Rows):
     def put_devices(self, changed: Iterable[Device]) -> None:
         self._put_all(devices, [to_row(each) for each in changed])
 
-    def all_offline(self) -> None:
-        """Nobody is online before he says so."""
-        self._connection.execute(update(devices).where(devices.c.online).values(online=False))
+    def all_offline(self) -> bool:
+        """Nobody is online before he says so; whether anybody was."""
+        return self._connection.execute(update(devices).where(devices.c.online).values(online=False)).rowcount > 0
 
     def saw_devices(self, seen: Iterable[Device]) -> None:
         """Write down when these were last heard of, and nothing else."""
@@ -37,6 +37,11 @@ class DeviceRows(Rows):
     def get_device(self, device: str) -> Device | None:
         row = self._connection.execute(select(devices).where(devices.c.id == device)).mappings().one_or_none()
         return None if row is None else _device(row)
+
+    def devices_among(self, ids: Sequence[str]) -> dict[str, Device]:
+        """Those of these ids that there are."""
+        query = select(devices).where(devices.c.id.in_(ids))
+        return {row["id"]: _device(row) for row in self._connection.execute(query).mappings()}
 
     def devices(self) -> list[Device]:
         """All of them, by id."""

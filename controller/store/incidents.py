@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, func, literal, select, tuple_
 
-from controller.core.nouns.incident import UNCLOSED, Incident
+from controller.core.nouns.incident import UNCLOSED, Incident, IncidentState
 from controller.store.rows import Rows, to_row
 from controller.store.tables import incidents
+
+_OLDEST_FIRST = (incidents.c.opened_unix_s, incidents.c.id)
+_NEWEST_FIRST = tuple(each.desc() for each in _OLDEST_FIRST)
 
 
 class IncidentRows(Rows):
@@ -21,9 +25,47 @@ class IncidentRows(Rows):
     def get_incident(self, incident: str) -> Incident | None:
         return self._one(Incident, select(incidents).where(incidents.c.id == incident))
 
+    def incidents_among(self, ids: Sequence[str]) -> dict[str, Incident]:
+        """Those of these ids that there are."""
+        return {each.id: each for each in self._all(Incident, select(incidents).where(incidents.c.id.in_(ids)))}
+
+    def open_incidents_among(self, devices: Sequence[str]) -> dict[str, Incident]:
+        """Of each of these devices the newest without an outcome."""
+        query = select(incidents).where(incidents.c.device.in_(devices), incidents.c.state.in_(UNCLOSED))
+        return {each.device: each for each in self._all(Incident, query.order_by(*_OLDEST_FIRST))}
+
+    def incidents_after(
+        self,
+        after: Incident | None,
+        limit: int,
+        devices: Sequence[str] | None = None,
+        states: Sequence[IncidentState] = (),
+    ) -> list[Incident]:
+        """The newest `limit` that are older than `after`, newest first; of these devices and in these states."""
+        query = _asked(select(incidents), devices, states)
+        if after is not None:
+            older = tuple_(*_OLDEST_FIRST) < tuple_(*map(literal, (after.opened_unix_s, after.id)))
+            query = query.where(older)
+        return self._all(Incident, query.order_by(*_NEWEST_FIRST).limit(limit))
+
+    def states_of_incidents(self, devices: Sequence[str]) -> dict[IncidentState, int]:
+        """How many these devices have in each state."""
+        counted = select(incidents.c.state, func.count()).where(incidents.c.device.in_(devices))
+        rows = self._connection.execute(counted.group_by(incidents.c.state))
+        return {IncidentState(state): count for state, count in rows}
+
+    def count_incidents(self, devices: Sequence[str] | None = None, states: Sequence[IncidentState] = ()) -> int:
+        return self._connection.scalar(_asked(select(func.count()).select_from(incidents), devices, states)) or 0
+
     def incidents(self, device: str | None = None, open_only: bool = False) -> list[Incident]:
         """Of `device` or of all, newest first; `open_only` leaves out those that have an outcome."""
-        query = select(incidents).order_by(incidents.c.opened_unix_s.desc(), incidents.c.id.desc())
+        query = select(incidents).order_by(*_NEWEST_FIRST)
         if device is not None:
             query = query.where(incidents.c.device == device)
         return self._all(Incident, query.where(incidents.c.state.in_(UNCLOSED)) if open_only else query)
+
+
+def _asked(query: Select[Any], devices: Sequence[str] | None, states: Sequence[IncidentState]) -> Select[Any]:
+    if devices is not None:
+        query = query.where(incidents.c.device.in_(devices))
+    return query.where(incidents.c.state.in_(states)) if states else query

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import delete, select
 
@@ -23,6 +23,10 @@ class JobRows(Rows):
 
     def get_job(self, job: str) -> PruneJob | None:
         return self._one(PruneJob, select(jobs).where(jobs.c.id == job))
+
+    def jobs_among(self, ids: Sequence[str]) -> dict[str, PruneJob]:
+        """Those of these ids that there are."""
+        return {each.id: each for each in self._all(PruneJob, select(jobs).where(jobs.c.id.in_(ids)))}
 
     def jobs(self, *states: JobState) -> list[PruneJob]:
         """Those in one of `states`, or all; oldest first, the order in which they are run."""

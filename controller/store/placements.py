@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import delete, select
 
@@ -27,6 +27,11 @@ class PlacementRows(Rows):
         if model is not None:
             query = query.where(placements.c.model == model)
         return self._all(Placement, query)
+
+    def placements_among(self, ids: Sequence[str]) -> list[Placement]:
+        """Of these devices, the oldest decision first."""
+        query = select(placements).where(placements.c.device.in_(ids))
+        return self._all(Placement, query.order_by(placements.c.decided_unix_s, placements.c.model))
 
     def forget_placements(self, device: str) -> None:
         """What was decided for a device rests on figures that no longer hold: it is fitted anew."""

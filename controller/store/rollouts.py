@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import func, select
 
@@ -20,6 +20,10 @@ class RolloutRows(Rows):
 
     def get_rollout(self, rollout: str) -> Rollout | None:
         return self._one(Rollout, select(rollouts).where(rollouts.c.id == rollout))
+
+    def rollouts_among(self, ids: Sequence[str]) -> dict[str, Rollout]:
+        """Those of these ids that there are."""
+        return {each.id: each for each in self._all(Rollout, select(rollouts).where(rollouts.c.id.in_(ids)))}
 
     def rollouts(self, *states: RolloutState) -> list[Rollout]:
         """Those in one of `states`, or all; newest first."""

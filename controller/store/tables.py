@@ -215,6 +215,41 @@ desired = Table(
     Column("attempts", Integer, nullable=False),
 )
 
+bulks = Table(
+    "bulks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("token", Words, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("selector", Words),
+    Column("state", Text, nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("cursor", BigInteger, nullable=False),
+    Column("done", BigInteger, nullable=False),
+    Column("failed", BigInteger, nullable=False),
+    Column("asked_unix_s", Double, nullable=False),
+    Column("finished_unix_s", Double),
+    UniqueConstraint("token"),
+)
+
+# Many items a row, from position `first` on: so a hundred thousand of them are frozen within one turn.
+bulk_items = Table(
+    "bulk_items",
+    metadata,
+    Column("bulk", Text, ForeignKey("bulks.id"), primary_key=True),
+    Column("first", BigInteger, primary_key=True, autoincrement=False),
+    Column("body", LargeBinary, nullable=False),
+)
+
+bulk_failures = Table(
+    "bulk_failures",
+    metadata,
+    Column("bulk", Text, ForeignKey("bulks.id"), primary_key=True),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("device", Words, nullable=False),
+    Column("reason", Words, nullable=False),
+)
+
 rollouts = Table(
     "rollouts",
     metadata,

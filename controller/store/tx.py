@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controller.store.bulks import BulkRows
 from controller.store.desired import DesiredRows
 from controller.store.devices import DeviceRows
 from controller.store.events import EventRows
@@ -19,6 +20,7 @@ from controller.store.windows import WindowRows
 
 
 class Tx(
+    BulkRows,
     DesiredRows,
     DeviceRows,
     EventRows,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from sqlalchemy import delete, select
 
@@ -30,6 +30,11 @@ class VariantRows(Rows):
         """How long the artifact is, whichever model it belongs to."""
         size: int | None = self._connection.scalar(select(variants.c.size_bytes).where(variants.c.sha256 == sha256))
         return size
+
+    def variants_among(self, models: Sequence[str], artifacts: Sequence[str]) -> list[Variant]:
+        """Of these models those with one of these artifacts, and the dense ones."""
+        asked = variants.c.model.in_(models) & (variants.c.sha256.in_(artifacts) | variants.c.dense)
+        return self._all(Variant, select(variants).where(asked))
 
     def variants(self, model: str | None = None) -> list[Variant]:
         """Of `model` (a ref) or of all, in the order they were made."""

@@ -55,10 +55,12 @@ class WindowRows(Rows):
         its = its.order_by(row.c.id.desc()).limit(limit).correlate(newest)
         return self._windows(select(windows).join(newest, windows.c.id.in_(its)).order_by(windows.c.id))
 
-    def latest_windows(self) -> dict[str, StoredWindow]:
-        """The window that came last of every registered device that sent any, by device id."""
+    def latest_windows(self, among: Sequence[str] | None = None) -> dict[str, StoredWindow]:
+        """The window that came last of every registered device that sent any, or of these; by device id."""
         newest = select(func.max(windows.c.id)).where(windows.c.device == devices.c.id).scalar_subquery()
-        query = select(windows).where(windows.c.id.in_(select(newest).select_from(devices)))
+        asked = select(newest).select_from(devices)
+        asked = asked if among is None else asked.where(devices.c.id.in_(among))
+        query = select(windows).where(windows.c.id.in_(asked))
         return {stored.device: stored for stored in self._windows(query)}
 
     def _windows(self, query: Select[Any]) -> list[StoredWindow]:

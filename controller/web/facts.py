@@ -31,21 +31,29 @@ class DeviceFacts:
     dense: Variant | None = None
 
 
-def all_facts(tx: Tx) -> list[DeviceFacts]:
-    placements = {placement.device: placement for placement in _oldest_first(tx.placements())}
-    incidents = {incident.device: incident for incident in reversed(tx.incidents(open_only=True))}
-    desired, windows, variants = tx.latest_desired_all(), tx.latest_windows(), tx.variants()
-    return [
-        DeviceFacts(
-            device,
-            placements.get(device.id),
-            desired.get(device.id),
-            windows.get(device.id),
-            incidents.get(device.id),
-            *_runs(placements.get(device.id), desired.get(device.id), variants),
+def facts_among(tx: Tx, ids: Sequence[str]) -> dict[str, DeviceFacts]:
+    """Of those of these devices that there are."""
+    devices, windows = tx.devices_among(ids), tx.latest_windows(ids)
+    placements = {placement.device: placement for placement in tx.placements_among(ids)}
+    incidents, desired = tx.open_incidents_among(ids), tx.latest_desired_among(ids)
+    variants = _variants(tx, [*placements.values(), *desired.values()])
+    return {
+        device: DeviceFacts(
+            known,
+            placements.get(device),
+            desired.get(device),
+            windows.get(device),
+            incidents.get(device),
+            *_runs(placements.get(device), desired.get(device), variants),
         )
-        for device in tx.devices()
-    ]
+        for device, known in devices.items()
+    }
+
+
+def _variants(tx: Tx, named: Sequence[Placement | Desired]) -> list[Variant]:
+    """Those that are named there, and the dense ones of the same models."""
+    artifacts = {each.sha256 for each in named if each.sha256 is not None}
+    return tx.variants_among(sorted({each.model for each in named}), sorted(artifacts))
 
 
 def facts_of(tx: Tx, device: Device) -> DeviceFacts:

@@ -1,59 +1,112 @@
-"""What live pages are sent: one reading of the store a tick, shared by all who watch; to each what is new to them."""
+"""What those who watch are sent: of what the loop says has changed, the rows as they are now.
+
+A row is read once a tick, whoever asks for it; while nobody watches nothing is read at all. Who is slow is told later,
+and of more at once; who is too slow begins anew.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
+from controller.loop.changes import News
+from controller.store import Tx
 from controller.web.device_views import device_view
-from controller.web.facts import all_facts
-from controller.web.overview import overview
+from controller.web.facts import facts_among
+from controller.web.job_views import job_view
+from controller.web.overview import health_view
 from controller.web.port import ControllerPort
+from controller.web.views import bulk_view, incident_view, rollout_view
 
-_FRESH_S = 0.9
+TICK_S = 0.5
+_MOST = 1000  # rows in one event, and in one query
+
+Read = Callable[[Tx, list[str]], dict[str, Any]]
+_READ: Mapping[str, Read] = {
+    "devices": lambda tx, ids: {name: device_view(each) for name, each in facts_among(tx, ids).items()},
+    "incidents": lambda tx, ids: {name: incident_view(each) for name, each in tx.incidents_among(ids).items()},
+    "rollouts": lambda tx, ids: {name: rollout_view(each) for name, each in tx.rollouts_among(ids).items()},
+    "jobs": lambda tx, ids: {name: job_view(each) for name, each in tx.jobs_among(ids).items()},
+    "bulks": lambda tx, ids: {name: bulk_view(each) for name, each in tx.bulks_among(ids).items()},
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """Each device's view and the overview, as JSON already, so that comparing and sending cost little."""
+class Event:
+    """As it is sent. Who has it knows all up to `commit`, and these `counts`."""
 
-    devices: Mapping[str, bytes]
-    overview: bytes
-    read_monotonic_s: float
+    kind: str
+    commit: int
+    data: bytes
+    counts: bytes
+
+    def text(self) -> str:
+        return f"event: {self.kind}\nid: {self.commit}\ndata: {self.data.decode()}\n\n"
 
 
 class Feed:
-    """`snapshot` is called by many threads; while nobody watches, nothing is read. `stopping` ends every stream."""
+    """Asked by many threads. `stopping` ends every stream."""
 
     def __init__(self, port: ControllerPort) -> None:
         self.stopping = threading.Event()
-        self._port = port
-        self._lock = threading.Lock()
-        self._last: Snapshot | None = None
+        self._port, self._lock = port, threading.Lock()
+        self._until, self._ticked_s = 0, 0.0
+        self._rows, self._counts = dict[tuple[str, str], bytes](), b""
 
-    def snapshot(self) -> Snapshot:
+    def now(self) -> int:
+        """The number of the newest commit."""
+        return self._port.changes.last
+
+    def after(self, since: int, counts: bytes = b"", only: Collection[str] | None = None) -> Event | None:
+        """What is new to whoever knows all up to the commit `since`, and these `counts`; None where nothing is.
+
+        Of devices `only` these, where it is said. An event of the kind `reset` says that nobody remembers so much.
+        """
         with self._lock:
-            if self._last is None or time.monotonic() - self._last.read_monotonic_s > _FRESH_S:
-                self._last = self._read()
-            return self._last
+            self._tick()
+            news = self._port.changes.since(since, self._until, only, _MOST)
+            if news is None:
+                commit = self.now()
+                return Event("reset", commit, b'{"commit":%d}' % commit, b"")
+            if not news and counts == self._counts:
+                return None
+            return Event("changed", news.commit, self._told(news, counts), self._counts)
 
-    def _read(self) -> Snapshot:
-        with self._port.read() as tx:
-            facts, fleet = all_facts(tx), overview(tx, self._port)
-        devices = {each.device.id: msgspec.json.encode(device_view(each)) for each in facts}
-        return Snapshot(devices, msgspec.json.encode(fleet), time.monotonic())
+    def _tick(self) -> None:
+        """All who ask within one are told of the same commits."""
+        if time.monotonic() - self._ticked_s >= TICK_S:
+            self._rows.clear()
+            self._until, self._counts = self.now(), msgspec.json.encode(health_view(self._port))
+            self._ticked_s = time.monotonic()
+
+    def _told(self, news: News, counts: bytes) -> bytes:
+        gone, parts = dict[str, list[str]](), [b'"commit":%d' % news.commit]
+        for kind in _READ:
+            names = [*getattr(news, kind)]
+            rows = self._read(kind, names)
+            if rows:
+                parts.append(b'"%s":[%s]' % (kind.encode(), b",".join(rows.values())))
+            if len(rows) < len(names):
+                gone[kind] = [each for each in names if each not in rows]
+        if gone:
+            parts.append(b'"gone":' + msgspec.json.encode(gone))
+        if counts != self._counts:
+            parts.append(b'"counts":' + self._counts)
+        return b"{%s}" % b",".join(parts)
+
+    def _read(self, kind: str, names: list[str]) -> dict[str, bytes]:
+        missing = [each for each in names if (kind, each) not in self._rows]
+        for some in _by_the(_MOST, missing):
+            with self._port.read() as tx:
+                found = _READ[kind](tx, some)
+            self._rows.update({(kind, name): msgspec.json.encode(row) for name, row in found.items()})
+        return {each: self._rows[kind, each] for each in names if (kind, each) in self._rows}
 
 
-def changes(sent: Snapshot | None, now: Snapshot) -> str | None:
-    """What `now` has that `sent` had not, as one line of JSON; None where nothing changed."""
-    known: Mapping[str, bytes] = {} if sent is None else sent.devices
-    rows = [row for device, row in now.devices.items() if known.get(device) != row]
-    same_overview = sent is not None and sent.overview == now.overview
-    if not rows and same_overview:
-        return None
-    fleet = b"" if same_overview else b',"overview":' + now.overview
-    return (b'{"devices":[' + b",".join(rows) + b"]" + fleet + b"}").decode()
+def _by_the(most: int, names: list[str]) -> Iterable[list[str]]:
+    return (names[at : at + most] for at in range(0, len(names), most))

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from controller.core.intents import Intent
 from controller.core.nouns.device import Device
 from controller.core.nouns.placement import Placement
+from controller.loop.changes import Changes
+from controller.loop.fleet import Fleet
 from controller.store import Tx
+
+T = TypeVar("T")
 
 
 class ControllerPort(Protocol):
@@ -23,6 +28,16 @@ class ControllerPort(Protocol):
 
         Raises `IntentError` where it is refused or the loop does not answer in time.
         """
+
+    def look(self, look: Callable[[Fleet], T]) -> T:
+        """What `look` finds in the fleet as it is committed. The loop calls it: it is soon done, and keeps nothing."""
+
+    @property
+    def changes(self) -> Changes:
+        """What each commit changed."""
+
+    def figures(self) -> Mapping[str, int]:
+        """How many there are of what, as of the newest commit."""
 
     def troubles(self) -> list[str]:
         """What is wrong with the controller itself, in words; empty where all is well."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from agent.wire.messages import Result
 from controller.core import calibrate
@@ -11,18 +10,18 @@ from controller.core.battery import battery_life_s, energy_joules
 from controller.core.catalog import Catalog
 from controller.core.compare import at_most_worse
 from controller.core.fit import choices
+from controller.core.nouns.bulk import Bulk
 from controller.core.nouns.desired import Desired
-from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
 from controller.core.nouns.job import PruneJob
 from controller.core.nouns.model import Model, Prefer
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
-from controller.core.selector import parse_selector
 from controller.core.speaks import foreign
+from controller.loop.pages import MemberFacts
 from controller.web.device_views import Json, battery_view, envelope_view, short
-from controller.web.facts import DeviceFacts
 
 
 def model_view(model: Model, measuring: PruneJob | None = None) -> Json:
@@ -142,19 +141,7 @@ def rollout_view(rollout: Rollout) -> Json:
     }
 
 
-def rollout_detail(rollout: Rollout, facts: Sequence[DeviceFacts]) -> Json:
-    """A rollout with its devices: the accepted ones that its selector matches now, late joiners with them."""
-    selector = parse_selector(rollout.selector)
-    members = [each for each in facts if each.device.state is DeviceState.ACCEPTED and selector.matches(each.device)]
-    devices = [_member(rollout, each) for each in members]
-    return {
-        **rollout_view(rollout),
-        "devices": devices,
-        "devices_by_standing": dict(Counter(device["standing"] for device in devices)),
-    }
-
-
-def _member(rollout: Rollout, facts: DeviceFacts) -> Json:
+def member_view(rollout: Rollout, facts: MemberFacts) -> Json:
     device, placement = facts.device, facts.placement
     desired = facts.desired if facts.desired and facts.desired.model == rollout.model else None
     placed = placement if placement and placement.model == rollout.model else None
@@ -188,6 +175,22 @@ def _refused(device: Device, desired: Desired | None) -> str:
 
 def _why(desired: Desired | None) -> str:
     return desired.reason if desired else ""
+
+
+def bulk_view(bulk: Bulk) -> Json:
+    return {
+        "id": bulk.id,
+        "kind": bulk.kind,
+        "selector": bulk.selector,
+        "state": bulk.state,
+        "total": bulk.total,
+        "cursor": bulk.cursor,
+        "done": bulk.done,
+        "failed": bulk.failed,
+        "token": bulk.token,
+        "asked_unix_s": bulk.asked_unix_s,
+        "finished_unix_s": bulk.finished_unix_s,
+    }
 
 
 def incident_view(incident: Incident) -> Json:

@@ -17,7 +17,7 @@ from agent.wire.topics import Leaf, topic
 from controller.core.intents import AcceptDevice, IntentError
 from controller.core.nouns.device import DeviceState
 from controller.core.policy import Policy
-from controller.loop.facts import Asked
+from controller.loop.facts import Asked, Question
 from controller.store.events import EventRows
 from tests.stories.world import World, profile
 
@@ -91,6 +91,24 @@ def test_who_asks_for_something_is_told_at_once_and_it_is_not_done_later(
             assert refusal.value.status == 503
     world.run(5)
     assert world.device("cam").state is DeviceState.PENDING
+
+
+def test_who_only_looks_is_answered_meanwhile_and_what_he_gets_wrong_is_his_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.add_device(profile("cam"))
+    world.run(2)
+    with unwritable(world, monkeypatch):
+        world.add_device(profile("new"), register=False)
+        for _ in range(2):
+            world.run(1)
+            count, wrong = Future[int](), Future[int]()
+            world.daemon.turn(
+                [Question(lambda fleet: len(fleet.devices), count), Question(lambda fleet: 1 // 0, wrong)]
+            )
+            assert count.result(0) == 1
+            with pytest.raises(ZeroDivisionError):
+                wrong.result(0)
 
 
 def test_what_the_database_refuses_for_good_is_a_dead_letter_and_stops_nothing_else(

@@ -72,7 +72,7 @@ def test_what_is_not_known_is_null_and_never_zero(client: httpx.Client) -> None:
 
 
 def test_the_list_and_the_single_view_agree(client: httpx.Client) -> None:
-    devices = get(client, "/devices")
+    devices = get(client, "/devices")["items"]
     assert [device["id"] for device in devices] == ["cam-1", "newcomer", "sensor-9"]
     for device in devices:
         assert device == get(client, f"/devices/{device['id']}")
@@ -130,7 +130,7 @@ def test_accept_and_revoke(client: httpx.Client, controller: RealController) -> 
 
 def test_models_by_ref_and_by_bare_name_with_their_variants(client: httpx.Client, tmp_path: Path) -> None:
     assert get(client, "/models/fall") == get(client, "/models/fall@1") == get(client, "/models")[0]
-    assert {variant["dense"] for variant in get(client, "/models/fall/variants")} == {True, False}
+    assert {variant["dense"] for variant in get(client, "/models/fall/variants")["items"]} == {True, False}
     assert client.get(f"{API}/models/nothing").json() == {"error": "there is no model 'nothing'"}
     added = client.post(f"{API}/models", json={"spec_path": str(write_spec(tmp_path, "gait"))})
     assert (added.status_code, added.json()["ref"], added.json()["state"]) == (201, "gait@1", "running")
@@ -211,7 +211,7 @@ def test_a_models_policy_can_be_changed_and_nonsense_is_refused(client: httpx.Cl
     assert changed.status_code == 200, changed.text
     told = {key: changed.json()[key] for key in ("prefer", "accuracy_margin", "ladder", "accuracy_floor")}
     assert told == {"prefer": "frugal", "accuracy_margin": 0.01, "ladder": 3, "accuracy_floor": 0.85}
-    assert any(job["kind"] == "ladder" for job in get(client, "/jobs"))
+    assert any(job["kind"] == "ladder" for job in get(client, "/jobs")["items"])
     assert client.patch(f"{API}/models/fall", json={"refine_s": 600}).json()["refine_s"] == 600.0
     for wrong in ({"prefer": "fast"}, {"ladder": 99}, {"accuracy_floor": 2}, {"recover_epochs": 1, "recover_cpu_s": 1},
                   {"refine_s": -1}):  # fmt: skip
@@ -226,11 +226,12 @@ def test_a_rollout_from_start_to_abort(client: httpx.Client, controller: RealCon
     assert controller.asked == [StartRollout("fall@1", "site=north", (0.5, 1.0))]
     rollout = started.json()
     assert (rollout["state"], rollout["waves"]) == ("running", [0.5, 1.0])
-    assert [device["standing"] for device in rollout["devices"]] == ["succeeded"]
+    members = get(client, f"/rollouts/{rollout['id']}/devices")["items"]
+    assert [device["standing"] for device in members] == ["succeeded"]
     path = f"{API}/rollouts/{rollout['id']}/abort"
     assert client.post(path).json()["state"] == "aborted"
     assert client.post(path).status_code == 409
-    assert {each["id"] for each in get(client, "/rollouts")} == {"r1", rollout["id"]}
+    assert {each["id"] for each in get(client, "/rollouts")["items"]} == {"r1", rollout["id"]}
     assert get(client, "/rollouts/r1")["devices_by_standing"] == {"succeeded": 1, "infeasible": 1}
 
 
@@ -238,7 +239,7 @@ def test_a_rollout_from_start_to_abort(client: httpx.Client, controller: RealCon
 def test_waves_that_do_not_grow_to_all_devices_are_refused(client: httpx.Client, waves: list[float]) -> None:
     answer = client.post(f"{API}/rollouts", json={"model": "fall", "waves": waves})
     assert (answer.status_code, "growing shares" in answer.json()["error"]) == (400, True)
-    assert len(get(client, "/rollouts")) == 1
+    assert get(client, "/rollouts")["total"] == 1
 
 
 @pytest.mark.parametrize(
@@ -264,9 +265,9 @@ def test_a_model_that_is_still_measured_waits(client: httpx.Client, controller: 
 
 
 def test_incidents_jobs_and_health(client: httpx.Client) -> None:
-    assert get(client, "/incidents") == [get(client, "/incidents/i-1")]
-    assert get(client, "/incidents", device="sensor-9") == []
-    assert get(client, "/jobs")[0]["latency_cap_ms"] == 4.0
+    assert get(client, "/incidents")["items"] == [get(client, "/incidents/i-1")]
+    assert get(client, "/incidents", device="sensor-9")["items"] == []
+    assert get(client, "/jobs")["items"][0]["latency_cap_ms"] == 4.0
     health = get(client, "/health")
     assert (health["status"], health["devices"], health["devices_pending"], health["incidents_open"]) == ("ok", 3, 1, 1)
 

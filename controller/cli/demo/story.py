@@ -138,7 +138,7 @@ class Story:
     def _finish_rollout(self, rollout: str) -> None:
         ended = self._until(
             lambda: self._lookout.rollout_ended(rollout),
-            lambda: rollout_line(self._client.rollout(rollout), self._client.jobs()),
+            lambda: rollout_line(self._client.rollout(rollout), self._client.members(rollout), self._client.jobs()),
             _ROLLOUT_LIMIT_S,
             f"rollout {rollout} finishes",
         )

@@ -9,6 +9,7 @@ from controller.core.mark import Mark, known_mark
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.forgotten import Forgotten
+from controller.core.nouns.incident import IncidentState
 from controller.core.policy import Policy
 from controller.loop.fleet import Fleet, kept
 from controller.loop.ledger.windows import WindowBook
@@ -22,6 +23,7 @@ class DeviceBook(WindowBook):
         self._devices, self._forgotten_devices = Staged(fleet.devices), Staged(fleet.forgotten)
         self._rewritten = list[Device]()
         self._assigned, self._finished = list[Desired](), list[Desired]()
+        self._incidents_gone = dict[IncidentState, int]()
         self.sent_unix_s, self.forgotten_now = dict[str, float](), list[str]()
 
     def get_device(self, device: str) -> Device | None:
@@ -86,6 +88,8 @@ class DeviceBook(WindowBook):
             self.woken.add(device)
 
     def _write_devices(self, tx: Tx) -> None:
+        if self.forgotten_now:
+            self._incidents_gone = tx.states_of_incidents(self.forgotten_now)
         tx.forget_devices(self.forgotten_now)
         tx.put_forgotten(self._forgotten_devices.written())
         self._rewritten = [each for each in self._devices.written() if self._is_rewritten(each)]
@@ -107,6 +111,9 @@ class DeviceBook(WindowBook):
         seen.difference_update(self._devices.dropped())
         for device in self.forgotten_now:
             self._fleet.sent_unix_s.pop(device, None)
+        self._fleet.directory.move(self._fleet.devices, self._devices.new)
+        self._fleet.census.devices_move(self._fleet.devices, self._devices.new)
+        self._fleet.census.incidents_go(self._incidents_gone)
         self._devices.apply(self._fleet.devices)
         self._forgotten_devices.apply(self._fleet.forgotten)
         self._desired.apply(self._fleet.desired)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from controller.core.policy import Policy
+from controller.loop.changes import Change
 from controller.loop.fleet import Fleet
+from controller.loop.ledger.bulks import BulkBook
 from controller.loop.ledger.devices import DeviceBook
 from controller.loop.ledger.models import ModelBook
 from controller.loop.ledger.placements import PlacementBook
@@ -12,24 +14,31 @@ from controller.store.store import Store
 from controller.store.tx import Tx
 
 
-class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook):
+class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook, BulkBook):
     """Of one turn, over the `fleet`; of no use after its `commit`."""
 
     def __init__(self, fleet: Fleet, store: Store, policy: Policy) -> None:
         super().__init__(fleet, policy)
         self._store = store
 
-    def commit(self, *, even_if_empty: bool = False) -> None:
-        """Write it all in one transaction, and apply it. Raises what the database does; then nothing was written."""
+    def commit(self, *, even_if_empty: bool = False) -> Change | None:
+        """Write it all in one transaction, and apply it; what it changed, None where there was nothing to write. Raises
+        what the database does; then nothing was written."""
+        change = None
         if even_if_empty or not self._is_empty():
+            number = self._fleet.commit + 1
             with self._store.begin() as tx:
                 self._write(tx)
+                tx.number_commit(number)
+            change = self._change(number)
             self._apply()
+            self._fleet.commit = number
         self._fleet.sent_unix_s.update(self.sent_unix_s)
+        return change
 
     def _is_empty(self) -> bool:
         staged = (self._devices, self._desired, self._placements, self._histories, self._rollouts, self._models,
-                  self._variants, self._jobs, self._manifests, self._forgotten_devices)  # fmt: skip
+                  self._variants, self._jobs, self._manifests, self._forgotten_devices, self._bulks)  # fmt: skip
         return not (any(each.new for each in staged) or self._arrived or self._forgotten or self._notes)
 
     def _write(self, tx: Tx) -> None:
@@ -40,6 +49,7 @@ class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook):
         self._write_placements(tx)
         self._write_assignments(tx)
         tx.put_windows(self._arrived)
+        self._write_bulks(tx)
         for note in self._notes:
             note(tx)
 
@@ -48,4 +58,14 @@ class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook):
         self._apply_windows()
         self._apply_placements()
         self._apply_models()
+        self._fleet.census.rollouts_move(self._fleet.rollouts, self._rollouts.new)
         self._rollouts.apply(self._fleet.rollouts)
+        self._bulks.apply(self._fleet.bulks)
+
+    def _change(self, commit: int) -> Change:
+        """A device of which nothing is new but windows, and when it was heard of, is told of later."""
+        devices = dict.fromkeys([*(each.id for each in self._rewritten), *self._devices.dropped()])
+        devices.update(dict.fromkeys(device for device, _ in self._placements.new))
+        devices.update(dict.fromkeys([*self._desired.new, *self._histories.new]))
+        others = (self._incidents, self._rollouts.new, self._jobs.new, self._bulks.new)
+        return Change(commit, (*devices,), *((*each,) for each in others))

@@ -120,6 +120,7 @@ class ModelBook(Book):
         fleet = self._fleet
         self._models.apply(fleet.models)
         self._variants.apply(fleet.variants)
+        fleet.census.jobs_move(fleet.jobs, self._jobs.new)
         self._jobs.apply(fleet.jobs)
         self._manifests.apply(fleet.manifests)
         for model in self._stale:

@@ -65,5 +65,8 @@ class PlacementBook(Book):
     def _apply_placements(self) -> None:
         if self._placements.new:
             self._fleet.wishes = self.wishes()
+        for incident in self._incidents.values():
+            before = self._fleet.histories.get(incident.device, History()).get(incident.id)
+            self._fleet.census.incident_moves(before, incident)
         self._placements.apply(self._fleet.placements)
         self._histories.apply(self._fleet.histories)

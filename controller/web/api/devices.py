@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from controller.core.intents import AcceptDevice, ForgetDevice, RecalibrateDevice, RegisterDevice, RevokeDevice
+from controller.core.nouns.device import DeviceState
+from controller.loop import pages
 from controller.web.answers import Json, Port, found
 from controller.web.device_views import device_view, window_view
-from controller.web.facts import all_facts, facts_of
+from controller.web.facts import facts_among, facts_of
+from controller.web.pages import Selected, Wanted, answer
 from controller.web.port import ControllerPort
 
 router = APIRouter(prefix="/devices", tags=["devices"])
+States = Annotated[Sequence[DeviceState], Query()]
 
 
 @dataclass
@@ -25,10 +30,12 @@ class Registration:
 
 
 @router.get("")
-def list_devices(port: Port) -> Json:
+def list_devices(port: Port, asked: Wanted, selector: Selected, state: States = ()) -> Json:
+    """By id; in one of these states, where any is given."""
+    page = port.look(lambda fleet: pages.devices(fleet, selector, state, asked.after, asked.limit))
     with port.read() as tx:
-        facts = all_facts(tx)
-    return Json([device_view(each) for each in facts])
+        facts = facts_among(tx, page.names)
+    return answer(page, {device: device_view(each) for device, each in facts.items()}, asked)
 
 
 @router.post("", status_code=201)

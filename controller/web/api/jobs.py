@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from agent.wire.profile import RUNTIMES
 from controller.core.intents import AskJob
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind
+from controller.core.nouns.job import JobKind, JobState
 from controller.core.refine import refine_of
+from controller.loop import pages
 from controller.web.answers import Json, Port, found
 from controller.web.api.models import resolve
 from controller.web.device_views import Json as Row
 from controller.web.job_views import job_detail, job_view, ladder_view
+from controller.web.pages import Wanted, answer
 from controller.web.port import ControllerPort
 
 router = APIRouter(tags=["jobs"])
@@ -51,10 +55,12 @@ class Unstructured:
 
 
 @router.get("/jobs")
-def list_jobs(port: Port) -> Json:
+def list_jobs(port: Port, asked: Wanted, state: Annotated[Sequence[JobState], Query()] = ()) -> Json:
+    """Newest first."""
+    page = port.look(lambda fleet: pages.jobs(fleet, state, asked.after, asked.limit))
     with port.read() as tx:
-        jobs = tx.jobs()
-    return Json([job_view(job) for job in reversed(jobs)])
+        jobs = tx.jobs_among(page.names)
+    return answer(page, {name: job_view(each) for name, each in jobs.items()}, asked)
 
 
 @router.get("/jobs/{job}")

@@ -10,10 +10,12 @@ from controller.core.catalog import Catalog
 from controller.core.intents import AddModel, IntentError, SetModel
 from controller.core.nouns.model import Model, Recovery
 from controller.core.selector import parse_selector
+from controller.loop import pages
 from controller.store import Tx
 from controller.web.answers import Json, Port, found
 from controller.web.device_views import Json as Row
 from controller.web.job_views import is_measuring
+from controller.web.pages import Wanted, answer
 from controller.web.views import model_view, plan_view, variant_view
 
 router = APIRouter(tags=["models"])
@@ -89,10 +91,14 @@ def set_model(port: Port, ref: str, body: Policy) -> Json:
 
 
 @router.get("/models/{ref}/variants")
-def list_variants(port: Port, ref: str) -> Json:
+def list_variants(port: Port, ref: str, asked: Wanted) -> Json:
+    """In the order they were made."""
     with port.read() as tx:
-        variants = tx.variants(resolve(tx, ref).ref)
-    return Json([variant_view(variant) for variant in variants])
+        model = resolve(tx, ref).ref
+    page = port.look(lambda fleet: pages.variants(fleet, model, asked.after, asked.limit))
+    with port.read() as tx:
+        variants = tx.variants_among([model], page.names)
+    return answer(page, {each.sha256: variant_view(each) for each in variants}, asked)
 
 
 @router.get("/plan")

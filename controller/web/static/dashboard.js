@@ -1,8 +1,15 @@
-// The device table, kept live by server-sent events. Every text goes in as a text node: a device's words are never markup.
+// One page of the device table, kept live by server-sent events from the commit on that the page showed. Every text goes in
+// as a text node: a device's words are never markup.
 "use strict";
 
 const API = "/api/v1";
+const PAGE = 100;
+const NEWEST = 8;
 const rows = new Map();
+let source = null;
+let fleetSize = null;
+let reloading = null;
+let loads = 0;
 const get = (id) => document.getElementById(id);
 
 function node(tag, className, ...children) {
@@ -108,17 +115,24 @@ function row(device) {
     node("td", "figure", battery), budgetCell(device));
 }
 
-function showDevices(devices) {
+function showPage(page) {
+  rows.clear();
+  for (const device of page.items) rows.set(device.id, row(device));
+  get("devices").replaceChildren(...rows.values());
+  const shown = page.items.length;
+  get("shown").textContent = shown < page.total ? `${shown} of ${page.total}` : "";
+  get("next").hidden = page.next === null;
+  get("next").dataset.after = page.next ?? "";
+  get("first").hidden = !get("filter").dataset.after;
+  get("empty").hidden = shown > 0;
+}
+
+function showChanged(devices) {
   for (const device of devices) {
     const made = row(device);
-    made.dataset.device = device.id;
-    const old = rows.get(device.id);
+    rows.get(device.id)?.replaceWith(made);
     rows.set(device.id, made);
-    if (old) old.replaceWith(made);
   }
-  const fresh = [...rows.entries()].filter(([, element]) => !element.isConnected);
-  if (fresh.length) get("devices").replaceChildren(...[...rows.keys()].sort().map((id) => rows.get(id)));
-  get("empty").hidden = rows.size > 0;
 }
 
 function showSummary(fleet) {
@@ -143,27 +157,90 @@ function fill(id, items) {
   get(id).replaceChildren(...(items.length ? items : [node("li", "quiet", "none")]));
 }
 
-function showOverview(fleet) {
-  showSummary(fleet);
-  fill("rollouts", fleet.rollouts.map((each) =>
-    item(each.model, each.state, `${each.selector || "all devices"} · wave ${each.wave + 1} of ${each.waves.length}`, each.reason)));
-  fill("incidents", fleet.incidents.map((each) =>
-    item(`${each.device} ${each.kind}`, each.state, each.evidence, each.diagnosis, each.outcome)));
-  fill("jobs", fleet.jobs.map((each) => item(`${each.model} ${each.kind}`, each.state, each.detail)));
+const LISTS = {
+  rollouts: ["", (each) =>
+    item(each.model, each.state, `${each.selector || "all devices"} · wave ${each.wave + 1} of ${each.waves.length}`, each.reason)],
+  incidents: ["", (each) => item(`${each.device} ${each.kind}`, each.state, each.evidence, each.diagnosis, each.outcome)],
+  jobs: ["&state=queued&state=running&state=stopping", (each) => item(`${each.model} ${each.kind}`, each.state, each.detail)],
+};
+
+async function ask(path) {
+  const answer = await fetch(`${API}${path}`);
+  const content = await answer.json();
+  if (!answer.ok) throw new Error(content.error);
+  return content;
 }
 
-function watch() {
-  const link = get("link");
-  const say = (className, text) => { link.className = className; link.textContent = text; };
-  const source = new EventSource(`${API}/events`);
-  // The first event after a connection has every device again, and after a restart perhaps other ones.
-  source.addEventListener("open", () => { rows.clear(); say("live", "live"); });
+async function showList(name) {
+  const [only, show] = LISTS[name];
+  fill(name, (await ask(`/${name}?limit=${NEWEST}${only}`)).items.map(show));
+}
+
+function say(className, text) {
+  get("link").className = className;
+  get("link").textContent = text;
+}
+
+// The page that the filter asks for, and from then on what changes of it.
+async function load() {
+  loads += 1;
+  const mine = loads;
+  clearTimeout(reloading);
+  reloading = null;
+  source?.close();
+  const filter = new URLSearchParams({ limit: PAGE, selector: get("selector").value, after: get("filter").dataset.after ?? "" });
+  if (get("state").value) filter.set("state", get("state").value);
+  try {
+    const page = await ask(`/devices?${filter}`);
+    if (mine !== loads) return;
+    get("wrong").textContent = "";
+    showPage(page);
+    await Promise.all(Object.keys(LISTS).map(showList));
+    if (mine === loads) watch(page);
+  } catch (error) {
+    if (mine !== loads) return;
+    get("wrong").textContent = error.message;
+    if (error instanceof TypeError) say("lost", "connection lost, trying again");
+    later();
+  }
+}
+
+function later() {
+  reloading ??= setTimeout(load, 3000);
+}
+
+function watch(page) {
+  const shown = page.items.map((device) => ["device", device.id]);
+  // Where the page is empty the events are of no device: no id is empty.
+  const only = new URLSearchParams([["since", page.commit], ...(shown.length ? shown : [["device", ""]])]);
+  source = new EventSource(`${API}/events?${only}`);
+  source.addEventListener("open", () => say("live", "live"));
   source.addEventListener("error", () => say("lost", "connection lost, trying again"));
+  source.addEventListener("reset", load);
   source.addEventListener("changed", (event) => {
     const data = JSON.parse(event.data);
-    showDevices(data.devices);
-    if (data.overview) showOverview(data.overview);
+    showChanged((data.devices ?? []).filter((device) => rows.has(device.id)));
+    for (const id of data.gone?.devices ?? []) {
+      rows.get(id)?.remove();
+      rows.delete(id);
+    }
+    for (const name of Object.keys(LISTS)) if (data[name] || data.gone?.[name]) showList(name).catch(later);
+    if (data.counts) {
+      showSummary(data.counts);
+      // Others may match now; who is on another page stays there.
+      const size = [data.counts.devices, data.counts.devices_pending, data.counts.devices_accepted].join();
+      if (fleetSize !== null && size !== fleetSize) later();
+      fleetSize = size;
+    }
   });
 }
 
-watch();
+function turnTo(after) {
+  get("filter").dataset.after = after;
+  load();
+}
+
+for (const name of ["selector", "state"]) get(name).addEventListener("change", () => turnTo(""));
+get("first").addEventListener("click", () => turnTo(""));
+get("next").addEventListener("click", () => turnTo(get("next").dataset.after));
+load();

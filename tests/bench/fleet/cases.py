@@ -17,7 +17,8 @@ TURNS = int(os.environ.get("HEDGEROW_BENCH_TURNS", "10000"))
 
 BEFORE, POSTGRES = "before-", "postgres-"
 _BATCHES = {"ingest-batch": 10, "ingest-each": 1}
-_NOW = ("accept-each", "ingest-batch", "ingest-each", "plan", "rollout", "turn", "memory")
+_ACCEPT = ("accept-bulk", "accept-bulk-joining", "accept-each")
+_NOW = (*_ACCEPT, "ingest-batch", "ingest-each", "plan", "rollout", "turn", "memory")
 PARTS = (*_NOW, f"{BEFORE}accept-each", f"{BEFORE}ingest-each", *(f"{POSTGRES}{part}" for part in _NOW))
 
 
@@ -43,6 +44,10 @@ def _of(plain: str) -> Row:
     match plain:
         case "accept-each":
             return {"what": "accept"}
+        case "accept-bulk":
+            return {"what": plain, "selector": "site=nowhere"}
+        case "accept-bulk-joining":
+            return {"what": "accept-bulk", "selector": ""}
         case "turn":
             return {"what": "turn", "turns": TURNS}
         case "memory":

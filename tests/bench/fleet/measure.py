@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.bench.fleet.accept import accept_each
+from tests.bench.fleet.accept import accept_bulk, accept_each
 from tests.bench.fleet.disk import durability
 from tests.bench.fleet.ingest import by_broker, by_controller, by_script
 from tests.bench.fleet.lab import Lab, model_in
@@ -33,6 +33,8 @@ def measured(lab: Lab, model: Path, case: Row) -> Row:
             return accept_each(lab, count)
         case "plan":
             return plan(lab, model, count)
+        case "accept-bulk":
+            return accept_bulk(lab, model, count, case["selector"])
         case "rollout":
             return rollout(lab, model, count)
         case "turn":

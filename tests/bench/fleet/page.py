@@ -21,7 +21,9 @@ controller's table, one commit with `synchronous=FULL` for all that has come in,
 *Broker* is a subscriber that keeps nothing. *Cores*: of the server, the broker and the devices.
 """
 _OTHERS = """\
-*Accept*: one client, one request after the other, no rollout. *Plan*: one request for
+*Accept-each*: one client, one request after the other, no rollout. *Accept-bulk*: one request for all, while a rollout
+runs that matches none of them; *accept-bulk-joining*: while one of one wave runs that all of them join, until all are
+accepted, and until all are placed. *Plan*: one request for
 24 variants, 500 profiles and a calibration of its own for each device, from its leaving until all rows are read.
 *Rollout*: one wave, from the request until the first
 device has its assignment, all placements are committed, the last device has its assignment. *Turn*: one message at a
@@ -96,6 +98,9 @@ def _told(plain: str, row: Row) -> str:
         case "plan":
             told = f"{row['seconds']:.1f} s, {row['infeasible']:,} of {row['devices']:,} infeasible"
             return f"{told}; telemetry waited {row['wait_s'] * 1e3:.0f} ms at the longest"
+        case "accept-bulk" | "accept-bulk-joining":
+            placed = "" if row["placed_s"] is None else f"; all placed after {row['placed_s']:.1f} s"
+            return f"{row['seconds']:.1f} s, {row['seconds'] / row['accepted'] * 1e6:.0f} us a device{placed}"
         case "rollout":
             return f"{row['first_s']:.2f} s, {row['placed_s']:.1f} s, {row['last_s']:.1f} s"
         case "turn":

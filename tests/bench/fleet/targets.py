@@ -21,6 +21,8 @@ def targets(known: Parts) -> list[Row]:
     """One row a target of which something has been measured."""
     return [
         *_accept(known),
+        *_at_most(known, "accept-bulk", "one request, no rollout matches", "seconds", _PLACED_S, _seconds),
+        *_at_most(known, "accept-bulk-joining", "one request, all join a rollout", "seconds", _PLACED_S, _seconds),
         *_ingest(known),
         *_at_most(known, "plan", "the whole answer", "seconds", _PLAN_S, _seconds),
         *_at_most(known, "plan", "longest wait of telemetry meanwhile", "wait_s", _WAIT_S, _seconds),

@@ -1,0 +1,87 @@
+"""How many there are of what, counted as they move: nobody counts a fleet to say how large it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
+
+from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.incident import UNCLOSED, Incident, IncidentState
+from controller.core.nouns.job import UNFINISHED, JobState, PruneJob
+from controller.core.nouns.rollout import Rollout, RolloutState
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Census:
+    """Of all that was ever written down."""
+
+    def __init__(
+        self,
+        devices: Iterable[Device] = (),
+        incidents: Iterable[Incident] = (),
+        rollouts: Iterable[Rollout] = (),
+        jobs: Iterable[PruneJob] = (),
+    ) -> None:
+        self.devices = Counter[tuple[DeviceState, bool]](map(_device, devices))
+        self.incidents = Counter[IncidentState](each.state for each in incidents)
+        self.rollouts = Counter[RolloutState](map(_state_of_rollout, rollouts))
+        self.jobs = Counter[JobState](map(_state_of_job, jobs))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Census) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def devices_move(self, known: Mapping[str, Device], new: Mapping[str, Device | None]) -> None:
+        _move(self.devices, _device, known, new)
+
+    def incident_moves(self, before: Incident | None, after: Incident) -> None:
+        self.incidents[after.state] += 1
+        if before is not None:
+            self.incidents[before.state] -= 1
+
+    def incidents_go(self, gone: Mapping[IncidentState, int]) -> None:
+        self.incidents.subtract(gone)
+
+    def rollouts_move(self, known: Mapping[str, Rollout], new: Mapping[str, Rollout | None]) -> None:
+        _move(self.rollouts, _state_of_rollout, known, new)
+
+    def jobs_move(self, known: Mapping[str, PruneJob], new: Mapping[str, PruneJob | None]) -> None:
+        _move(self.jobs, _state_of_job, known, new)
+
+    def figures(self) -> dict[str, int]:
+        """By the names that `health` has them under."""
+        by_state = {state: self.devices[state, True] + self.devices[state, False] for state in DeviceState}
+        return {
+            "devices": sum(by_state.values()),
+            "devices_online": sum(self.devices[state, True] for state in DeviceState),
+            **{f"devices_{state}": count for state, count in by_state.items()},
+            "incidents_open": sum(self.incidents[state] for state in UNCLOSED),
+            "rollouts_running": self.rollouts[RolloutState.RUNNING],
+            "jobs_unfinished": sum(self.jobs[state] for state in UNFINISHED),
+        }
+
+
+def _move(counts: Counter[K], kind: Callable[[V], K], known: Mapping[str, V], new: Mapping[str, V | None]) -> None:
+    for key, after in new.items():
+        before = known.get(key)
+        if before is not None:
+            counts[kind(before)] -= 1
+        if after is not None:
+            counts[kind(after)] += 1
+
+
+def _device(device: Device) -> tuple[DeviceState, bool]:
+    return device.state, device.online
+
+
+def _state_of_rollout(rollout: Rollout) -> RolloutState:
+    return rollout.state
+
+
+def _state_of_job(job: PruneJob) -> JobState:
+    return job.state
