@@ -65,6 +65,16 @@ def test_ten_times_the_devices_in_ten_times_the_time_is_linear() -> None:
     assert list(_reached({"accept-each": _accepted((1_000, 2.0), (10_000, 200.0))}).values()) == [False]
 
 
+def test_one_request_for_many_is_linear_and_in_time_up_to_the_whole_fleet() -> None:
+    def reached(*sizes: tuple[int, float]) -> list[bool]:
+        return list(_reached({"accept-bulk": _accepted(*sizes)}).values())
+
+    assert reached((1_000, 0.5), (100_000, 50.0)) == [True, True]
+    assert reached((1_000, 0.1), (100_000, 50.0)) == [True, False]
+    assert reached((1_000, 0.7), (100_000, 70.0)) == [False, True]
+    assert reached((1_000, 0.5)) == [False, False]
+
+
 def test_a_size_that_was_not_reached_misses_the_target_and_is_told() -> None:
     part = _accepted((1_000, 2.0))
     part["cases"]["10000"] = {"cut": "7 of 10,000 accepted in 510 s", "durability": "sqlite"}

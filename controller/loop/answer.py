@@ -47,7 +47,7 @@ from controller.pruning.spec import MOST_RUNGS
 log = logging.getLogger("hedgerow.answer")
 
 
-def answer(ledger: Ledger, intent: Intent, now_unix_s: float) -> str:  # noqa: PLR0911 - one line an intent
+def answer(ledger: Ledger, intent: Intent, now_unix_s: float) -> str:  # noqa: PLR0911, PLR0912 - one line an intent
     """Do what was asked; returns the id of what it was about (a model's is its ref).
 
     Raises `IntentError`; nothing is stored then.

@@ -22,7 +22,7 @@ from controller.store.store import Store
 
 log = logging.getLogger("hedgerow.bulk")
 
-_MOST = 500  # items in one turn: each leaves a row to write, and a device to look at
+_MOST = 250  # items in one turn: each leaves a row to write, and a device to look at
 
 
 class BulkWorker:

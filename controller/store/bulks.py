@@ -26,9 +26,10 @@ class BulkRows(Rows):
         """Those of these ids that there are."""
         return {each.id: each for each in self._all(Bulk, select(bulks).where(bulks.c.id.in_(ids)))}
 
-    def put_bulk_items(self, bulk: str, first: int, items: Sequence[Item]) -> None:
-        """Those from position `first` on."""
-        self._put(bulk_items, {"bulk": bulk, "first": first, "body": msgspec.json.encode(items)})
+    def put_bulk_items(self, parts: Iterable[tuple[str, int, Sequence[Item]]]) -> None:
+        """Each of a bulk, from a position on."""
+        rows = [{"bulk": bulk, "first": first, "body": msgspec.json.encode(items)} for bulk, first, items in parts]
+        self._put_all(bulk_items, rows)
 
     def bulk_items(self, bulk: str, position: int) -> tuple[int, list[Item]]:
         """The part that has this position: the position of its first item, and its items."""

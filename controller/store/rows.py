@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -31,7 +32,13 @@ def insert_into(table: Table, dialect: Dialect) -> Insert:
 
 def upsert(table: Table, dialect: Dialect) -> Insert:
     """Insert a row, or replace every other column where one of the same primary key stands."""
-    insert = insert_into(table, dialect)
+    return _upsert(table, dialect.name)
+
+
+@cache
+def _upsert(table: Table, dialect: str) -> Insert:
+    """Kept, as each commit has some: to put it together takes longer than to execute it."""
+    insert = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     keys = [column.name for column in table.primary_key]
     rest = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in keys}
     return insert.on_conflict_do_update(index_elements=keys, set_=rest)

@@ -191,6 +191,9 @@ def test_the_server_streams_what_happens_and_stops_while_a_page_watches(controll
             with client.stream("GET", "/api/v1/events?since=0", headers={"Last-Event-ID": header}) as answer:
                 kind, _, news = next(events(answer.iter_lines()))
                 assert (kind, ids(news)) == expected
+        for device, expected_ids in (("cam-1", ["cam-1"]), ("", [])):
+            with client.stream("GET", "/api/v1/events", params={"since": last, "device": [device]}) as answer:
+                assert ids(next(events(answer.iter_lines()))[2]) == expected_ids
 
 
 def test_a_taken_port_is_an_error_at_once(controller: RealController) -> None:

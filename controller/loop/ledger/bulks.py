@@ -52,8 +52,7 @@ class BulkBook(Book):
 
     def _write_bulks(self, tx: Tx) -> None:
         tx.put_bulks(self._bulks.written())
-        for bulk, first, items in self._parts:
-            tx.put_bulk_items(bulk, first, items)
+        tx.put_bulk_items(self._parts)
         for bulk in self._emptied:
             tx.drop_bulk_items(bulk)
         tx.add_bulk_failures(self._failures)

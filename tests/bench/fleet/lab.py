@@ -84,13 +84,10 @@ class Lab:
     def announced(self, ids: Sequence[str], model: Path, **policy: float) -> str:
         """A controller that knows these devices, none of them accepted, and the model: its ref."""
         self.serve()
-        ref: str = self.client.add_model(str(model))["ref"]
-        self.announce(ids)
-        while not self.client.variants(ref):
-            self.until.check("the model is not measured yet")
-            time.sleep(0.2)
+        ref = self.measured(model)
         self.stop()
         self.serve(**policy)
+        self.announce(ids)
         return ref
 
     def fleet(self, count: int, model: Path, **policy: float) -> list[str]:
@@ -99,7 +96,9 @@ class Lab:
         They are accepted in the database between two runs of it: what requests for that cost has a part of its own.
         """
         ids = devices.ids(count)
-        self.announced(ids, model, **policy)
+        self.serve()
+        self.announce(ids)
+        self.measured(model)
         self.stop()
         with self._engine.begin() as connection:
             connection.execute(text("UPDATE devices SET state = 'accepted'"))

@@ -26,7 +26,7 @@ from tests.bench.fleet.turn import turn
 Row = dict[str, Any]
 
 
-def measured(lab: Lab, model: Path, case: Row) -> Row:
+def measured(lab: Lab, model: Path, case: Row) -> Row:  # noqa: PLR0911 - one line a case
     count = case["devices"]
     match case["what"]:
         case "accept":

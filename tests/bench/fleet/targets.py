@@ -11,6 +11,7 @@ from tests.bench.fleet.told import Parts, case, cuts, sizes
 _LINEAR, _SAME, _SCRIPT_BATCH, _SCRIPT_EACH = 1.25, 1.2, 2.0, 0.8
 _BATCH_HZ, _POSTGRES_HZ = 30_000.0, 20_000.0
 _PLAN_S, _WAIT_S = 20.0, 0.1
+_BULK_S = 60.0
 _FIRST_S, _PLACED_S, _LAST_S = 1.0, 60.0, 180.0
 _BYTES, _START_S = 1e9, 30.0
 _EACH, _ALL = 10_000, 100_000
@@ -21,8 +22,8 @@ def targets(known: Parts) -> list[Row]:
     """One row a target of which something has been measured."""
     return [
         *_accept(known),
-        *_at_most(known, "accept-bulk", "one request, no rollout matches", "seconds", _PLACED_S, _seconds),
-        *_at_most(known, "accept-bulk-joining", "one request, all join a rollout", "seconds", _PLACED_S, _seconds),
+        *_bulk(known, "accept-bulk", "one request, no rollout matches"),
+        *_bulk(known, "accept-bulk-joining", "one request, all join a rollout"),
         *_ingest(known),
         *_at_most(known, "plan", "the whole answer", "seconds", _PLAN_S, _seconds),
         *_at_most(known, "plan", "longest wait of telemetry meanwhile", "wait_s", _WAIT_S, _seconds),
@@ -43,6 +44,16 @@ def _accept(known: Parts) -> Iterator[Row]:
         reached = _EACH in found and found[_EACH] <= _LINEAR * found[min(found)]
         name = f"accept-each: a device of {_EACH:,} beside one of 1,000"
         yield _target(name, f"at most {_LINEAR:g} times as long", "; ".join(told), reached)
+
+
+def _bulk(known: Parts, part: str, name: str) -> Iterator[Row]:
+    yield from _at_most(known, part, name, "seconds", _BULK_S, _seconds)
+    found = {size: row["seconds"] / row["accepted"] for size, row in sizes(known, part).items()}
+    if part in known:
+        told = [f"{size:,}: {each_s * 1e6:.0f} us" for size, each_s in found.items()] + cuts(known, part)
+        reached = _ALL in found and found[_ALL] <= _LINEAR * found[min(found)]
+        yield _target(f"{part}: a device of {_ALL:,} beside one of 1,000", f"at most {_LINEAR:g} times as long",
+                      "; ".join(told), reached)  # fmt: skip
 
 
 def _turn(known: Parts, name: str, key: str) -> Iterator[Row]:
