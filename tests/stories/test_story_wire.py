@@ -22,10 +22,12 @@ from controller.core.intents import RegisterDevice
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.rollout import RolloutState
 from controller.core.nouns.variant import Variant
+from controller.core.selector import Selector
+from controller.loop import pages
 from controller.store import Tx, tables
 from controller.web.device_views import device_view
 from controller.web.facts import facts_of
-from controller.web.views import rollout_detail
+from controller.web.views import member_view
 from tests.stories.world import World, profile
 
 WORDS = f"speaks wire 1, this controller speaks {WIRE}: update the agent"
@@ -89,8 +91,9 @@ def test_an_agent_of_0_1_is_told_of_and_left_in_peace_until_it_is_updated(world:
     assert placement is not None
     assert placement.reason == WORDS
     with world.store.read() as tx:
-        shown = device_view(facts := facts_of(tx, world.device("a-old")))
-        member = rollout_detail(world.rollout(rollout), [facts])["devices"][0]
+        shown = device_view(facts_of(tx, world.device("a-old")))
+    _, (facts, *_) = pages.members(world.daemon._fleet, rollout, Selector(), "", 100)
+    member = member_view(world.rollout(rollout), facts)
     assert (shown["wire"], shown["wire_reason"], shown["reason"]) == (1, WORDS, WORDS)
     assert (member["standing"], member["reason"]) == ("refused", WORDS)
     agent.measures(1)
