@@ -74,6 +74,9 @@ class Port:
         return self._daemon.changes
 
     def figures(self) -> Mapping[str, int]:
+        """While the fleet is still being read nobody is told that all is well."""
+        if not self._daemon.figures:
+            self.look(lambda _fleet: None)
         return self._daemon.figures
 
     def troubles(self) -> list[str]:

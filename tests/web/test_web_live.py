@@ -20,6 +20,7 @@ from controller.core.intents import AcceptDevice, AskJob, ForgetDevice, Recalibr
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.job import JobKind
 from controller.loop.changes import Change
+from controller.loop.facts import Question
 from controller.web.app import create_app
 from controller.web.feed import Feed
 from controller.web.server import WebServer
@@ -194,6 +195,36 @@ def test_the_server_streams_what_happens_and_stops_while_a_page_watches(controll
         for device, expected_ids in (("cam-1", ["cam-1"]), ("", [])):
             with client.stream("GET", "/api/v1/events", params={"since": last, "device": [device]}) as answer:
                 assert ids(next(events(answer.iter_lines()))[2]) == expected_ids
+
+
+def test_who_reads_nothing_keeps_nobody_waiting(controller: RealController) -> None:
+    with (
+        WebServer(create_app(controller.port)) as server,
+        httpx.Client(base_url=server.address, trust_env=False) as client,
+        client.stream("GET", "/api/v1/events"),
+        client.stream("GET", "/api/v1/events") as answer,
+    ):
+        arriving = events(answer.iter_lines())
+        next(arriving)
+        for device in ("cam-1", "sensor-9", "newcomer"):
+            began = time.monotonic()
+            client.post(f"/api/v1/devices/{device}/revoke").raise_for_status()
+            assert ids(next(arriving)[2]) == [device]
+            assert time.monotonic() - began < 5
+
+
+def test_health_waits_for_a_fleet_that_is_still_being_read(controller: RealController) -> None:
+    figures, controller.daemon.figures = controller.daemon.figures, {}
+    asked = list[object]()
+
+    def heard(fact: Question) -> None:
+        asked.append(fact)
+        controller.daemon.figures = figures
+        fact.answer.set_result(None)
+
+    controller.daemon.enqueue = heard  # type: ignore[method-assign, assignment]
+    assert controller.port.figures() == figures
+    assert len(asked) == 1
 
 
 def test_a_taken_port_is_an_error_at_once(controller: RealController) -> None:

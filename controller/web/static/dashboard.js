@@ -167,7 +167,7 @@ const LISTS = {
 async function ask(path) {
   const answer = await fetch(`${API}${path}`);
   const content = await answer.json();
-  if (!answer.ok) throw new Error(content.error);
+  if (!answer.ok) throw Object.assign(new Error(content.error), { mine: answer.status < 500 });
   return content;
 }
 
@@ -201,7 +201,7 @@ async function load() {
     if (mine !== loads) return;
     get("wrong").textContent = error.message;
     if (error instanceof TypeError) say("lost", "connection lost, trying again");
-    later();
+    if (!error.mine) later();
   }
 }
 
