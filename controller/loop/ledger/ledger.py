@@ -22,19 +22,21 @@ class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook, BulkBook):
         self._store = store
 
     def commit(self, *, even_if_empty: bool = False) -> Change | None:
-        """Write it all in one transaction, and apply it; what it changed, None where there was nothing to write. Raises
-        what the database does; then nothing was written."""
+        """Write it all in one transaction, and apply it. Raises what the database does; then nothing was written.
+
+        Returns what it changed. None where that is nothing that anybody is told of at once: it needs no number then.
+        """
         change = None
         if even_if_empty or not self._is_empty():
-            number = self._fleet.commit + 1
             with self._store.begin() as tx:
                 self._write(tx)
-                tx.number_commit(number)
-            change = self._change(number)
+                change = self._change(self._fleet.commit + 1)
+                if change:
+                    tx.number_commit(change.commit)
             self._apply()
-            self._fleet.commit = number
+            self._fleet.commit += bool(change)
         self._fleet.sent_unix_s.update(self.sent_unix_s)
-        return change
+        return change or None
 
     def _is_empty(self) -> bool:
         staged = (self._devices, self._desired, self._placements, self._histories, self._rollouts, self._models,
