@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from threading import Thread
@@ -25,6 +25,7 @@ from controller.core.intents import Intent, IntentError
 from controller.core.nouns.device import Device
 from controller.core.nouns.placement import Placement
 from controller.core.place import placement_of
+from controller.core.presence import Presence
 from controller.core.selector import parse_selector
 from controller.keys import signing_key
 from controller.loop.clock import Clock, boot_id, steady_s
@@ -70,6 +71,12 @@ class Port:
 
     def warnings(self) -> list[str]:
         return self._warnings
+
+    def presences(self) -> Mapping[str, Presence]:
+        return self._daemon.presences()
+
+    def presence(self, device: str) -> Presence:
+        return self._daemon.presence(device)
 
     def artifact(self, sha256: str) -> Path:
         return self._artifacts.path(sha256)

@@ -28,10 +28,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class Status(Message, frozen=True, kw_only=True):
-    """Retained, and the last will: is the device connected, and which boot of its agent speaks."""
+    """Retained, and the last will: is the device connected, and which boot of its agent speaks.
+
+    An agent that is there says something at least every `hold_s` and a few of its windows of `window_s`; with nothing
+    else to say it says this again. One that does not tell these figures says it once a connection.
+    """
 
     online: bool
     boot: str
+    window_s: float | None = None
+    hold_s: float | None = None
 
 
 class Info(Message, frozen=True, kw_only=True):

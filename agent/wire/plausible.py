@@ -75,8 +75,10 @@ FIELDS = {
     "frequency_hz": FREQUENCY,
     "throttled_share": SHARE,
     "emulated_gflops": Range(1e-6, 1e7, "GFLOP/s"),
+    "window_s": Range(1e-3, 86_400, "s"),
+    "hold_s": Range(0, 86_400, "s"),
 }
-"""Every figure of a window and of a trial that can be told to be wrong."""
+"""Every figure of a window, a trial and a status that can be told to be wrong."""
 
 SOURCES = ("measured", "package", "modelled", "emulated")
 _SOURCE_FIELDS = ("power_source", "latency_source")
@@ -94,6 +96,11 @@ _DERIVED = {
 }
 _UNKNOWN = {"latency_source": "unknown"}
 M = TypeVar("M", Window, Trial)
+
+
+def believed(name: str, value: float | None) -> float | None:
+    """One figure, None also where it cannot be."""
+    return None if value is None or FIELDS[name].why_not(value) else value
 
 
 def sensible(message: M) -> tuple[M, tuple[str, ...]]:

@@ -23,6 +23,7 @@ from controller.core.nouns.device import DeviceState
 from controller.core.nouns.placement import Placement
 from controller.core.place import improve, place
 from controller.core.policy import Policy
+from controller.core.presence import Presence
 from controller.core.refute import refute
 from controller.core.speaks import foreign, outdated, readable
 from controller.core.standing import desired_here, failed, may_pass
@@ -64,17 +65,20 @@ def settle(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
 def heal(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """The device never got its assignment or lost it, or what it said of its end was lost: send it again.
 
-    A device that has it says how it is going, and does nothing else about it. One whose mark is above it refuses it for
-    ever, and one whose agent was updated cannot read it: `assign` makes the next one.
+    Once to everybody since our link came up, as the broker keeps it for who is away, and again to who is there. Who
+    has it says how it is going, and does nothing else about it. One whose mark is above it refuses it for ever, and one
+    whose agent was updated cannot read it: `assign` makes the next one.
     """
     desired, reported = view.desired, view.device.reported
-    if desired is None or failed(desired) or not view.device.online or overtaken(reported, desired):
+    if desired is None or failed(desired) or overtaken(reported, desired):
         return []
     if not readable(view.device, desired):
         return []
     if reported is not None and _answers(reported, desired) and desired.result is not None:
         return []
-    due = view.sent_unix_s is None or now_unix_s - view.sent_unix_s >= policy.resend_s
+    if view.sent_unix_s is None:
+        return [SendDesired(desired.device)]
+    due = view.presence is Presence.ONLINE and now_unix_s - view.sent_unix_s >= policy.resend_s
     return [SendDesired(desired.device)] if due else []
 
 

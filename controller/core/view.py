@@ -13,6 +13,7 @@ from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
+from controller.core.presence import Presence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class DeviceView:
     """
 
     device: Device
+    presence: Presence = Presence.UNKNOWN
     rollout: Rollout | None = None
     admitted: bool = False
     catalog: Catalog | None = None

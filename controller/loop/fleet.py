@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from controller.core.catalog import Catalog
 from controller.core.history import History, histories
 from controller.core.nouns.desired import Desired
@@ -22,6 +24,7 @@ from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
+from controller.core.presence import Contact
 from controller.loop import ring
 from controller.loop.wishes import Wishes
 from controller.store.tx import Tx
@@ -52,6 +55,9 @@ class Fleet:
     sent_unix_s: dict[str, float] = field(default_factory=dict)
     """When a device was last sent its assignment; nobody remembers it over a restart."""
 
+    contacts: dict[str, Contact] = field(default_factory=dict)
+    """What was heard of a device's connection since our link came up or went down."""
+
     seen: set[str] = field(default_factory=set)
     """Whose `last_seen_unix_s` is newer than its row."""
 
@@ -59,8 +65,8 @@ class Fleet:
         return [self.devices[each] for each in self.seen]
 
 
-VOLATILE = ("sent_unix_s", "seen", "catalogs")
-"""What a restart forgets, or finds out anew; and of each device when it was last heard of."""
+VOLATILE = ("sent_unix_s", "contacts", "seen", "catalogs")
+"""What a restart forgets, or finds out anew; and of each device what `lasting` leaves out."""
 
 
 def load(tx: Tx, policy: Policy) -> Fleet:
@@ -81,6 +87,14 @@ def load(tx: Tx, policy: Policy) -> Fleet:
         manifests=tx.manifest_names(),
         wishes=Wishes(placements.values()),
     )
+
+
+def lasting(device: Device) -> Device:
+    """Without what is not worth a row for each message: when it was last heard of, and how far a download is."""
+    reported = device.reported
+    if reported is not None and reported.blocks_have:
+        reported = msgspec.structs.replace(reported, blocks_have=0)
+    return replace(device, last_seen_unix_s=None, reported=reported)
 
 
 def kept(desired: Desired) -> Desired:

@@ -48,6 +48,7 @@ class Looker:
         since = (desired.finished_unix_s or 0.0) if desired is not None else 0.0
         return DeviceView(
             device=known,
+            presence=ledger.presence(device),
             rollout=rollout,
             admitted=rollout is not None and self._goes(rollout, device),
             catalog=catalog,

@@ -73,7 +73,6 @@ devices = Table(
     Column("labels", JSON, nullable=False),
     Column("registered_unix_s", Double, nullable=False),
     Column("calibration", JSON, nullable=False),
-    Column("online", Boolean, nullable=False),
     Column("boot", Words),
     Column("last_seen_unix_s", Double),
     Column("agent_version", Words),

@@ -17,6 +17,7 @@ from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
+from controller.core.presence import Presence
 from controller.core.speaks import foreign
 from controller.web.facts import DeviceFacts
 
@@ -51,7 +52,7 @@ def device_view(facts: DeviceFacts) -> Json:
         "class": device.device_class,
         "labels": dict(device.labels),
         "state": device.state,
-        "online": device.online,
+        "presence": facts.presence,
         "last_seen_unix_s": device.last_seen_unix_s,
         "registered_unix_s": device.registered_unix_s,
         "agent_version": device.agent_version,
@@ -143,12 +144,16 @@ def _measured(facts: DeviceFacts) -> Json:
     return {
         "window_received_unix_s": stored.received_unix_s if stored else None,
         **{name: getattr(stored.window, name) if stored else None for name in _SHOWN},
-        "within_budget": None if stored is None else _within_budget(facts.device, stored),
+        "within_budget": _within_budget(facts),
     }
 
 
-def _within_budget(device: Device, stored: StoredWindow) -> bool | None:
-    """None where the window is of another variant than the one that runs, or nothing ran in it."""
+def _within_budget(facts: DeviceFacts) -> bool | None:
+    """None where the device is not there to say so, its window is of another variant than the one that runs, or nothing
+    ran in it."""
+    device, stored = facts.device, facts.window
+    if stored is None or facts.presence is not Presence.ONLINE:
+        return None
     runs = device.reported.sha256 if device.reported else None
     if stored.window.sha256 != runs or not stored.window.count:
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from agent.wire.profile import RUNTIMES
@@ -12,6 +12,7 @@ from controller.core.nouns.incident import Incident
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
+from controller.core.presence import Presence
 from controller.store import Tx
 
 
@@ -23,6 +24,7 @@ class DeviceFacts:
     """
 
     device: Device
+    presence: Presence = Presence.UNKNOWN
     placement: Placement | None = None
     desired: Desired | None = None
     window: StoredWindow | None = None
@@ -31,13 +33,14 @@ class DeviceFacts:
     dense: Variant | None = None
 
 
-def all_facts(tx: Tx) -> list[DeviceFacts]:
+def all_facts(tx: Tx, presences: Mapping[str, Presence]) -> list[DeviceFacts]:
     placements = {placement.device: placement for placement in _oldest_first(tx.placements())}
     incidents = {incident.device: incident for incident in reversed(tx.incidents(open_only=True))}
     desired, windows, variants = tx.latest_desired_all(), tx.latest_windows(), tx.variants()
     return [
         DeviceFacts(
             device,
+            presences.get(device.id, Presence.UNKNOWN),
             placements.get(device.id),
             desired.get(device.id),
             windows.get(device.id),
@@ -48,12 +51,13 @@ def all_facts(tx: Tx) -> list[DeviceFacts]:
     ]
 
 
-def facts_of(tx: Tx, device: Device) -> DeviceFacts:
+def facts_of(tx: Tx, device: Device, presence: Presence) -> DeviceFacts:
     placements, windows = _oldest_first(tx.placements(device.id)), tx.recent_windows(device.id, 1)
     incidents, desired = tx.incidents(device.id, open_only=True), tx.latest_desired(device.id)
     placement = placements[-1] if placements else None
     return DeviceFacts(
         device,
+        presence,
         placement,
         desired,
         windows[0] if windows else None,

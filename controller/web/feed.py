@@ -42,8 +42,9 @@ class Feed:
             return self._last
 
     def _read(self) -> Snapshot:
+        presences = self._port.presences()
         with self._port.read() as tx:
-            facts, fleet = all_facts(tx), overview(tx, self._port)
+            facts, fleet = all_facts(tx, presences), overview(tx, self._port)
         devices = {each.device.id: msgspec.json.encode(device_view(each)) for each in facts}
         return Snapshot(devices, msgspec.json.encode(fleet), time.monotonic())
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.job import UNFINISHED
 from controller.core.nouns.rollout import RolloutState
+from controller.core.presence import Presence
 from controller.store import Tx
 from controller.web.device_views import Json
 from controller.web.job_views import job_view
@@ -33,7 +35,7 @@ def health_view(tx: Tx, port: ControllerPort) -> Json:
         "reasons": troubles,
         "warnings": port.warnings(),
         "version": product_version(),
-        **_counts(tx.devices()),
+        **_counts(tx.devices(), port.presences()),
         "incidents_open": len(tx.incidents(open_only=True)),
         "rollouts_running": len(tx.rollouts(RolloutState.RUNNING)),
         "jobs_unfinished": len(tx.jobs(*UNFINISHED)),
@@ -49,10 +51,11 @@ def overview(tx: Tx, port: ControllerPort) -> Json:
     }
 
 
-def _counts(devices: list[Device]) -> Json:
+def _counts(devices: list[Device], presences: Mapping[str, Presence]) -> Json:
     states = Counter(device.state for device in devices)
+    present = Counter(presences.get(device.id, Presence.UNKNOWN) for device in devices)
     return {
         "devices": len(devices),
-        "devices_online": sum(device.online for device in devices),
+        **{f"devices_{presence}": present[presence] for presence in Presence},
         **{f"devices_{state}": states[state] for state in DeviceState},
     }

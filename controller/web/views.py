@@ -161,7 +161,7 @@ def _member(rollout: Rollout, facts: DeviceFacts) -> Json:
     return {
         "device": device.id,
         "standing": _standing(device, placed, desired),
-        "online": device.online,
+        "presence": facts.presence,
         "variant": short(desired.sha256) if desired else None,
         "phase": device.reported.phase if device.reported else None,
         "result": desired.result if desired else None,

@@ -70,7 +70,7 @@ def test_devices_as_a_table_in_human_units_and_as_json_in_si(run: Run, fleet: Re
     window = Window(seq=1, duration_s=5, count=9, latency_p95_ms=12.5)
     fleet.put(lambda tx: tx.add_windows("cam-1", "b1", 1.0, [window]))
     table = run("device", "list").stdout.splitlines()
-    assert table[0].split()[:4] == ["DEVICE", "CLASS", "STATE", "ONLINE"]
+    assert table[0].split()[:4] == ["DEVICE", "CLASS", "STATE", "PRESENCE"]
     assert "12.5 ms" in table[1]
     assert "96 MiB" in table[1]
     (device,) = answer(run("device", "list", "-o", "json"))

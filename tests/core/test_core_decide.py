@@ -29,6 +29,7 @@ from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.incident import Incident, IncidentState
 from controller.core.nouns.job import JobState, PruneJob
 from controller.core.policy import Policy
+from controller.core.presence import Presence
 from controller.core.standing import standing
 from controller.core.view import DeviceView
 from tests.core.builders import (
@@ -192,7 +193,13 @@ def test_an_assignment_that_was_lost_or_whose_end_nobody_has_heard_of_is_sent_ag
     assert told(lost) == [SendDesired("cam")]
     assert told(replace(lost, sent_unix_s=None)) == [SendDesired("cam")]
     assert told(replace(lost, sent_unix_s=NOW - 14)) == []
-    assert told(replace(lost, device=replace(lost.device, online=False))) == []
+
+
+@pytest.mark.parametrize("presence", [each for each in Presence if each is not Presence.ONLINE])
+def test_who_is_not_there_is_sent_it_once_as_the_broker_keeps_it(presence: Presence) -> None:
+    away = view(desired=desired(result=None), reported=None, presence=presence)
+    assert told(replace(away, sent_unix_s=None)) == [SendDesired("cam")]
+    assert told(replace(away, sent_unix_s=NOW - 100_000)) == []
 
 
 def test_a_failed_assignment_is_not_sent_again() -> None:

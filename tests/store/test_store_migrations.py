@@ -80,8 +80,8 @@ def test_a_device_that_would_be_refused_today_is_still_there_and_selected_as_bef
     assert (device.id, device.profile.rate_hz, device.labels) == ("7", 1e12, LABELS)
     assert parse_selector("country=False").matches(device), "its rollouts go on"
     with store.begin() as tx:
-        tx.put_device(replace(device, online=True))
-        assert tx.get_device("7") == replace(device, online=True)
+        tx.put_device(replace(device, boot="b"))
+        assert tx.get_device("7") == replace(device, boot="b")
         with pytest.raises(WireError, match=r"rate: .* cannot be"):
             declared(device.profile_text, "p", DeviceState.ACCEPTED, 2.0, device)
         again = declared("device: '7'\nlabels: {country: NO}", "p", DeviceState.ACCEPTED, 2.0, device)

@@ -104,7 +104,6 @@ def with_device_and_model(store: Store) -> None:
 def test_a_device_comes_back_with_its_profile_calibration_and_report(store: Store) -> None:
     calibrated = replace(
         DEVICE,
-        online=True,
         boot="b1",
         runtimes=("onnxruntime",),
         wire=2**63 - 1,

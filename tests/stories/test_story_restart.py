@@ -16,6 +16,7 @@ from controller.core import actions as do
 from controller.core.nouns.job import JobState
 from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
+from controller.core.presence import Presence
 from controller.loop.facts import Stop
 from controller.loop.perform import Send
 from controller.store.tx import Tx
@@ -58,7 +59,7 @@ def assert_as_if_nothing_had_happened(world: World, rollout: str) -> None:
         assert world.assignments(device) == [(1, variant.sha256, Result.SUCCEEDED)]
         assert world.devices[device].running == variant.sha256
     world.run(12)  # what was not acknowledged comes again after ten seconds
-    assert all(world.device(device).online for device in world.devices)
+    assert all(world.presence(device) is Presence.ONLINE for device in world.devices)
     heard = {device: {boot for boot, _ in world.windows(device)} for device in world.devices}
     assert heard == {device: {f"{device}-1"} for device in world.devices}, "no device was disturbed"
 
@@ -251,5 +252,6 @@ def test_a_device_that_is_away_is_not_taken_for_present_after_a_restart(tmp_path
     world.kill_controller()
     world.restart_controller()
     world.run(2)
-    assert {device: world.device(device).online for device in world.devices} == {"a-roomy": True, "b-quick": False}
+    there = {device: world.presence(device) for device in world.devices}
+    assert there == {"a-roomy": Presence.ONLINE, "b-quick": Presence.OFFLINE}
     world.store.close()

@@ -89,7 +89,7 @@ def test_an_agent_of_0_1_is_told_of_and_left_in_peace_until_it_is_updated(world:
     assert placement is not None
     assert placement.reason == WORDS
     with world.store.read() as tx:
-        shown = device_view(facts := facts_of(tx, world.device("a-old")))
+        shown = device_view(facts := facts_of(tx, world.device("a-old"), world.presence("a-old")))
         member = rollout_detail(world.rollout(rollout), [facts])["devices"][0]
     assert (shown["wire"], shown["wire_reason"], shown["reason"]) == (1, WORDS, WORDS)
     assert (member["standing"], member["reason"]) == ("refused", WORDS)
@@ -118,7 +118,7 @@ def as_0_1_left_it(world: World, device: SimDevice) -> Assignment:
 
     def write(tx: Tx) -> None:
         tx.put_desired(replace(known, envelope=envelope, manifest=None))
-        tx.put_device(replace(world.device(device.id), wire=1, online=False))
+        tx.put_device(replace(world.device(device.id), wire=1))
         tx._connection.execute(delete(tables.manifests))
 
     world.put(write)

@@ -27,10 +27,11 @@ from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
+from controller.core.presence import Presence
 from controller.loop.clock import Clock
 from controller.loop.daemon import Daemon
 from controller.loop.facts import Asked, Fact, JobEnded, JobMade
-from controller.loop.fleet import VOLATILE, Fleet, load
+from controller.loop.fleet import VOLATILE, Fleet, lasting, load
 from controller.loop.perform import Performer
 from controller.loop.ring import unpacked
 from controller.pruning.job import JobResult
@@ -290,6 +291,9 @@ class World:
         assert found is not None
         return found
 
+    def presence(self, device: str) -> Presence:
+        return self.daemon.presence(device)
+
     def variants(self) -> list[Variant]:
         with self.store.read() as tx:
             return tx.variants()
@@ -344,7 +348,7 @@ class World:
 
 
 def _timeless(devices: Mapping[str, Device]) -> dict[str, Device]:
-    return {name: replace(each, last_seen_unix_s=None) for name, each in devices.items()}
+    return {name: lasting(each) for name, each in devices.items()}
 
 
 def _judged(fleet: Fleet) -> dict[str, list[StoredWindow]]:

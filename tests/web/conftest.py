@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.wire.messages import Phase, Reported, Result, Window
+from agent.wire.messages import Phase, Reported, Result, Status, Window
 from agent.wire.profile import parse_profile
 from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.caps import Caps
@@ -73,7 +73,7 @@ def variant(sha256: str, dense: bool) -> Variant:
 def fill(tx: Tx) -> None:
     reported = Reported(device="cam-1", boot="b1", seq=4, sha256=SHA, phase=Phase.ACTIVE, result=Result.SUCCEEDED)
     camera = replace(
-        device(CAMERA), online=True, boot="b1", last_seen_unix_s=START_UNIX_S, reported=reported,
+        device(CAMERA), boot="b1", last_seen_unix_s=START_UNIX_S, reported=reported,
         calibration=Calibration(slowness=2.0, slowness_samples=4, ram_base_bytes=40_000_000),
     )  # fmt: skip
     tx.put_device(camera)
@@ -120,6 +120,7 @@ def window(seq: int, latency_p95_ms: float = 8.0) -> Window:
 def controller(tmp_path: Path) -> Iterator[RealController]:
     with real_controller(tmp_path) as controller:
         controller.put(fill)
+        controller.hear(Status(device="cam-1", online=True, boot="b1"))
         yield controller
 
 

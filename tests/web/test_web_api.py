@@ -30,7 +30,7 @@ def get(client: httpx.Client, path: str, **params: Any) -> Any:
 def test_a_device_with_its_caps_figures_and_marks(client: httpx.Client) -> None:
     device = get(client, "/devices/cam-1")
     expected = {
-        "id": "cam-1", "class": "camera", "labels": {"site": "north"}, "state": "accepted", "online": True,
+        "id": "cam-1", "class": "camera", "labels": {"site": "north"}, "state": "accepted", "presence": "online",
         "model": "fall@1", "variant": SHA[:12], "phase": "active", "result": "succeeded", "binding": "thermal",
         "feasible": True, "latency_cap_ms": 20.0, "latency_cap_binding": "thermal", "ram_cap_bytes": 6e7,
         "storage_cap_bytes": None, "latency_p95_ms": 8.0, "ram_peak_bytes": 52_000_000, "within_budget": True,

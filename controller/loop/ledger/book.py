@@ -13,8 +13,9 @@ class Book:
     """`woken` are devices of which something was written, `models` those of which variants, jobs or policy changed, and
     `rollouts_moved` those that started or ended. `jobs_moved` where any job did, or what devices wait for."""
 
-    def __init__(self, fleet: Fleet, policy: Policy) -> None:
-        self._fleet, self._policy = fleet, policy
+    def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
+        """`now_s` is of the steady clock."""
+        self._fleet, self._policy, self.now_s = fleet, policy, now_s
         self._notes = list[Callable[[Tx], None]]()
         self.woken, self.models = set[str](), set[str]()
         self.rollouts_moved, self.jobs_moved = False, False

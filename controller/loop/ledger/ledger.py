@@ -15,8 +15,8 @@ from controller.store.tx import Tx
 class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook):
     """Of one turn, over the `fleet`; of no use after its `commit`."""
 
-    def __init__(self, fleet: Fleet, store: Store, policy: Policy) -> None:
-        super().__init__(fleet, policy)
+    def __init__(self, fleet: Fleet, store: Store, policy: Policy, now_s: float) -> None:
+        super().__init__(fleet, policy, now_s)
         self._store = store
 
     def commit(self, *, even_if_empty: bool = False) -> None:
@@ -25,6 +25,7 @@ class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook):
             with self._store.begin() as tx:
                 self._write(tx)
             self._apply()
+        self._apply_contacts()
         self._fleet.sent_unix_s.update(self.sent_unix_s)
 
     def _is_empty(self) -> bool:

@@ -17,8 +17,8 @@ from controller.store.tx import Tx
 
 
 class ModelBook(Book):
-    def __init__(self, fleet: Fleet, policy: Policy) -> None:
-        super().__init__(fleet, policy)
+    def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
+        super().__init__(fleet, policy, now_s)
         self._models, self._variants, self._jobs = Staged(fleet.models), Staged(fleet.variants), Staged(fleet.jobs)
         self._manifests = Staged(fleet.manifests)
         self._catalogs, self._stale = dict[str, Catalog](), set[str]()

@@ -10,8 +10,8 @@ from controller.loop.staged import Staged
 
 
 class RolloutBook(Book):
-    def __init__(self, fleet: Fleet, policy: Policy) -> None:
-        super().__init__(fleet, policy)
+    def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
+        super().__init__(fleet, policy, now_s)
         self._rollouts = Staged(fleet.rollouts)
 
     def get_rollout(self, rollout: str) -> Rollout | None:

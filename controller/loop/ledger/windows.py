@@ -14,8 +14,8 @@ from controller.loop.staged import Staged
 
 
 class WindowBook(Book):
-    def __init__(self, fleet: Fleet, policy: Policy) -> None:
-        super().__init__(fleet, policy)
+    def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
+        super().__init__(fleet, policy, now_s)
         self._desired = Staged(fleet.desired)
         self._windows, self._marks = Staged(fleet.windows), Staged(fleet.marks)
         self._arrived = list[StoredWindow]()

@@ -27,7 +27,7 @@ class Registration:
 @router.get("")
 def list_devices(port: Port) -> Json:
     with port.read() as tx:
-        facts = all_facts(tx)
+        facts = all_facts(tx, port.presences())
     return Json([device_view(each) for each in facts])
 
 
@@ -74,5 +74,5 @@ def telemetry(port: Port, device: str, limit: Annotated[int, Query(ge=1, le=10_0
 
 def _show(port: ControllerPort, device: str, status_code: int = 200) -> Json:
     with port.read() as tx:
-        facts = facts_of(tx, found(tx.get_device(device), "device", device))
+        facts = facts_of(tx, found(tx.get_device(device), "device", device), port.presence(device))
     return Json(device_view(facts), status_code=status_code)

@@ -58,5 +58,5 @@ def abort_rollout(port: Port, rollout: str) -> Json:
 
 def _show(port: ControllerPort, rollout: str, status_code: int = 200) -> Json:
     with port.read() as tx:
-        shown, facts = found(tx.get_rollout(rollout), "rollout", rollout), all_facts(tx)
+        shown, facts = found(tx.get_rollout(rollout), "rollout", rollout), all_facts(tx, port.presences())
     return Json(rollout_detail(shown, facts), status_code=status_code)
