@@ -13,7 +13,6 @@ import logging
 import os
 import platform
 import time
-import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import assert_never
 
 from agent import __version__, runtimes
+from agent.boots import boot_id, new_boot, steady_s
 from agent.cgroup import open_cgroups
 from agent.config import SYSFS, Config
 from agent.doors import close_doors, open_doors
@@ -69,7 +69,7 @@ class Daemon:
         first = self._sensors.read()
         for quantity, fault in first.faults.items():
             _log.warning("event=sensor_not_there quantity=%s reason=%s", quantity, quoted(fault))
-        setup = setup_of(config, boot=uuid.uuid4().hex, sensors=first.sources)
+        setup = setup_of(config, boot=new_boot(boot_id()), sensors=first.sources)
         slots = Slots(config.state)
         self.state = State(setup=setup, record=slots.load())
         self._inbox = Inbox()
@@ -215,7 +215,11 @@ class Daemon:
         self._readings.append(self._sensors.read())
         sensed = summarise(self._readings)
         self._readings.clear()
-        self._feed(events.WindowClosed(now_s=now_s, worker=worker, line=line, sensed=sensed, wall_unix_s=time.time()))
+        self._feed(
+            events.WindowClosed(
+                now_s=now_s, worker=worker, line=line, sensed=sensed, wall_unix_s=time.time(), steady_s=steady_s()
+            )
+        )
 
     def _feed(self, event: Event) -> None:
         """Decide and do; what the effects answer is decided on next."""

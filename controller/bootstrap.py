@@ -14,6 +14,7 @@ from threading import Thread
 from types import FrameType
 from typing import IO
 
+from agent.boots import boot_id, steady_s
 from agent.clock import synchronised
 from agent.mqtt import MqttLink
 from controller.broker import ExternalBroker, broker_from
@@ -28,7 +29,7 @@ from controller.core.place import placement_of
 from controller.core.presence import Presence
 from controller.core.selector import parse_selector
 from controller.keys import signing_key
-from controller.loop.clock import Clock, boot_id, steady_s
+from controller.loop.clock import Clock
 from controller.loop.daemon import Daemon
 from controller.loop.facts import Stop
 from controller.loop.jobs import ProcessJobs

@@ -190,6 +190,7 @@ class SimDevice:
             log=self.log,
             window_s=self._window_s,
             trial_s=self._trial_s,
+            booted_s=self._now_s,
         )
 
     def _setup(self, boot: str) -> Setup:
@@ -270,6 +271,7 @@ class SimDevice:
                 line=runtime.window(worker.assignment, load, self._window_s),
                 sensed=sensed,
                 wall_unix_s=ended_s + self.wall_offset_s,
+                steady_s=ended_s - self._hands.booted_s,
             )
         )
 

@@ -56,6 +56,7 @@ def window(state: State, event: WindowClosed, sha256: str) -> Window:
         seq=state.window_seq,
         duration_s=line.duration_s,
         wall_unix_s=event.wall_unix_s,
+        closed_s=event.steady_s,
         sha256=sha256,
         count=line.count,
         errors=line.errors,

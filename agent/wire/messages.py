@@ -5,6 +5,7 @@ A sensor that is missing is `null`, never 0. Unknown keys are ignored. Payloads 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
@@ -152,7 +153,8 @@ class Reported(Message, frozen=True, kw_only=True):
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """One aggregated telemetry interval. `seq` counts up within a boot; (device, boot, seq) is its identity.
 
-    `wall_unix_s` is the device's own clock at the end of the interval: a hint, never trusted for order.
+    `wall_unix_s` is the device's own clock at the end of the interval: a hint, never trusted for order. `closed_s` is
+    the same by a clock that counts from the host's boot and nobody sets, null where that was an earlier boot.
     `power_source` and `latency_source` say how a figure came about: measured | modelled | emulated, or of power that is
     the processor's alone: package. `cpu_share` is the worker's, of one core. `energy_per_inference_joules` is all that
     the device drew, idle or not, for each inference. `implausible` tells why a figure is missing that a sensor gave:
@@ -162,6 +164,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     seq: Count
     duration_s: float | None
     wall_unix_s: float | None = None
+    closed_s: float | None = None
     sha256: str | None = None
     count: Count | None = 0
     errors: Count | None = 0
@@ -188,12 +191,21 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     implausible: str = ""
 
 
+def timeless(windows: Iterable[Window]) -> list[Window]:
+    """Windows of an earlier boot of their host, of whose clock nothing is known any more."""
+    return [msgspec.structs.replace(each, closed_s=None) for each in windows]
+
+
 class Telemetry(Message, frozen=True, kw_only=True):
-    """Windows of one boot, oldest first. `dropped` counts the windows of that boot that a full spool had to give up."""
+    """Windows of one boot, oldest first. `dropped` counts the windows of that boot that a full spool had to give up.
+
+    `now_s` is the moment of sending by the clock of their `closed_s`.
+    """
 
     boot: str
     windows: list[Window]
     dropped: Count = 0
+    now_s: float | None = None
 
 
 class Ack(Message, frozen=True, kw_only=True):

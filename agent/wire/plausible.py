@@ -16,6 +16,8 @@ import msgspec
 from agent.wire.messages import Trial, Window
 
 STEP_S = 10.0
+OLDEST_S = 400 * 86_400.0
+"""No spool keeps a window for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,8 @@ LATENCY = Range(1e-6, 86_400_000, "ms")
 MEMORY = Range(0, 2**40, "bytes")
 SHARE = Range(0, 1)
 COUNT = Range(0, 1e12)
+UPTIME = Range(0, 1e10, "s")
+SEQ = Range(0, 2**32)
 MOST_HZ = 1e6
 """Inferences a second that no device makes."""
 
@@ -75,6 +79,8 @@ FIELDS = {
     "frequency_hz": FREQUENCY,
     "throttled_share": SHARE,
     "emulated_gflops": Range(1e-6, 1e7, "GFLOP/s"),
+    "closed_s": UPTIME,
+    "now_s": UPTIME,
     "window_s": Range(1e-3, 86_400, "s"),
     "hold_s": Range(0, 86_400, "s"),
 }
@@ -101,6 +107,18 @@ M = TypeVar("M", Window, Trial)
 def believed(name: str, value: float | None) -> float | None:
     """One figure, None also where it cannot be."""
     return None if value is None or FIELDS[name].why_not(value) else value
+
+
+def why_no_age(window: Window, now_s: float | None) -> str:
+    """Why `closed_s` of a window cannot stand beside the `now_s` of its message; empty where it can."""
+    closed_s = window.closed_s
+    if now_s is None or closed_s is None:
+        return ""
+    if why := FIELDS["now_s"].why_not(now_s):
+        return f"now_s: {why}"
+    if 0 <= now_s - closed_s <= OLDEST_S:
+        return ""
+    return f"closed_s: {closed_s:.6g} s, of a message of {now_s:.6g} s"
 
 
 def sensible(message: M) -> tuple[M, tuple[str, ...]]:

@@ -14,6 +14,7 @@ from controller.client import Client, Row
 _WORD = 10  # the longest that there is
 _COLUMNS = (
     Column("RECEIVED", "received_unix_s"),
+    Column("CLOSED", "closed_unix_s", 1),
     Column("SEQ", "seq", 5),
     Column("VARIANT", "variant", 6),
     Column("COUNT", "count", 8),

@@ -11,10 +11,13 @@ import msgspec
 from agent.link import Arrived
 from agent.wire.errors import WireError
 from agent.wire.messages import Ack, Event, Info, Message, Need, Reported, Status, Telemetry, Window, decode, encode
-from agent.wire.plausible import sensible
+from agent.wire.plausible import SEQ, sensible, why_no_age
 from agent.wire.profile import parse_profile
 from agent.wire.topics import BlobTopic, Leaf, parse, topic
+from controller.core.ages import closings
 from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.window import StoredWindow
+from controller.core.policy import Policy
 from controller.core.presence import Presence, spoke, told
 from controller.loop.ledger import Ledger
 
@@ -145,23 +148,40 @@ def _telemetry(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     device = ledger.get_device(message.device)
     if device is None or not message.windows:
         return Recorded()
-    checked = [_checked(window) for window in message.windows]
-    fresh = ledger.add_windows(device.id, message.boot, now_unix_s, checked)
-    ledger.put_device(_doubted(device, [each.implausible for each in fresh if each.implausible]))
-    highest = max(window.seq for window in message.windows)
+    stored, impossible = _stored(message, now_unix_s, ledger.policy)
+    fresh = ledger.add_windows(device.id, message.boot, stored)
+    ledger.put_device(_doubted(device, [*impossible, *(each.window.implausible for each in fresh)]))
+    if not stored:
+        return Recorded(device.id)
+    highest = max(each.window.seq for each in stored)
     ack = Ack(device=device.id, boot=message.boot, seq=highest)
     return Recorded(device.id, ack=(topic(device.id, Leaf.ACK), encode(ack)))
 
 
-def _checked(window: Window) -> Window:
+def _stored(message: Telemetry, now_unix_s: float, policy: Policy) -> tuple[list[StoredWindow], list[str]]:
+    """The windows as they are kept; and why some are not, whose number no boot comes to: they have no identity."""
+    checked = [_checked(window, message.now_s) for window in message.windows]
+    closed = closings(message, checked, now_unix_s, policy)
+    stored = [
+        StoredWindow(message.device, message.boot, now_unix_s, window, when.unix_s, when.history)
+        for window, when in zip(checked, closed, strict=True)
+        if not SEQ.why_not(window.seq)
+    ]
+    return stored, [f"seq: {why}" for each in checked if (why := SEQ.why_not(each.seq))]
+
+
+def _checked(window: Window, now_s: float | None) -> Window:
     """Without figures that cannot be, and with the reasons: the device's own and ours."""
     found, reasons = sensible(window)
+    if why := why_no_age(found, now_s):
+        found, reasons = msgspec.structs.replace(found, closed_s=None), (*reasons, why)
     told = "; ".join(filter(None, (window.implausible, *reasons)))
     return found if told == window.implausible[:_REASON] else msgspec.structs.replace(found, implausible=told[:_REASON])
 
 
 def _doubted(device: Device, reasons: Sequence[str]) -> Device:
-    """With so many more windows or trials counted of which some figure cannot be."""
+    """With so many more windows or trials counted of which some figure cannot be; an empty reason is none."""
+    reasons = [each for each in reasons if each]
     if not reasons:
         return device
     last = reasons[-1][:_REASON]

@@ -258,6 +258,8 @@ windows = Table(
     Column("device", Words, nullable=False),
     Column("boot", Words, nullable=False),
     Column("received_unix_s", Double, nullable=False),
+    Column("closed_unix_s", Double),
+    Column("history", Boolean, nullable=False, server_default=false()),
     Column("seq", BigInteger, nullable=False),
     Column("duration_s", Double),
     Column("wall_unix_s", Double),

@@ -143,16 +143,17 @@ def _measured(facts: DeviceFacts) -> Json:
     stored = facts.window
     return {
         "window_received_unix_s": stored.received_unix_s if stored else None,
+        "window_closed_unix_s": stored.closed_unix_s if stored else None,
         **{name: getattr(stored.window, name) if stored else None for name in _SHOWN},
         "within_budget": _within_budget(facts),
     }
 
 
 def _within_budget(facts: DeviceFacts) -> bool | None:
-    """None where the device is not there to say so, its window is of another variant than the one that runs, or nothing
-    ran in it."""
+    """None where the device is not there to say so, its window is history or of another variant than the one that runs,
+    or nothing ran in it."""
     device, stored = facts.device, facts.window
-    if stored is None or facts.presence is not Presence.ONLINE:
+    if stored is None or stored.history or facts.presence is not Presence.ONLINE:
         return None
     runs = device.reported.sha256 if device.reported else None
     if stored.window.sha256 != runs or not stored.window.count:
@@ -196,5 +197,12 @@ def _origin(name: str, calibration: Calibration, figure: str, otherwise: str | N
 
 def window_view(stored: StoredWindow) -> Json:
     window: Json = msgspec.to_builtins(stored.window)
-    head = {"boot": stored.boot, "received_unix_s": stored.received_unix_s, "variant": short(stored.window.sha256)}
+    del window["closed_s"]  # of a clock that says nothing here
+    head = {
+        "boot": stored.boot,
+        "received_unix_s": stored.received_unix_s,
+        "closed_unix_s": stored.closed_unix_s,
+        "history": stored.history,
+        "variant": short(stored.window.sha256),
+    }
     return {**head, **window}

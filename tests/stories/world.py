@@ -259,12 +259,12 @@ class World:
         self.daemon.turn([Asked(intent, future)])
         return future.result(0)
 
-    def add_device(self, profile: str, *, register: bool = True, **body: Any) -> SimDevice:
+    def add_device(self, profile: str, *, register: bool = True, window_s: float = 2.0, **body: Any) -> SimDevice:
         if register:
             self.ask(RegisterDevice(profile))
         device = SimDevice(
             profile=profile, verify_key=self.key.public_key(), connect=self._connect, cost=self.costs.__getitem__,
-            ram_base_bytes=RAM_BASE, now_s=self.now_s, window_s=2.0, **body,
+            ram_base_bytes=RAM_BASE, now_s=self.now_s, window_s=window_s, **body,
         )  # fmt: skip
         self.devices[device.id] = device
         return device

@@ -15,7 +15,7 @@ class Book:
 
     def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
         """`now_s` is of the steady clock."""
-        self._fleet, self._policy, self.now_s = fleet, policy, now_s
+        self._fleet, self.policy, self.now_s = fleet, policy, now_s
         self._notes = list[Callable[[Tx], None]]()
         self.woken, self.models = set[str](), set[str]()
         self.rollouts_moved, self.jobs_moved = False, False

@@ -79,7 +79,7 @@ class DeviceBook(WindowBook):
         self._contacts.clear()
 
     def presence(self, device: str) -> Presence:
-        return presence(self.contact(device), self._policy, self.now_s)
+        return presence(self.contact(device), self.policy, self.now_s)
 
     def sent(self, device: str) -> float | None:
         """When it was last sent its assignment, in Unix seconds."""
