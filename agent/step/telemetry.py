@@ -80,6 +80,13 @@ def window(state: State, event: WindowClosed, sha256: str) -> Window:
         frequency_hz=sensed.frequency_hz,
         throttled_share=sensed.throttled_share,
         undervoltage=sensed.undervoltage,
+        cpu_per_inference_s=line.cpu_per_inference_s,
+        host_busy_share=sensed.host_busy_share,
+        pressure_share=sensed.pressure_share,
+        asked=line.asked,
+        shed=line.shed,
+        queue_mean_ms=line.queue_mean_ms,
+        queue_p95_ms=line.queue_p95_ms,
         implausible=told(sensed),
     )
 

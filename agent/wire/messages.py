@@ -118,7 +118,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """The device's own measured run of the exact artifact, before it may become active.
 
     RAM is the worker's high-water mark (`VmHWM`); base is the same with only the runtime loaded. Latency is wall time,
-    or on an emulated device (`emulated_gflops` set) the thread's CPU time at that device's pace.
+    or on an emulated device (`emulated_gflops` set) the thread's CPU time at that device's pace. `frequency_hz`,
+    `throttled_share` and `host_busy_share` are as in a window, of the time that the trial took.
     """
 
     sha256: str
@@ -132,6 +133,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     golden_max_error: float | None = None
     samples: Count = 0
     emulated_gflops: float | None = None
+    frequency_hz: float | None = None
+    throttled_share: float | None = None
+    host_busy_share: float | None = None
 
 
 class Reported(Message, frozen=True, kw_only=True):
@@ -159,6 +163,11 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     the processor's alone: package. `cpu_share` is the worker's, of one core. `energy_per_inference_joules` is all that
     the device drew, idle or not, for each inference. `implausible` tells why a figure is missing that a sensor gave:
     it cannot be. An agent always knows length and counts; what it says of them may be as impossible (`plausible.py`).
+
+    `cpu_per_inference_s` is processor time of the inference alone, `host_busy_share` of all processors, whoever keeps
+    them busy, and `pressure_share` the share of the time in which some program of the host waited for one. Of what was
+    `asked` for `count` were run, `shed` were refused unrun, and the rest waits; `queue_...` is the wait for a turn of
+    those that were run, which latencies leave out.
     """
 
     seq: Count
@@ -188,6 +197,13 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     frequency_hz: float | None = None
     throttled_share: float | None = None
     undervoltage: bool | None = None
+    cpu_per_inference_s: float | None = None
+    host_busy_share: float | None = None
+    pressure_share: float | None = None
+    asked: Count | None = None
+    shed: Count | None = None
+    queue_mean_ms: float | None = None
+    queue_p95_ms: float | None = None
     implausible: str = ""
 
 

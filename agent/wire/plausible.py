@@ -48,6 +48,7 @@ POWER = Range(0, 5_000, "W")
 FREQUENCY = Range(1e5, 2e10, "Hz")
 # No clock of a device tells less than a nanosecond, and nobody waits for an answer longer than a day.
 LATENCY = Range(1e-6, 86_400_000, "ms")
+QUEUE = Range(0, 86_400_000, "ms")
 MEMORY = Range(0, 2**40, "bytes")
 SHARE = Range(0, 1)
 COUNT = Range(0, 1e12)
@@ -78,6 +79,13 @@ FIELDS = {
     "battery_percent": CHARGE,
     "frequency_hz": FREQUENCY,
     "throttled_share": SHARE,
+    "cpu_per_inference_s": Range(0, 86_400, "s"),
+    "host_busy_share": SHARE,
+    "pressure_share": SHARE,
+    "asked": COUNT,
+    "shed": COUNT,
+    "queue_mean_ms": QUEUE,
+    "queue_p95_ms": QUEUE,
     "emulated_gflops": Range(1e-6, 1e7, "GFLOP/s"),
     "closed_s": UPTIME,
     "now_s": UPTIME,
@@ -92,6 +100,7 @@ _ASCENDING = (
     ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms"),
     ("temperature_celsius", "temperature_max_celsius"),
     ("temperature_mean_celsius", "temperature_max_celsius"),
+    ("shed", "asked"),
 )
 # What was worked out from a figure that cannot be goes with it.
 _DERIVED = {
@@ -99,6 +108,7 @@ _DERIVED = {
     "energy_per_inference_joules": ("power_watts", "duration_s", "count"),
     "busy_share": ("duration_s",),
     "cpu_share": ("duration_s",),
+    "cpu_per_inference_s": ("count",),
 }
 _UNKNOWN = {"latency_source": "unknown"}
 M = TypeVar("M", Window, Trial)
@@ -152,7 +162,7 @@ def _contradictory(message: Window | Trial, struck: dict[str, str]) -> Iterator[
             if low > high + 1e-6 * max(abs(low), abs(high)):
                 yield from dict.fromkeys((lower, upper), f"{lower} {low:.6g} is above {upper} {high:.6g}").items()
     if isinstance(message, Window) and message.duration_s is not None and "duration_s" not in struck:
-        for name in ("count", "errors"):
+        for name in ("count", "errors", "asked"):
             number = getattr(message, name)
             if name not in struck and number is not None and number > message.duration_s * MOST_HZ + 1:
                 yield name, f"{number} in {message.duration_s:.6g} s"

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from agent.wire.messages import Trial
 from controller.core import calibrate
 from controller.core.battery import battery_life_s
 from controller.core.breach import excesses, ram_cap_bytes
@@ -37,6 +38,12 @@ _SHOWN = (
     "battery_percent",
     "battery_discharging",
     "throttled_share",
+    "asked",
+    "shed",
+    "queue_p95_ms",
+    "cpu_per_inference_s",
+    "host_busy_share",
+    "pressure_share",
 )
 
 
@@ -69,10 +76,26 @@ def device_view(facts: DeviceFacts) -> Json:
         **battery_view(device, facts.assigned, facts.dense),
         **_limits(device),
         **_measured(facts),
+        "trial": _trial(reported.trial if reported else None),
         "calibration": calibration_view(device),
         "incident": facts.incident.id if facts.incident else None,
         "implausible": device.implausible,
         "implausible_last": device.implausible_last,
+    }
+
+
+def _trial(trial: Trial | None) -> Json | None:
+    """The device's own measurement of what it was last given, and how the device was meanwhile."""
+    if trial is None:
+        return None
+    return {
+        "variant": short(trial.sha256),
+        "passed": trial.passed,
+        "latency_p95_ms": trial.latency_p95_ms,
+        "ram_peak_bytes": trial.ram_peak_bytes,
+        "frequency_hz": trial.frequency_hz,
+        "throttled_share": trial.throttled_share,
+        "host_busy_share": trial.host_busy_share,
     }
 
 

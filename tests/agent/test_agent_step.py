@@ -453,6 +453,28 @@ def test_power_is_measured_or_modelled_or_unknown_and_says_which() -> None:
     assert power(unknown) == (None, None)
 
 
+def test_a_window_carries_what_was_asked_and_how_busy_the_host_was_and_nothing_is_made_up() -> None:
+    state = serving(record(slot(A, 1)))
+    worker = state.active.id if state.active else 0
+    bare = WindowLine(duration_s=10.0, count=5, errors=0, busy_s=2.5, rss_bytes=1, ram_peak_bytes=1)
+    full = msgspec.structs.replace(
+        bare, asked=9, shed=1, queue_mean_ms=2.0, queue_p95_ms=7.0, cpu_per_inference_s=0.004
+    )
+    sensed = Sensed(host_busy_share=0.75, pressure_share=0.1)
+
+    def told(line: WindowLine, sensed: Sensed) -> list[object]:
+        closed = events.WindowClosed(now_s=5.0, worker=worker, line=line, sensed=sensed, steady_s=77.0)
+        (spooled,) = only(effects.Spool, step(state, closed).effects)
+        said = spooled.window
+        return [
+            said.asked, said.shed, said.queue_mean_ms, said.queue_p95_ms, said.cpu_per_inference_s,
+            said.host_busy_share, said.pressure_share, said.closed_s,
+        ]  # fmt: skip
+
+    assert told(full, sensed) == [9, 1, 2.0, 7.0, 0.004, 0.75, 0.1, 77.0]
+    assert told(bare, Sensed()) == [None] * 7 + [77.0]
+
+
 def notices(turn: Turn) -> list[Event]:
     messages = [each.message for each in only(effects.Publish, turn.effects)]
     return [each for each in messages if isinstance(each, Event)]

@@ -20,7 +20,7 @@ from tests.stories.world import World, profile
 
 POLICY = Policy(soak_s=2, retry_s=5, resend_s=5)
 ON_MAINS = ("deadline: 200 ms",)
-ON_BATTERY = ("deadline: 200 ms", "power: {idle: 1 W, busy: 3 W}", "battery: {capacity: 40 Wh}")
+ON_BATTERY = ("deadline: 200 ms", "power: {idle: 1 W, busy: 3 W}", "battery: {capacity: 40 Wh, lifetime: 10 h}")
 
 
 def serving(tmp_path: Path, *lines: str, **body: Any) -> World:
@@ -80,11 +80,11 @@ def test_while_the_controllers_own_link_is_down_nobody_is_known_to_be_there(tmp_
 
 def test_a_battery_device_that_holds_windows_back_is_not_quiet(tmp_path: Path) -> None:
     world = serving(tmp_path, *ON_BATTERY, battery_percent=15.0)
-    world.run(620, step_s=2.0)  # a variant fresh in service sends each window
+    world.run(620, step_s=1.0)  # a variant fresh in service sends each window
     before = len(world.windows("cam"))
     longest = 0.0
     while len(world.windows("cam")) == before and longest < 1000:
-        world.run(2, step_s=2.0)
+        world.run(2, step_s=1.0)
         longest += 2.0
         assert world.presence("cam") is Presence.ONLINE
     assert longest > 840, "it held them back for more than 14 minutes"
