@@ -24,8 +24,7 @@ _COLUMNS = (
     Column("P50", "latency_p50_ms", 4),
     Column("P95", "latency_p95_ms", 9),
     Column("P99", "latency_p99_ms", 3),
-    Column("QUEUE P95", "queue_p95_ms", 4),
-    Column("CPU", "cpu_per_inference_s", 2),
+    Column("QUEUE", "queue_p95_ms", 4),
     Column("RSS", "rss_bytes", 2),
     Column("PEAK", "ram_peak_bytes", 7),
     Column("TEMP", "temperature_celsius", 7),
@@ -33,8 +32,7 @@ _COLUMNS = (
     Column("SOURCE", "power_source", 5),
     Column("BATTERY", "battery_percent", 5),
     Column("THROTTLED", "throttled_share", 4),
-    Column("HOST BUSY", "host_busy_share", 3),
-    Column("PRESSURE", "pressure_share", 2),
+    Column("BUSY", "host_busy_share", 3),
 )
 
 
