@@ -9,14 +9,17 @@ from typing import Any
 import httpx
 import pytest
 
-from agent.wire.messages import Window
+from agent.wire.messages import Phase, Reported, Result, Status, Trial, Window
 from agent.wire.profile import parse_profile
 from controller.core.intents import AcceptDevice, RegisterDevice, StartRollout
 from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.window import StoredWindow
+from controller.core.presence import Presence
 from controller.store import StoreError
 from tests.real import DENSE, SHA, RealController
 from tests.stories.world import write_spec
 from tests.web.conftest import variant
+from tests.web.conftest import window as of_camera
 
 API = "/api/v1"
 
@@ -55,6 +58,18 @@ def test_a_device_tells_how_often_it_said_what_cannot_be_and_the_last_reason(
     told = get(client, "/devices/cam-1")
     assert (told["implausible"], told["implausible_last"][:18]) == (3, "power_watts: 1e+14")
     assert (told["count"], told["within_budget"]) == (None, None)
+
+
+def test_a_trial_tells_how_the_device_was_meanwhile(client: httpx.Client, controller: RealController) -> None:
+    assert get(client, "/devices/cam-1")["trial"] is None
+    trial = Trial(sha256=SHA, passed=True, latency_p95_ms=9.0, frequency_hz=1e9, throttled_share=0.25)
+    said = Reported(
+        device="cam-1", boot="b1", seq=4, sha256=SHA, phase=Phase.ACTIVE, result=Result.SUCCEEDED, trial=trial
+    )
+    tried = replace(controller.device("cam-1"), reported=said)
+    controller.put(lambda tx: tx.put_device(tried))
+    shown = get(client, "/devices/cam-1")["trial"]
+    assert (shown["frequency_hz"], shown["throttled_share"], shown["host_busy_share"]) == (1e9, 0.25, None)
 
 
 def test_what_is_not_known_is_null_and_never_zero(client: httpx.Client) -> None:
@@ -278,6 +293,44 @@ def test_health_says_what_is_wrong_with_the_controller_itself(client: httpx.Clie
     health = get(client, "/health")
     assert health["status"] == "degraded"
     assert "broker is not reached" in health["reasons"][0]
+
+
+def counts(client: httpx.Client) -> dict[str, int]:
+    health = get(client, "/health")
+    return {each: health[f"devices_{each}"] for each in Presence}
+
+
+def test_who_is_there_is_shown_and_counted_and_nobody_else_is_within_his_budget(
+    client: httpx.Client, controller: RealController
+) -> None:
+    def shown() -> tuple[str, bool | None]:
+        device = get(client, "/devices/cam-1")
+        assert get(client, "/rollouts/r1")["devices"][0]["presence"] == device["presence"]
+        return device["presence"], device["within_budget"]
+
+    assert shown() == ("online", True)
+    assert counts(client) == {"online": 1, "quiet": 0, "unknown": 2, "offline": 0}
+    controller.now_s += 2000
+    assert shown() == ("quiet", None)
+    assert counts(client) == {"online": 0, "quiet": 1, "unknown": 2, "offline": 0}
+    controller.hear(Status(device="sensor-9", online=True, boot="b"), retained=True)
+    controller.hear(Status(device="cam-1", online=False, boot="b1"))
+    assert shown() == ("offline", None)
+    assert counts(client) == {"online": 0, "quiet": 0, "unknown": 2, "offline": 1}
+    controller.broker.stop()
+    controller.tick()
+    assert counts(client) == {"online": 0, "quiet": 0, "unknown": 3, "offline": 0}
+
+
+def test_a_window_that_is_history_says_nothing_of_the_budget_now(
+    client: httpx.Client, controller: RealController
+) -> None:
+    late = StoredWindow("cam-1", "b1", 200.0, of_camera(9), closed_unix_s=50.0, history=True)
+    controller.put(lambda tx: tx.put_windows([late]))
+    (shown,) = get(client, "/devices/cam-1/telemetry", limit=1)
+    assert (shown["closed_unix_s"], shown["history"], "closed_s" in shown) == (50.0, True, False)
+    device = get(client, "/devices/cam-1")
+    assert (device["window_closed_unix_s"], device["within_budget"]) == (50.0, None)
 
 
 @pytest.mark.parametrize("path", ["/devices/nobody", "/rollouts/nothing", "/incidents/nothing", "/nothing"])
