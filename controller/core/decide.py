@@ -16,6 +16,7 @@ from controller.core.actions import (
     SendDesired,
 )
 from controller.core.incidents import follow_incident, notice_breach
+from controller.core.keep import keep
 from controller.core.learned import TRIAL, stamped
 from controller.core.mark import given_up, overtaken
 from controller.core.nouns.desired import Desired
@@ -37,7 +38,7 @@ def decide(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """
     if view.device.state is not DeviceState.ACCEPTED:
         return []
-    for rule in (settle, heal, follow_incident, notice_breach, refute, place, assign, improve):
+    for rule in (settle, heal, follow_incident, notice_breach, refute, place, keep, assign, improve):
         actions = rule(view, policy, now_unix_s)
         if actions:
             return actions
@@ -85,15 +86,16 @@ def heal(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
 def assign(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """The fit and the newest assignment differ, or the assignment failed in a way that may pass: make the next one."""
     placement, desired, rollout = view.placement, desired_here(view), view.rollout
-    if placement is None or placement.sha256 is None or rollout is None or not view.admitted:
+    if placement is None or placement.sha256 is None or view.catalog is None or not view.admitted:
         return []
-    if placement.model != rollout.model or foreign(view.device):
+    if placement.model != view.catalog.model.ref or foreign(view.device):
         return []
     attempts = _next_attempt(view, placement, desired, policy, now_unix_s)
     if attempts is None:
         return []
     incident = view.incident.id if view.incident is not None else None
-    return [Assign(view.device, placement, placement.sha256, rollout.id, incident, attempts)]
+    of = None if rollout is None else rollout.id
+    return [Assign(view.device, placement, placement.sha256, of, incident, attempts)]
 
 
 def _next_attempt(

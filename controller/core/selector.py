@@ -59,6 +59,12 @@ def _word(text: str, bare: str) -> str:
     return text if is_bare else '"' + text.replace('"', '""') + '"'
 
 
+def terms(device: Device) -> frozenset[tuple[str, str]]:
+    """What a selector may ask of the device, beside its id; its own class stands before a label of that name."""
+    labels = {key: value for key, value in device.labels.items() if key != "id"}
+    return frozenset({**labels, "class": device.device_class}.items())
+
+
 def _value(device: Device, key: str) -> str | None:
     if key == "id":
         return device.id

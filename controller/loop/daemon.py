@@ -220,6 +220,10 @@ class Daemon:
         """Of these the ones about which there is something to do though nobody woke them; there must be none."""
         return self._settler.overlooked(self._ledger(), self._now_unix_s, devices)
 
+    def miscounted(self) -> list[str]:
+        """The rollouts whose counts are not those of their members; there must be none."""
+        return self._settler.miscounted(self._ledger())
+
     def _ledger(self) -> Ledger:
         return Ledger(self._fleet, self._store, self._policy, self._clock.steady_s())
 

@@ -13,12 +13,15 @@ import msgspec
 
 from controller.core.catalog import Catalog
 from controller.core.history import History, histories
+from controller.core.index import LabelIndex
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.forgotten import Forgotten
 from controller.core.nouns.job import PruneJob
 from controller.core.nouns.manifest import Named
+from controller.core.nouns.member import Member
 from controller.core.nouns.model import Model
+from controller.core.nouns.owner import Owner
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
@@ -36,9 +39,11 @@ Mark = tuple[str, int]
 @dataclass(slots=True)
 class Fleet:
     """`desired` are the newest assignments, without what was signed; `windows` the newest ones of what a device was
-    told to run, as `ring` packs them. A placement is named by device and model, a variant by model and sha256."""
+    told to run, as `ring` packs them. A placement is named by device and model, a variant by model and sha256.
+    `members` are those in the rollouts that own them."""
 
     devices: dict[str, Device]
+    labels: LabelIndex
     forgotten: dict[str, Forgotten]
     desired: dict[str, Desired]
     placements: dict[tuple[str, str], Placement]
@@ -46,6 +51,8 @@ class Fleet:
     windows: dict[str, bytes]
     marks: dict[str, Mark]
     rollouts: dict[str, Rollout]
+    owners: dict[str, Owner]
+    members: dict[str, Member]
     models: dict[str, Model]
     variants: dict[tuple[str, str], Variant]
     jobs: dict[str, PruneJob]
@@ -72,8 +79,10 @@ VOLATILE = ("sent_unix_s", "contacts", "seen", "catalogs")
 def load(tx: Tx, policy: Policy) -> Fleet:
     """What the database has, by a few queries whatever the size of the fleet."""
     placements = {(each.device, each.model): each for each in tx.placements()}
+    devices = {each.id: each for each in tx.devices()}
     return Fleet(
-        devices={each.id: each for each in tx.devices()},
+        devices=devices,
+        labels=LabelIndex.of(devices.values()),
         forgotten={each.device: each for each in tx.forgotten()},
         desired={device: kept(each) for device, each in tx.latest_desired_all().items()},
         placements=placements,
@@ -81,6 +90,8 @@ def load(tx: Tx, policy: Policy) -> Fleet:
         windows=_rings(tx.newest_windows(policy.windows_seen)),
         marks={device: (each.boot, each.window.seq) for device, each in tx.latest_windows().items()},
         rollouts={each.id: each for each in tx.rollouts()},
+        owners={each.device: each for each in tx.owners()},
+        members={each.device: each for each in tx.owned_members()},
         models={each.ref: each for each in tx.models()},
         variants={(each.model, each.sha256): each for each in tx.variants()},
         jobs={each.id: each for each in tx.jobs()},

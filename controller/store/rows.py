@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -26,14 +27,24 @@ def from_row(kind: type[N], row: RowMapping | dict[str, Any]) -> N:
 
 def insert_into(table: Table, dialect: Dialect) -> Insert:
     """An insert that knows ON CONFLICT, which SQLAlchemy has per database."""
-    return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
+    return _insert_into(table, dialect.name)
+
+
+def _insert_into(table: Table, database: str) -> Insert:
+    return postgresql.insert(table) if database == "postgresql" else sqlite.insert(table)
 
 
 def upsert(table: Table, dialect: Dialect) -> Insert:
     """Insert a row, or replace every other column where one of the same primary key stands."""
-    insert = insert_into(table, dialect)
-    keys = [column.name for column in table.primary_key]
-    rest = {column.name: insert.excluded[column.name] for column in table.columns if column.name not in keys}
+    return _upsert(table, dialect.name)
+
+
+@cache
+def _upsert(table: Table, database: str) -> Insert:
+    """It takes longer to say than to write a hundred rows by it, so it is said once."""
+    insert = _insert_into(table, database)
+    keys, excluded = [column.name for column in table.primary_key], insert.excluded
+    rest = {column.name: excluded[column.name] for column in table.columns if column.name not in keys}
     return insert.on_conflict_do_update(index_elements=keys, set_=rest)
 
 

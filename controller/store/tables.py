@@ -232,6 +232,29 @@ rollouts = Table(
     Index(None, "state"),
 )
 
+owners = Table(
+    "owners",
+    metadata,
+    Column("device", Words, ForeignKey("devices.id"), primary_key=True),
+    Column("rollout", Words, ForeignKey("rollouts.id"), nullable=False),
+    Column("before", Words),
+    Column("since_unix_s", Double, nullable=False),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("rollout", Words, ForeignKey("rollouts.id"), primary_key=True),
+    Column("device", Words, ForeignKey("devices.id"), primary_key=True),
+    Column("standing", Text, nullable=False),
+    Column("wave", Integer),
+    Column("since_unix_s", Double, nullable=False),
+    Column("due_unix_s", Double),
+    Column("attempt", Integer, nullable=False),
+    Column("reason", Words, nullable=False),
+    Index(None, "device"),
+)
+
 incidents = Table(
     "incidents",
     metadata,

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from agent.wire.messages import Result
 from controller.core import calibrate
 from controller.core.battery import battery_life_s, energy_joules
 from controller.core.catalog import Catalog
 from controller.core.compare import at_most_worse
 from controller.core.fit import choices
-from controller.core.nouns.desired import Desired
-from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
 from controller.core.nouns.job import PruneJob
+from controller.core.nouns.member import Member
 from controller.core.nouns.model import Model, Prefer
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
-from controller.core.selector import parse_selector
-from controller.core.speaks import foreign
 from controller.web.device_views import Json, battery_view, envelope_view, short
 from controller.web.facts import DeviceFacts
 
@@ -142,52 +139,35 @@ def rollout_view(rollout: Rollout) -> Json:
     }
 
 
-def rollout_detail(rollout: Rollout, facts: Sequence[DeviceFacts]) -> Json:
-    """A rollout with its devices: the accepted ones that its selector matches now, late joiners with them."""
-    selector = parse_selector(rollout.selector)
-    members = [each for each in facts if each.device.state is DeviceState.ACCEPTED and selector.matches(each.device)]
-    devices = [_member(rollout, each) for each in members]
+def rollout_detail(rollout: Rollout, members: Sequence[Member], facts: Sequence[DeviceFacts]) -> Json:
+    """A rollout with its members as the loop wrote them down, and what is known of these devices besides."""
+    known = {each.device.id: each for each in facts}
     return {
         **rollout_view(rollout),
-        "devices": devices,
-        "devices_by_standing": dict(Counter(device["standing"] for device in devices)),
+        "devices": [_member(each, known.get(each.device), rollout) for each in members],
+        "devices_by_standing": dict(Counter(each.standing for each in members)),
     }
 
 
-def _member(rollout: Rollout, facts: DeviceFacts) -> Json:
-    device, placement = facts.device, facts.placement
-    desired = facts.desired if facts.desired and facts.desired.model == rollout.model else None
+def _member(member: Member, facts: DeviceFacts | None, rollout: Rollout) -> Json:
+    """`wave` counts from 0 as the rollout's does, null until one lets the device go."""
+    device, placement, desired = (facts.device, facts.placement, facts.desired) if facts else (None, None, None)
+    given = desired if desired and desired.model == rollout.model else None
     placed = placement if placement and placement.model == rollout.model else None
     return {
-        "device": device.id,
-        "standing": _standing(device, placed, desired),
-        "presence": facts.presence,
-        "variant": short(desired.sha256) if desired else None,
-        "phase": device.reported.phase if device.reported else None,
-        "result": desired.result if desired else None,
+        "device": member.device,
+        "standing": member.standing,
+        "wave": member.wave,
+        "since_unix_s": member.since_unix_s,
+        "due_unix_s": member.due_unix_s,
+        "attempt": member.attempt,
+        "reason": member.reason,
+        "presence": facts.presence if facts else None,
+        "variant": short(given.sha256) if given else None,
+        "phase": device.reported.phase if device and device.reported else None,
+        "result": given.result if given else None,
         "binding": placed.binding if placed else None,
-        "reason": (placed.reason if placed and not placed.feasible else _refused(device, desired) or _why(desired)),
     }
-
-
-def _standing(device: Device, placed: Placement | None, desired: Desired | None) -> str:
-    """In one word; the daemon's own gates look closer (at soaking, for one)."""
-    if placed is not None and not placed.feasible:
-        return "infeasible"
-    if _refused(device, desired):
-        return "refused"
-    if desired is None:
-        return "waiting"
-    return desired.result or "running"
-
-
-def _refused(device: Device, desired: Desired | None) -> str:
-    """Why it is given nothing, or nothing more after a failure."""
-    return foreign(device) if desired is None or desired.result not in (None, Result.SUCCEEDED) else ""
-
-
-def _why(desired: Desired | None) -> str:
-    return desired.reason if desired else ""
 
 
 def incident_view(incident: Incident) -> Json:

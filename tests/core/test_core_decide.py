@@ -22,12 +22,13 @@ from controller.core.actions import (
 )
 from controller.core.decide import decide
 from controller.core.due import due
-from controller.core.muster import Standing
 from controller.core.nouns.calibration import Calibration, Learned
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.incident import Incident, IncidentState
 from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.member import Standing
+from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
 from controller.core.presence import Presence
 from controller.core.standing import standing
@@ -475,6 +476,7 @@ def _incident_performed(made: DeviceView, action: Action) -> DeviceView:
 
 anything = st.builds(
     view,
+    rollout=st.sampled_from([rollout(), rollout(state=RolloutState.FINISHED), None]),
     profile=st.sampled_from([profile(), SLOW, profile(deadline_s=0.001), profile(ram_total_bytes=MIB)]),
     calibration=st.builds(Calibration, slowness=st.none() | st.floats(0.3, 4), ram_base_bytes=st.none() | st.just(MIB)),
     placement=st.none() | st.builds(placement, st.sampled_from([None, "dense", "half", "gone"])),

@@ -90,7 +90,7 @@ def test_an_agent_of_0_1_is_told_of_and_left_in_peace_until_it_is_updated(world:
     assert placement.reason == WORDS
     with world.store.read() as tx:
         shown = device_view(facts := facts_of(tx, world.device("a-old"), world.presence("a-old")))
-        member = rollout_detail(world.rollout(rollout), [facts])["devices"][0]
+        member = rollout_detail(world.rollout(rollout), tx.members(rollout), [facts])["devices"][0]
     assert (shown["wire"], shown["wire_reason"], shown["reason"]) == (1, WORDS, WORDS)
     assert (member["standing"], member["reason"]) == ("refused", WORDS)
     agent.measures(1)

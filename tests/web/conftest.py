@@ -1,7 +1,7 @@
 """A small fleet behind the web: one good camera, one infeasible sensor with hostile words, one pending newcomer.
 
-All of it is history, and the loop leaves it as it is: the rollout was aborted, and the windows are from before the
-newest assignment ended, so that no diagnosis is made of them.
+All of it is history: the rollout was aborted, and the windows are from before the newest assignment ended, so that no
+diagnosis is made of them. At the first turn the loop places what runs on the camera by its profile, and nothing else.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.incident import BreachKind, Incident
 from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.member import Member, Standing
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout, RolloutState
@@ -101,6 +102,12 @@ def fill(tx: Tx) -> None:
             issued_unix_s=2.0, result="succeeded", finished_unix_s=150.0,
         )
     )  # fmt: skip
+    tx.put_members(
+        [
+            Member(rollout="r1", device="cam-1", standing=Standing.SUCCEEDED, wave=0, since_unix_s=160.0, attempt=1),
+            Member(rollout="r1", device="sensor-9", standing=Standing.INFEASIBLE, reason=HOSTILE),
+        ]
+    )
     breach = Incident(id="i-1", device="cam-1", kind=BreachKind.LATENCY, evidence=HOSTILE, opened_unix_s=START_UNIX_S)
     tx.put_incident(breach)
     caps = Caps(ram_bytes=3_000_000, latency_s=0.004)

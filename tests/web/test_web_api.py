@@ -17,7 +17,7 @@ from controller.core.nouns.window import StoredWindow
 from controller.core.presence import Presence
 from controller.store import StoreError
 from tests.real import DENSE, SHA, RealController
-from tests.stories.world import write_spec
+from tests.stories.world import START_UNIX_S, write_spec
 from tests.web.conftest import variant
 from tests.web.conftest import window as of_camera
 
@@ -132,7 +132,7 @@ def test_recalibration_forgets_what_was_learned(client: httpx.Client) -> None:
     device = client.post(f"{API}/devices/cam-1/recalibrate").json()
     forgotten = device["calibration"]
     assert (forgotten["slowness_source"], forgotten["ram_base_bytes"]) == ("declared", None)
-    assert (device["feasible"], device["latency_cap_ms"]) == (None, None), "where it was placed by these figures"
+    assert (device["feasible"], device["latency_cap_ms"]) == (True, 40.0), "what runs is placed by what is declared"
     assert client.post(f"{API}/devices/nobody/recalibrate").status_code == 404
 
 
@@ -241,7 +241,11 @@ def test_a_rollout_from_start_to_abort(client: httpx.Client, controller: RealCon
     assert controller.asked == [StartRollout("fall@1", "site=north", (0.5, 1.0))]
     rollout = started.json()
     assert (rollout["state"], rollout["waves"]) == ("running", [0.5, 1.0])
-    assert [device["standing"] for device in rollout["devices"]] == ["succeeded"]
+    (member,) = rollout["devices"]
+    assert (member["device"], member["standing"], member["wave"]) == ("cam-1", "soaking", 0), (
+        "an incident is open there"
+    )
+    assert (member["since_unix_s"], member["reason"]) == (START_UNIX_S, "")
     path = f"{API}/rollouts/{rollout['id']}/abort"
     assert client.post(path).json()["state"] == "aborted"
     assert client.post(path).status_code == 409

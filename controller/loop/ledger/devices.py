@@ -11,6 +11,7 @@ from controller.core.nouns.device import Device
 from controller.core.nouns.forgotten import Forgotten
 from controller.core.policy import Policy
 from controller.core.presence import NEVER, Contact, Presence, presence
+from controller.core.selector import Selector
 from controller.loop.fleet import Fleet, kept, lasting
 from controller.loop.ledger.windows import WindowBook
 from controller.loop.staged import Staged
@@ -31,6 +32,10 @@ class DeviceBook(WindowBook):
 
     def devices(self) -> Iterator[Device]:
         return self._devices.values()
+
+    def selected(self, selector: Selector) -> list[str]:
+        """The committed ones that it matches, in order; who was changed in this turn is woken for that."""
+        return self._fleet.labels.find(selector, self._fleet.devices)
 
     def put_device(self, device: Device) -> None:
         self._devices.put(device.id, device)
@@ -130,6 +135,10 @@ class DeviceBook(WindowBook):
         for device in self.forgotten_now:
             self._fleet.sent_unix_s.pop(device, None)
             self._fleet.contacts.pop(device, None)
+        for each in self._rewritten:
+            self._fleet.labels.move(self._fleet.devices.get(each.id), each)
+        for device in self._devices.dropped():
+            self._fleet.labels.move(self._fleet.devices.get(device), None)
         self._devices.apply(self._fleet.devices)
         self._forgotten_devices.apply(self._fleet.forgotten)
         self._desired.apply(self._fleet.desired)

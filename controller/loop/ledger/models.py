@@ -26,6 +26,9 @@ class ModelBook(Book):
     def get_model(self, ref: str) -> Model | None:
         return self._models.get(ref)
 
+    def model_refs(self) -> list[str]:
+        return [each.ref for each in self._models.values()]
+
     def put_model(self, model: Model) -> None:
         self._models.put(model.ref, model)
         self._changed(model.ref)

@@ -25,4 +25,5 @@ class RolloutBook(Book):
     def put_rollout(self, rollout: Rollout) -> None:
         known = self._rollouts.get(rollout.id)
         self._rollouts.put(rollout.id, rollout)
-        self.rollouts_moved = self.rollouts_moved or known is None or known.state is not rollout.state
+        if known is None or known.state is not rollout.state:
+            self.rollouts_moved.add(rollout.id)

@@ -58,5 +58,6 @@ def abort_rollout(port: Port, rollout: str) -> Json:
 
 def _show(port: ControllerPort, rollout: str, status_code: int = 200) -> Json:
     with port.read() as tx:
-        shown, facts = found(tx.get_rollout(rollout), "rollout", rollout), all_facts(tx, port.presences())
-    return Json(rollout_detail(shown, facts), status_code=status_code)
+        shown = found(tx.get_rollout(rollout), "rollout", rollout)
+        members, facts = tx.members(rollout), all_facts(tx, port.presences())
+    return Json(rollout_detail(shown, members, facts), status_code=status_code)
