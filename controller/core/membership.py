@@ -48,9 +48,23 @@ def joins(device: Device, owning: Rollout | None, live: Iterable[Rollout], match
     return next((each for each in newer if matches(each, device)), None)
 
 
-def holds(rollout: Rollout, device: Device, matches: Matches) -> bool:
-    """Does the rollout that owns the device say what it is to run?"""
-    return device.state is DeviceState.ACCEPTED and rollout.state in LIVE and matches(rollout, device)
+def holds(
+    rollout: Rollout, device: Device, matches: Matches, member: Member | None = None, desired: Desired | None = None
+) -> bool:
+    """Does the rollout that owns the device, as this `member`, say what it is to run?
+
+    Who failed in one that has finished all the same, and fell back to what ran before, was let go of.
+    """
+    if device.state is not DeviceState.ACCEPTED or rollout.state not in LIVE or not matches(rollout, device):
+        return False
+    return rollout.state is RolloutState.RUNNING or not _fell_back(rollout, device, member, desired)
+
+
+def _fell_back(rollout: Rollout, device: Device, member: Member | None, desired: Desired | None) -> bool:
+    if member is None or member.standing is not Standing.FAILED or not member.attempt or desired is None:
+        return False
+    runs = None if device.reported is None else device.reported.sha256
+    return desired.rollout != rollout.id or (failed(desired) and runs not in (None, desired.sha256))
 
 
 def join(

@@ -57,8 +57,9 @@ class Looker:
         if known is None:
             return None
         ledger, owning, member = self._ledger, self._owning(device), self._ledger.member(device)
-        rollout = owning if owning is not None and holds(owning, known, _matches) else None
         desired, history = ledger.latest_desired(device), ledger.history(device)
+        held = owning is not None and holds(owning, known, _matches, member, desired)
+        rollout = owning if held else None
         model = self._kept_model(known, desired) if rollout is None else rollout.model
         catalog = None if model is None else ledger.catalog(model)
         placement = None if model is None else ledger.placement(device, model)

@@ -19,7 +19,7 @@ from controller.core.jobs import decide_jobs, next_retry_unix_s
 from controller.core.membership import stand
 from controller.core.muster import Muster
 from controller.core.nouns.device import DeviceState
-from controller.core.nouns.member import Member
+from controller.core.nouns.member import Member, Standing
 from controller.core.nouns.rollout import Rollout, RolloutState
 from controller.core.policy import Policy
 from controller.core.waves import advance, room
@@ -151,6 +151,8 @@ class Settler:
     def _stand(self, ledger: Ledger, member: Member) -> None:
         ledger.put_member(member)
         self._count(member)
+        if member.standing is Standing.FAILED:  # a rollout that has finished may let go of it for that
+            self._watch.wake([member.device])
 
     def _count(self, member: Member) -> None:
         muster = self._musters.get(member.rollout)

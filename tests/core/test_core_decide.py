@@ -22,6 +22,7 @@ from controller.core.actions import (
 )
 from controller.core.decide import decide
 from controller.core.due import due
+from controller.core.membership import stand
 from controller.core.nouns.calibration import Calibration, Learned
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.device import Device, DeviceState
@@ -564,6 +565,9 @@ def test_time_alone_changes_nothing_before_the_moment_that_is_told(
     between = data.draw(st.floats(NOW, until, exclude_max=True))
     assert told(made, between) == []
     assert stands(made, between) is stands(made)
+    owned = replace(made, owner=made.rollout or rollout(state=RolloutState.ABORTED))
+    owned = replace(owned, member=stand(owned, POLICY, NOW))
+    assert stand(owned, POLICY, between) is None
 
 
 @always

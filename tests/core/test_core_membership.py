@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from agent.wire.messages import Result
 from controller.core.membership import holds, join, joins, stand
+from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.incident import IncidentState
 from controller.core.nouns.member import Member, Standing
 from controller.core.nouns.rollout import LIVE, Rollout, RolloutState
 from controller.core.policy import Policy
 from controller.core.view import DeviceView
-from tests.core.builders import NOW, always, desired, device, incident, placement, rollout, view
+from tests.core.builders import NOW, always, desired, device, incident, placement, reported, rollout, view
 
 POLICY = Policy(attempts=3, retry_s=60, resend_s=15, soak_s=60)
 RUNNING, FINISHED, FAILED, ABORTED = RolloutState
@@ -81,6 +82,31 @@ def test_who_joined_stays_where_it_is_held(
         return
     assert joined(made, found, site) is None
     assert holds(made[int(found[1:]) - 1], replace(device(), labels={"site": site}), matches)
+
+
+FAILED_HERE = Member(rollout="r1", device="cam", standing=Standing.FAILED, attempt=1)
+FELL_BACK = device(reported=reported("dense", Result.REJECTED))
+
+
+@pytest.mark.parametrize(
+    ("made", "member", "newest", "expected"),
+    [
+        (FELL_BACK, FAILED_HERE, desired("half", Result.REJECTED), False),
+        (FELL_BACK, FAILED_HERE, desired("dense", rollout=None), False),
+        (FELL_BACK, replace(FAILED_HERE, standing=Standing.RUNNING), desired("half", Result.REJECTED), True),
+        (FELL_BACK, FAILED_HERE, desired("half", None), True),
+        (FELL_BACK, FAILED_HERE, desired("dense"), True),
+        (FELL_BACK, replace(FAILED_HERE, attempt=0), desired("dense", rollout="r0"), True),
+        (device(reported=reported(None, Result.REJECTED)), FAILED_HERE, desired("half", Result.REJECTED), True),
+        (device(), FAILED_HERE, None, True),
+    ],
+)
+def test_a_rollout_that_has_finished_lets_go_of_who_failed_and_fell_back(
+    made: Device, member: Member, newest: Desired | None, expected: bool
+) -> None:
+    assert holds(rollout(state=FINISHED), made, matches, member, newest) is expected
+    assert holds(rollout(), made, matches, member, newest), "one that runs goes on trying"
+    assert not holds(rollout(state=ABORTED), made, matches, member, newest)
 
 
 @pytest.mark.parametrize(

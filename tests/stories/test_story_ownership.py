@@ -99,6 +99,25 @@ def test_what_a_device_fell_back_to_in_a_rollout_that_failed_is_watched(two: Wor
     assert two.told("d0").model == "watch@1"
 
 
+def test_so_is_what_one_fell_back_to_in_a_rollout_that_finished_without_it(two: World) -> None:
+    device, whole = two.devices["d4"], two.costs.__getitem__
+    running = device.running
+    assert running is not None
+    device.cost = {running: two.costs[running]}.__getitem__  # nothing else loads on it
+    newer = finished(two, model="other@1")
+    assert two.standings(newer)["d4"] == "failed"
+    two.run(20)
+    told = two.told("d4")
+    assert (told.model, told.sha256, told.rollout, told.result) == ("watch@1", running, None, Result.SUCCEEDED)
+    device.cost, device.slowness = whole, 4.0
+    two.until(lambda: any(each.closed_unix_s for each in two.incidents("d4")))
+    assert two.incidents("d4")[0].state is IncidentState.REPAIRED
+    assert (two.told("d4").model, two.standings(newer)["d4"]) == ("watch@1", "failed")
+    third = two.roll_out(model="other@1")
+    two.until(lambda: ended(two, third))
+    assert (two.told("d4").model, two.standings(third)["d4"]) == ("other@1", "succeeded")
+
+
 def test_a_newer_rollout_takes_members_from_one_that_runs_and_both_come_to_their_ends(two: World) -> None:
     second = two.roll_out(model="other@1")
     two.until(lambda: two.told("d0").model == "other@1")
