@@ -16,6 +16,7 @@ from controller.core.fit import Fit, Fitted, fit
 from controller.core.incumbent import inside
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.desired import Desired
+from controller.core.nouns.variant import Variant
 from controller.core.place import placement_of, same, wanted
 from controller.core.policy import Policy
 from controller.core.standing import failed
@@ -48,8 +49,15 @@ def _repaired(view: DeviceView, catalog: Catalog, policy: Policy) -> Fit:
     return replace(found, prune=None) if isinstance(found, Fitted) else found
 
 
+def _being_replaced(view: DeviceView, variant: Variant) -> bool:
+    """An incident has found something else for the device, or waits for it: until it is closed that holds."""
+    return view.incident is not None and view.placement is not None and view.placement.sha256 != variant.sha256
+
+
 def _kept(view: DeviceView, catalog: Catalog, policy: Policy) -> Fitted | None:
     variant = catalog.variant(runs(view.desired, view.device.reported) or "")
+    if variant is not None and _being_replaced(view, variant):
+        return None
     envelope = None if variant is None else inside(view, variant, policy)
     if variant is None or envelope is None:
         return None

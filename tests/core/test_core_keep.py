@@ -15,6 +15,7 @@ from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.device import DeviceState
 from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
+from controller.core.presence import Presence
 from controller.core.view import DeviceView
 from tests.core.builders import NOW, desired, placement, profile, reported, rollout, view, windows
 
@@ -102,7 +103,7 @@ def test_a_repair_that_fails_is_given_up_after_its_attempts() -> None:
 @pytest.mark.parametrize("newest", [None, FELL_BACK["desired"]])
 def test_nothing_goes_out_to_a_device_on_which_nothing_runs(newest: Any, said: Any) -> None:
     bare = unheld(desired=newest, reported=said, catalog=None, placement=None)
-    assert told(replace(bare, device=replace(bare.device, online=True))) == []
+    assert told(replace(bare, presence=Presence.ONLINE)) == []
 
 
 def test_a_revoked_device_is_left_in_peace() -> None:
