@@ -10,7 +10,7 @@ from controller.core.policy import Policy
 from tests.databases import Databases
 from tests.stories.world import World
 
-_OF_THE_DATABASE = ("restart", "restored", "rollout", "server", "telemetry", "unwritable", "upgrade", "wire")
+_OF_THE_DATABASE = ("history", "restart", "restored", "rollout", "server", "telemetry", "unwritable", "upgrade", "wire")
 _ALL = "HEDGEROW_TEST_ALL"
 
 
