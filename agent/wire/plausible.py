@@ -6,9 +6,12 @@ wide. They tell a broken driver, a mistaken unit or a lie from a measurement; wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
+from operator import attrgetter
 from typing import TypeVar
 
 import msgspec
@@ -111,6 +114,8 @@ _DERIVED = {
     "cpu_per_inference_s": ("count",),
 }
 _UNKNOWN = {"latency_source": "unknown"}
+_WORDS = frozenset((*SOURCES, *_UNKNOWN.values()))
+_Figures = Callable[[Window | Trial], tuple[float | None, ...]]
 M = TypeVar("M", Window, Trial)
 
 
@@ -133,6 +138,8 @@ def why_no_age(window: Window, now_s: float | None) -> str:
 
 def sensible(message: M) -> tuple[M, tuple[str, ...]]:
     """`message` with None for each figure that cannot be, and why, a sentence each; none where all can be."""
+    if _is_sound(message):
+        return message, ()
     struck: dict[str, str] = dict(_impossible(message))
     struck |= dict(_contradictory(message, struck))
     if not struck:
@@ -142,14 +149,44 @@ def sensible(message: M) -> tuple[M, tuple[str, ...]]:
     return msgspec.structs.replace(message, **gone), tuple(f"{name}: {why}" for name, why in struck.items())
 
 
+def _is_sound(message: Window | Trial) -> bool:
+    """Is there nothing to doubt in it, at a glance? As nearly all are so, this is what a message costs."""
+    figures, bounds, chains = _glance(type(message))
+    for value, (low, high) in zip(figures(message), bounds, strict=True):
+        if value is not None and not low <= value <= high:
+            return False
+    for chain in chains:
+        least = -math.inf
+        for value in chain(message):
+            if value is not None:
+                if value < least:
+                    return False
+                least = value
+    return not any(True for _ in _unsourced(message)) and not any(True for _ in _countless(message, {}))
+
+
+@cache
+def _glance(kind: type[Window | Trial]) -> tuple[_Figures, list[tuple[float, float]], list[_Figures]]:
+    """What it has of the figures, their bounds, and those of which each is at most the next."""
+    its = set(kind.__struct_fields__)
+    known = [name for name in FIELDS if name in its]
+    chains = [[name for name in names if name in its] for names in _ASCENDING]
+    bounds = [(FIELDS[name].low, FIELDS[name].high) for name in known]
+    return attrgetter(*known), bounds, [attrgetter(*names) for names in chains if len(names) > 1]
+
+
 def _impossible(message: Window | Trial) -> Iterator[tuple[str, str]]:
     for name, allowed in FIELDS.items():
         value = getattr(message, name, None)
         if value is not None and (why := allowed.why_not(value)):
             yield name, why
+    yield from _unsourced(message)
+
+
+def _unsourced(message: Window | Trial) -> Iterator[tuple[str, str]]:
     for name in _SOURCE_FIELDS:
         word: str | None = getattr(message, name, None)
-        if word is not None and word not in (*SOURCES, *_UNKNOWN.values()):
+        if word is not None and word not in _WORDS:
             yield name, f"{word[:20]!r} is none of {', '.join(SOURCES)}"
 
 
@@ -161,6 +198,11 @@ def _contradictory(message: Window | Trial, struck: dict[str, str]) -> Iterator[
         for (lower, low), (upper, high) in pairwise(rising):
             if low > high + 1e-6 * max(abs(low), abs(high)):
                 yield from dict.fromkeys((lower, upper), f"{lower} {low:.6g} is above {upper} {high:.6g}").items()
+    yield from _countless(message, struck)
+
+
+def _countless(message: Window | Trial, struck: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Counts that no device comes to in that time."""
     if isinstance(message, Window) and message.duration_s is not None and "duration_s" not in struck:
         for name in ("count", "errors", "asked"):
             number = getattr(message, name)

@@ -11,6 +11,7 @@ from tests.databases import Databases
 from tests.stories.world import World
 
 _OF_THE_DATABASE = (
+    "history",
     "ownership",
     "restart",
     "restored",

@@ -73,10 +73,8 @@ class DeviceBook(WindowBook):
         return self._contacts.get(device) or known or NEVER
 
     def put_contact(self, device: str, contact: Contact) -> None:
-        before = self.presence(device)
         self._contacts[device] = contact
-        if self.presence(device) is not before:
-            self.woken.add(device)
+        self.woken.add(device)
 
     def lose_contacts(self) -> None:
         """Our own link came up or went down: what was heard of devices by it says nothing any more."""

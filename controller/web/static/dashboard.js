@@ -148,7 +148,8 @@ function fill(id, items) {
 
 function showOverview(fleet) {
   showSummary(fleet);
-  get("troubles").replaceChildren(...fleet.reasons.map((each) => node("p", "bad", each)));
+  get("troubles").replaceChildren(
+    ...fleet.reasons.map((each) => node("p", "bad", each)), ...fleet.warnings.map((each) => node("p", "warn", each)));
   fill("rollouts", fleet.rollouts.map((each) =>
     item(each.model, each.state, `${each.selector || "all devices"} · wave ${each.wave + 1} of ${each.waves.length}`, each.reason)));
   fill("incidents", fleet.incidents.map((each) =>
