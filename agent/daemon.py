@@ -13,7 +13,6 @@ import logging
 import os
 import platform
 import time
-import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,20 +21,22 @@ from pathlib import Path
 from typing import assert_never
 
 from agent import __version__, runtimes
+from agent.boots import boot_id, new_boot, steady_s
 from agent.cgroup import open_cgroups
 from agent.config import SYSFS, Config
 from agent.doors import close_doors, open_doors
+from agent.host import PROC, Host
 from agent.inbox import Inbox
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link, LinkEvent
 from agent.mqtt import MqttLink
+from agent.observer import Observer
 from agent.perform import Hands, Performer, quoted
 from agent.runtimes import Runtimes
-from agent.sensed import Reading, summarise
 from agent.sensors import Sensors
 from agent.slots import Slots
 from agent.spool import Spool
 from agent.statusfile import StatusFile
-from agent.step import Event, Setup, State, events, step
+from agent.step import Event, Setup, State, effects, events, step
 from agent.step.drain import STOPPING_S
 from agent.step.heard import Envelope, understand
 from agent.systemd import Systemd
@@ -48,7 +49,6 @@ from agent.workers import Ended, Said, WorkerNews, Workers
 
 TICK_S = 0.5
 SAMPLE_S = 1.0
-KEPT_READINGS = 1000
 
 _log = logging.getLogger("agent")
 
@@ -65,11 +65,11 @@ class Daemon:
         self._config = config
         config.state.mkdir(parents=True, exist_ok=True)
         self._lock = hold(config.state)
-        self._sensors = Sensors(config.sysfs, time.monotonic, config.sensors)
-        first = self._sensors.read()
+        sensors = Sensors(config.sysfs, time.monotonic, config.sensors)
+        first = sensors.read()
         for quantity, fault in first.faults.items():
             _log.warning("event=sensor_not_there quantity=%s reason=%s", quantity, quoted(fault))
-        setup = setup_of(config, boot=uuid.uuid4().hex, sensors=first.sources)
+        setup = setup_of(config, boot=new_boot(boot_id()), sensors=first.sources)
         slots = Slots(config.state)
         self.state = State(setup=setup, record=slots.load())
         self._inbox = Inbox()
@@ -90,7 +90,9 @@ class Daemon:
             answer=self._answers.append,
         )
         self._performer = Performer(hands)
-        self._readings: deque[Reading] = deque(maxlen=KEPT_READINGS)
+        stands_for_another = setup.sensors_emulated or setup.gflops is not None
+        host = Host(None if stands_for_another else PROC, time.monotonic)
+        self._observer = Observer(sensors, host, time.monotonic)
         self._stopping = False
         self._systemd = Systemd(os.environ, os.getpid())
         self._tick_s = self._sample_s = time.monotonic()
@@ -147,7 +149,7 @@ class Daemon:
         self._tick_s = now_s + TICK_S
         if now_s >= self._sample_s:
             self._sample_s = now_s + SAMPLE_S
-            self._readings.append(self._sensors.read())
+            self._observer.sample()
         self._workers.tick(now_s)
         self._performer.tick()
         self._feed(events.Tick(now_s=now_s))
@@ -202,6 +204,7 @@ class Daemon:
                 self._said(worker, line, now_s)
             case Ended(worker, detail, out_of_memory):
                 self._workers.forget(worker)
+                self._observer.ended(worker)
                 failure = Failure.MEMORY if out_of_memory else Failure.CRASHED
                 self._feed(events.WorkerDied(now_s=now_s, worker=worker, detail=detail, failure=failure))
             case _:
@@ -209,20 +212,25 @@ class Daemon:
 
     def _said(self, worker: int, line: TrialLine | WindowLine, now_s: float) -> None:
         if isinstance(line, TrialLine):
-            self._feed(events.TrialDone(now_s=now_s, worker=worker, trial=line.trial))
+            trial = self._observer.tried(worker, line.trial)
+            self._feed(events.TrialDone(now_s=now_s, worker=worker, trial=trial))
             return
         self._busy_s += line.busy_s
-        self._readings.append(self._sensors.read())
-        sensed = summarise(self._readings)
-        self._readings.clear()
-        self._feed(events.WindowClosed(now_s=now_s, worker=worker, line=line, sensed=sensed, wall_unix_s=time.time()))
+        sensed = self._observer.window()
+        self._feed(
+            events.WindowClosed(
+                now_s=now_s, worker=worker, line=line, sensed=sensed, wall_unix_s=time.time(), steady_s=steady_s()
+            )
+        )
 
     def _feed(self, event: Event) -> None:
         """Decide and do; what the effects answer is decided on next."""
         self._answers.append(event)
         while self._answers:
-            self.state, effects = step(self.state, self._answers.popleft())
-            for effect in effects:
+            self.state, todo = step(self.state, self._answers.popleft())
+            for effect in todo:
+                if isinstance(effect, effects.StartWorker):
+                    self._observer.begins(effect.worker)
                 self._performer.perform(effect)
 
 

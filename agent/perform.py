@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from agent.boots import same_host_boot, steady_s
 from agent.config import Config
 from agent.link import Link
 from agent.record import Record
@@ -22,7 +23,7 @@ from agent.spool import Spool
 from agent.step import Event, effects, events
 from agent.wire.errors import Failure, WireError
 from agent.wire.manifest import Golden, Manifest, inline_golden, read_manifest
-from agent.wire.messages import Assignment, Message, Telemetry, encode
+from agent.wire.messages import Assignment, Message, Telemetry, encode, timeless
 from agent.wire.topics import RETAINED, Leaf, topic
 from agent.workers import Workers, worker_spec
 
@@ -277,13 +278,16 @@ class Performer:
         spool = self._hands.spool
         try:
             batch = spool.batch(BATCH_WINDOWS)
-            if batch is None:
-                return None
-            boot, windows = batch
-            return Telemetry(device=self._device, boot=boot, windows=windows, dropped=spool.dropped(boot))
+            dropped = 0 if batch is None else spool.dropped(batch[0])
         except sqlite3.Error as error:
             _log.error("event=spool_not_read reason=%s", quoted(error))
             return None
+        if batch is None:
+            return None
+        boot, windows = batch
+        if not same_host_boot(boot, self._hands.boot):
+            windows = timeless(windows)
+        return Telemetry(device=self._device, boot=boot, windows=windows, dropped=dropped, now_s=steady_s())
 
 
 def quoted(value: object) -> str:

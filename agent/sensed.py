@@ -44,7 +44,8 @@ class Reading:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sensed:
     """Readings of one interval: means of power and frequency, the last of what is a level, the maximum temperature,
-    whether the supply was ever too low, and why a value was not believed, by `temperature`, `power` ..."""
+    whether the supply was ever too low, what share of its processors was busy and of the time somebody waited for one,
+    and why a value was not believed, by `temperature`, `power` ..."""
 
     temperature_celsius: float | None = None
     temperature_max_celsius: float | None = None
@@ -56,6 +57,8 @@ class Sensed:
     frequency_hz: float | None = None
     throttled_share: float | None = None
     undervoltage: bool | None = None
+    host_busy_share: float | None = None
+    pressure_share: float | None = None
     implausible: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -15,6 +15,7 @@ from threading import Thread
 from types import FrameType
 from typing import IO, TypeVar
 
+from agent.boots import boot_id, steady_s
 from agent.clock import synchronised
 from agent.mqtt import MqttLink
 from controller.broker import ExternalBroker, broker_from
@@ -26,10 +27,11 @@ from controller.core.intents import Intent, IntentError
 from controller.core.nouns.device import Device
 from controller.core.nouns.placement import Placement
 from controller.core.place import placement_of
+from controller.core.presence import Presence
 from controller.core.selector import parse_selector
 from controller.keys import signing_key
 from controller.loop.changes import Changes
-from controller.loop.clock import Clock, boot_id, steady_s
+from controller.loop.clock import Clock
 from controller.loop.daemon import Daemon
 from controller.loop.facts import Stop
 from controller.loop.fleet import Fleet
@@ -84,6 +86,12 @@ class Port:
 
     def warnings(self) -> list[str]:
         return self._warnings
+
+    def presences(self) -> Mapping[str, Presence]:
+        return self._daemon.presences()
+
+    def presence(self, device: str) -> Presence:
+        return self._daemon.presence(device)
 
     def artifact(self, sha256: str) -> Path:
         return self._artifacts.path(sha256)

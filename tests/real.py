@@ -14,6 +14,9 @@ from pathlib import Path
 from threading import Condition
 from typing import Any
 
+from agent.link import Arrived
+from agent.wire.messages import Status, encode
+from agent.wire.topics import Leaf, topic
 from controller.bootstrap import Port
 from controller.core.intents import AddModel, Intent
 from controller.core.nouns.job import JobState
@@ -63,6 +66,10 @@ class RealController(World):
         """For a thread of a test beside the command that it runs; looked at after each turn."""
         with self._turning:
             assert self._turning.wait_for(happened, limit_s), f"not within {limit_s} s"
+
+    def hear(self, message: Status, *, retained: bool = False) -> None:
+        """What a device's link has brought."""
+        self._happens(Arrived(topic(message.device, Leaf.STATUS), encode(message), retained=retained))
 
     # --- models and their jobs ---------------------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from controller.loop.clock import JUMP_S, LOST_S, Clock, boot_id, steady_s
+from agent.boots import boot_id, steady_s
+from controller.loop.clock import JUMP_S, LOST_S, Clock
 
 NOW = 1_800_000_000.0
 HOURS_3 = 10_800.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from agent import __version__
@@ -190,6 +191,7 @@ class SimDevice:
             log=self.log,
             window_s=self._window_s,
             trial_s=self._trial_s,
+            booted_s=self._now_s,
         )
 
     def _setup(self, boot: str) -> Setup:
@@ -247,7 +249,13 @@ class SimDevice:
             worker.due_s = self._now_s + self._trial_s
             return
         worker.due_s = float("inf")
-        verdict = runtime.trial(worker.assignment, self.load(worker.assignment.sha256), judged=worker.judged)
+        load = self.load(worker.assignment.sha256)
+        verdict = runtime.trial(worker.assignment, load, judged=worker.judged)
+        if load is not None:
+            reading = self._read(1.0)
+            verdict = msgspec.structs.replace(
+                verdict, frequency_hz=reading.frequency_hz, throttled_share=float(self.throttled)
+            )
         self._feed(events.TrialDone(now_s=self._now_s, worker=worker.id, trial=verdict))
 
     def _is_measuring(self, sha256: str) -> bool:
@@ -270,6 +278,7 @@ class SimDevice:
                 line=runtime.window(worker.assignment, load, self._window_s),
                 sensed=sensed,
                 wall_unix_s=ended_s + self.wall_offset_s,
+                steady_s=ended_s - self._hands.booted_s,
             )
         )
 

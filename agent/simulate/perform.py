@@ -12,7 +12,7 @@ from agent.simulate.runtime import SimWorker
 from agent.step import Event, effects, events
 from agent.wire.errors import Failure
 from agent.wire.manifest import Manifest
-from agent.wire.messages import Telemetry, encode
+from agent.wire.messages import Telemetry, encode, timeless
 from agent.wire.topics import RETAINED, Leaf, topic
 
 BATCH_WINDOWS = 50
@@ -31,6 +31,7 @@ class Hands:
     log: deque[tuple[float, effects.Note]]
     window_s: float
     trial_s: float
+    booted_s: float
 
 
 def perform(hands: Hands, effect: effects.Effect, now_s: float) -> None:  # noqa: PLR0912 - one branch an effect
@@ -91,6 +92,8 @@ def _send_batch(hands: Hands, now_s: float) -> None:
         return
     boot, windows = batch
     dropped = hands.durable.dropped.get(boot, 0)
-    message = Telemetry(device=hands.device, boot=boot, windows=windows, dropped=dropped)
+    if boot != hands.boot:  # each boot is its host's
+        windows = timeless(windows)
+    message = Telemetry(device=hands.device, boot=boot, windows=windows, dropped=dropped, now_s=now_s - hands.booted_s)
     if hands.link.publish(topic(hands.device, Leaf.TELEMETRY), encode(message)) is not None:
         hands.answers.append(events.BatchSent(now_s=now_s, boot=boot, seq=windows[-1].seq))

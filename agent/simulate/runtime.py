@@ -66,7 +66,10 @@ def trial(assignment: Assignment, load: Load | None, *, judged: bool) -> Trial:
 
 
 def window(assignment: Assignment, load: Load, duration_s: float) -> WindowLine:
-    """An interval of paced service; a latency above the period means fewer inferences, not a queue."""
+    """An interval of paced service; a latency above the period means fewer inferences, not a queue.
+
+    Nobody but the pace asks, one after another, and nothing else runs: there is no queue or busy host to speak of.
+    """
     count = round(duration_s * min(assignment.rate_hz, 1 / load.latency_s))
     return WindowLine(
         duration_s=duration_s,
@@ -80,6 +83,9 @@ def window(assignment: Assignment, load: Load, duration_s: float) -> WindowLine:
         latency_p99_ms=load.latency_s * P99 * 1e3,
         latency_mean_ms=load.latency_s * 1e3,
         latency_source="modelled",
+        cpu_per_inference_s=load.latency_s if count else None,
+        asked=count,
+        shed=0,
     )
 
 

@@ -3,7 +3,7 @@
 The shell (`agent.daemon` on a device, `agent.simulate` under a virtual clock) turns what happens into events, performs
 the effects in order, and hands their answers back as further events. Read on in `accept` (whether to obey), `install`
 (manifest, blocks, trial, commit), `download` (asking for blocks), `serve` (keeping it running), `telemetry` (windows
-and acks) and `report` (what is said).
+and acks), `alive` (a silence that is too long) and `report` (what is said).
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ import msgspec
 
 from agent.record import Record
 from agent.step.accept import desired, unsigned
+from agent.step.alive import say, watch_silence
 from agent.step.download import ask, watch_download
 from agent.step.drain import STOPPING_S, retire
-from agent.step.effects import Effect, ForgetWindows, Note, SaveRecord, StopWorker
+from agent.step.effects import Effect, ForgetWindows, Note, SaveRecord, StopWorker, Subscribe
 from agent.step.events import (
     AckArrived,
     BatchSent,
@@ -42,6 +43,7 @@ from agent.step.report import greet, status
 from agent.step.serve import start_active, trial_done, watch_workers, window_closed, worker_died
 from agent.step.state import Setup, State, Turn
 from agent.step.telemetry import ack_arrived, batch_sent, send, watch_batch
+from agent.wire.topics import device_filters
 
 __all__ = ["Effect", "Event", "Setup", "State", "Turn", "step"]
 
@@ -56,7 +58,7 @@ def step(state: State, event: Event) -> Turn:  # noqa: PLR0911, PLR0912 - one li
         case Tick():
             return _tick(state, event)
         case LinkUp():
-            return _link_up(state)
+            return _link_up(state, event)
         case LinkDown():
             return _link_down(state, event)
         case DesiredArrived():
@@ -126,12 +128,16 @@ def _stopping(state: State) -> Turn:
 def _tick(state: State, event: Tick) -> Turn:
     watched = watch_workers(state, event.now_s)
     watched = watched.then(lambda left: watch_download(left, event.now_s))
-    return watched.then(lambda left: watch_batch(left, event.now_s))
+    watched = watched.then(lambda left: watch_batch(left, event.now_s))
+    return watched.then(lambda left: watch_silence(left, event.now_s))
 
 
-def _link_up(state: State) -> Turn:
+def _link_up(state: State, event: LinkUp) -> Turn:
+    """Everything that a controller may not know yet, on every connection."""
     up = replace(state, link_up=True, in_flight=None, unacked=0)
-    return Turn(up).do(Note("link_up")).then(greet).then(ask).then(send)
+    listening = Turn(up).do(Note("link_up"), Subscribe(tuple(device_filters(state.setup.device))))
+    said = listening.then(lambda left: say(left, event.now_s)).then(greet)
+    return said.then(ask).then(send)
 
 
 def _link_down(state: State, event: LinkDown) -> Turn:

@@ -1,6 +1,7 @@
 """What can happen to a device. Each event carries its moment, so that a decision needs no clock.
 
 `now_s` is monotonic; `wall_unix_s`, where it is there, is the device's own idea of the time and may be years off.
+`steady_s` counts from the host's boot, also while it sleeps.
 """
 
 from __future__ import annotations
@@ -123,6 +124,7 @@ class WindowClosed(_Event):
     line: WindowLine
     sensed: Sensed = NOTHING
     wall_unix_s: float | None = None
+    steady_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

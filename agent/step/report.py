@@ -12,17 +12,15 @@ from agent.step.state import State, Turn
 from agent.wire.errors import Failure
 from agent.wire.messages import WIRE, Assignment, Info, Phase, Reported, Result, Status
 from agent.wire.messages import Event as Notice
-from agent.wire.topics import Leaf, device_filters
+from agent.wire.topics import Leaf
 
 UNSENT_LIMIT = 32
 
 
 def greet(state: State) -> Turn:
-    """Everything that a controller may not know yet, on every connection."""
+    """What the device is, how its assignment is going, and the notices that had to wait."""
     waiting = [Publish(Leaf.EVENT, notice) for notice in state.unsent]
     return Turn(replace(state, unsent=())).do(
-        Subscribe(tuple(device_filters(state.setup.device))),
-        status(state, online=True),
         Publish(Leaf.INFO, info(state)),
         Publish(Leaf.REPORTED, reported(state)),
         *waiting,
@@ -30,7 +28,11 @@ def greet(state: State) -> Turn:
 
 
 def status(state: State, *, online: bool) -> Publish:
-    return Publish(Leaf.STATUS, Status(device=state.setup.device, online=online, boot=state.setup.boot))
+    setup = state.setup
+    said = Status(
+        device=setup.device, online=online, boot=setup.boot, window_s=setup.window_s, hold_s=state.told_hold_s
+    )
+    return Publish(Leaf.STATUS, said)
 
 
 def info(state: State) -> Info:

@@ -82,8 +82,9 @@ class State:
 
     `deaths` counts quick deaths of the active slot's workers in a row, `died_s` are the last of all of them, and
     `restart_at_s` is when the next one starts.
-    `sent_s` is when telemetry was last sent. `unsent` are notices that wait for the link; `troubles` are those of the
-    last window that are told already.
+    `sent_s` is when telemetry was last sent, `spoke_s` when that or a status was. `held_back_s` is how long windows may
+    wait to be sent, by the last one's battery, and `told_hold_s` what the last status said.
+    `unsent` are notices that wait for the link; `troubles` are those of the last window that are told already.
     """
 
     setup: Setup
@@ -103,6 +104,9 @@ class State:
     in_flight: InFlight | None = None
     unacked: int = 0
     sent_s: float = -math.inf
+    spoke_s: float = -math.inf
+    held_back_s: float = 0.0
+    told_hold_s: float = 0.0
     unsent: tuple[Notice, ...] = ()
     troubles: frozenset[str] = frozenset()
 

@@ -24,6 +24,7 @@ FRESH_S = 600.0
 def spool_window(state: State, event: WindowClosed, worker: Worker) -> Turn:
     state = replace(state, window_seq=state.window_seq + 1)
     closed = window(state, event, worker.sha256)
+    state = replace(state, held_back_s=_held_back_s(closed))
     spooled = Turn(state).do(Spool(closed))
     return spooled if _may_wait(state, closed, event.now_s) else spooled.then(send)
 
@@ -32,11 +33,18 @@ def _may_wait(state: State, closed: Window, now_s: float) -> bool:
     worker, slot = state.active, state.record.active
     if not closed.battery_discharging or worker is None or slot is None or now_s - worker.since_s < FRESH_S:
         return False
-    low = closed.battery_percent is not None and closed.battery_percent < LOW_PERCENT
     cap_ms = slot.assignment.latency_p95_ms
     slow = cap_ms is not None and closed.latency_p95_ms is not None and closed.latency_p95_ms > cap_ms
     trouble = slow or closed.errors or closed.throttled_share or closed.undervoltage
-    return not trouble and now_s - state.sent_s < (LOW_BATTERY_S if low else BATTERY_S)
+    return not trouble and now_s - state.sent_s < state.held_back_s
+
+
+def _held_back_s(closed: Window) -> float:
+    """How long windows may wait, by the battery as this one has it."""
+    if not closed.battery_discharging:
+        return 0.0
+    low = closed.battery_percent is not None and closed.battery_percent < LOW_PERCENT
+    return LOW_BATTERY_S if low else BATTERY_S
 
 
 def window(state: State, event: WindowClosed, sha256: str) -> Window:
@@ -48,6 +56,7 @@ def window(state: State, event: WindowClosed, sha256: str) -> Window:
         seq=state.window_seq,
         duration_s=line.duration_s,
         wall_unix_s=event.wall_unix_s,
+        closed_s=event.steady_s,
         sha256=sha256,
         count=line.count,
         errors=line.errors,
@@ -71,6 +80,13 @@ def window(state: State, event: WindowClosed, sha256: str) -> Window:
         frequency_hz=sensed.frequency_hz,
         throttled_share=sensed.throttled_share,
         undervoltage=sensed.undervoltage,
+        cpu_per_inference_s=line.cpu_per_inference_s,
+        host_busy_share=sensed.host_busy_share,
+        pressure_share=sensed.pressure_share,
+        asked=line.asked,
+        shed=line.shed,
+        queue_mean_ms=line.queue_mean_ms,
+        queue_p95_ms=line.queue_p95_ms,
         implausible=told(sensed),
     )
 
@@ -102,7 +118,7 @@ def send(state: State) -> Turn:
 def batch_sent(state: State, event: BatchSent) -> Turn:
     wait_s = min(ACK_MAX_S, ACK_S * 2.0**state.unacked)
     under_way = InFlight(boot=event.boot, seq=event.seq, until_s=event.now_s + wait_s)
-    return Turn(replace(state, in_flight=under_way, sent_s=event.now_s))
+    return Turn(replace(state, in_flight=under_way, sent_s=event.now_s, spoke_s=event.now_s))
 
 
 def ack_arrived(state: State, event: AckArrived) -> Turn:

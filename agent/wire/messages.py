@@ -5,6 +5,7 @@ A sensor that is missing is `null`, never 0. Unknown keys are ignored. Payloads 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Annotated, TypeVar
 
@@ -28,10 +29,16 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 
 
 class Status(Message, frozen=True, kw_only=True):
-    """Retained, and the last will: is the device connected, and which boot of its agent speaks."""
+    """Retained, and the last will: is the device connected, and which boot of its agent speaks.
+
+    An agent that is there says something at least every `hold_s` and a few of its windows of `window_s`; with nothing
+    else to say it says this again. One that does not tell these figures says it once a connection.
+    """
 
     online: bool
     boot: str
+    window_s: float | None = None
+    hold_s: float | None = None
 
 
 class Info(Message, frozen=True, kw_only=True):
@@ -111,7 +118,8 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     """The device's own measured run of the exact artifact, before it may become active.
 
     RAM is the worker's high-water mark (`VmHWM`); base is the same with only the runtime loaded. Latency is wall time,
-    or on an emulated device (`emulated_gflops` set) the thread's CPU time at that device's pace.
+    or on an emulated device (`emulated_gflops` set) the thread's CPU time at that device's pace. `frequency_hz`,
+    `throttled_share` and `host_busy_share` are as in a window, of the time that the trial took.
     """
 
     sha256: str
@@ -125,6 +133,9 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     golden_max_error: float | None = None
     samples: Count = 0
     emulated_gflops: float | None = None
+    frequency_hz: float | None = None
+    throttled_share: float | None = None
+    host_busy_share: float | None = None
 
 
 class Reported(Message, frozen=True, kw_only=True):
@@ -146,16 +157,23 @@ class Reported(Message, frozen=True, kw_only=True):
 class Window(msgspec.Struct, frozen=True, kw_only=True):
     """One aggregated telemetry interval. `seq` counts up within a boot; (device, boot, seq) is its identity.
 
-    `wall_unix_s` is the device's own clock at the end of the interval: a hint, never trusted for order.
+    `wall_unix_s` is the device's own clock at the end of the interval: a hint, never trusted for order. `closed_s` is
+    the same by a clock that counts from the host's boot and nobody sets, null where that was an earlier boot.
     `power_source` and `latency_source` say how a figure came about: measured | modelled | emulated, or of power that is
     the processor's alone: package. `cpu_share` is the worker's, of one core. `energy_per_inference_joules` is all that
     the device drew, idle or not, for each inference. `implausible` tells why a figure is missing that a sensor gave:
     it cannot be. An agent always knows length and counts; what it says of them may be as impossible (`plausible.py`).
+
+    `cpu_per_inference_s` is processor time of the inference alone, `host_busy_share` of all processors, whoever keeps
+    them busy, and `pressure_share` the share of the time in which some program of the host waited for one. Of what was
+    `asked` for `count` were run, `shed` were refused unrun, and the rest waits; `queue_...` is the wait for a turn of
+    those that were run, which latencies leave out.
     """
 
     seq: Count
     duration_s: float | None
     wall_unix_s: float | None = None
+    closed_s: float | None = None
     sha256: str | None = None
     count: Count | None = 0
     errors: Count | None = 0
@@ -179,15 +197,31 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     frequency_hz: float | None = None
     throttled_share: float | None = None
     undervoltage: bool | None = None
+    cpu_per_inference_s: float | None = None
+    host_busy_share: float | None = None
+    pressure_share: float | None = None
+    asked: Count | None = None
+    shed: Count | None = None
+    queue_mean_ms: float | None = None
+    queue_p95_ms: float | None = None
     implausible: str = ""
 
 
+def timeless(windows: Iterable[Window]) -> list[Window]:
+    """Windows of an earlier boot of their host, of whose clock nothing is known any more."""
+    return [msgspec.structs.replace(each, closed_s=None) for each in windows]
+
+
 class Telemetry(Message, frozen=True, kw_only=True):
-    """Windows of one boot, oldest first. `dropped` counts the windows of that boot that a full spool had to give up."""
+    """Windows of one boot, oldest first. `dropped` counts the windows of that boot that a full spool had to give up.
+
+    `now_s` is the moment of sending by the clock of their `closed_s`.
+    """
 
     boot: str
     windows: list[Window]
     dropped: Count = 0
+    now_s: float | None = None
 
 
 class Ack(Message, frozen=True, kw_only=True):

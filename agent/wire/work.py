@@ -76,7 +76,11 @@ class TrialLine(msgspec.Struct, frozen=True, kw_only=True, tag="trial"):
 
 
 class WindowLine(msgspec.Struct, frozen=True, kw_only=True, tag="window"):
-    """What the worker saw in one interval; the supervisor adds what the sensors say."""
+    """What the worker saw in one interval; the supervisor adds what the sensors say.
+
+    `asked` are the inferences that were asked for, and `shed` those of them that were refused unrun; what was asked and
+    is in neither `count` nor `shed` still waits.
+    """
 
     duration_s: float
     count: int
@@ -90,6 +94,11 @@ class WindowLine(msgspec.Struct, frozen=True, kw_only=True, tag="window"):
     latency_p99_ms: float | None = None
     latency_mean_ms: float | None = None
     latency_source: str = "measured"
+    cpu_per_inference_s: float | None = None
+    asked: int | None = None
+    shed: int | None = None
+    queue_mean_ms: float | None = None
+    queue_p95_ms: float | None = None
 
 
 class Go(msgspec.Struct, frozen=True, kw_only=True, tag="go"):

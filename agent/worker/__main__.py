@@ -83,7 +83,7 @@ def _work(spec: WorkerSpec, words: _Words, say: Callable[[msgspec.Struct], objec
     words.go.wait()
     service = Service(spec, session)
     api = Api(service, spec.model)
-    http = HttpServer(sockets, api.answer, api.most_bytes)
+    http = HttpServer(sockets, api.answer, api.most_bytes, service.shed)
     http.start()
     serve(spec, service, exercise_of(spec, session, recorded), say, words.ending)
     http.drain(words.within_s)

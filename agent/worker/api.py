@@ -93,7 +93,11 @@ class Api:
 
     def _infer(self, headers: Headers, body: bytes) -> Answer:
         session, service = self._service.session, self._service
-        asked = read_request(body, _json_bytes(headers), session.inputs, session.outputs)
+        try:
+            asked = read_request(body, _json_bytes(headers), session.inputs, session.outputs)
+        except MemoryError:
+            service.shed()
+            return no_memory()
         service.asked = True
         try:
             values = service.infer(asked.inputs)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agent.worker.runtime import Session
 from agent.worker.tensors import Tensors
-from agent.worker.timing import GAP_S, timed_run
+from agent.worker.timing import GAP_S, Timed, timed_run
 
 _SIDE = 64  # so small that no linear algebra library spreads it over several threads
 _PRODUCTS = 8
@@ -44,7 +44,7 @@ class Emulation:
         self._multiply()
         return median(self._inferences_s) / median(self._products_s) * self._product_there_s
 
-    def run(self, session: Session, inputs: Tensors) -> tuple[list[NDArray[Any]], float]:
+    def run(self, session: Session, inputs: Tensors) -> tuple[list[NDArray[Any]], Timed]:
         """All outputs and the latency, after as long as the device would have been busy.
 
         An untimed run comes first, for the timed one to be like those of a trial: between two inferences this host
@@ -57,7 +57,7 @@ class Emulation:
         outputs, timed = timed_run(session, inputs)
         latency_s = self.latency_s(timed.cpu_s)
         time.sleep(max(0.0, latency_s - (time.perf_counter() - began_s)))
-        return outputs, latency_s
+        return outputs, Timed(latency_s, timed.cpu_s)
 
     def _multiply(self) -> None:
         began_s = time.thread_time()

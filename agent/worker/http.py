@@ -27,10 +27,19 @@ _LINGER_S = 2.0
 
 
 class HttpServer:
-    """Serves `answering` on `sockets` that listen and do not block; `most_bytes` is the largest body that is read."""
+    """Serves `answering` on `sockets` that listen and do not block; `most_bytes` is the largest body that is read.
 
-    def __init__(self, sockets: Sequence[socket.socket], answering: Answering, most_bytes: int) -> None:
-        self.answering, self.most_bytes = answering, most_bytes
+    `shed` is told of each request that there was no room for.
+    """
+
+    def __init__(
+        self,
+        sockets: Sequence[socket.socket],
+        answering: Answering,
+        most_bytes: int,
+        shed: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.answering, self.most_bytes, self.shed = answering, most_bytes, shed
         self.draining = False
         self._sockets = sockets
         self._room = threading.Semaphore(CONNECTIONS)
@@ -78,6 +87,7 @@ class HttpServer:
         try:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
         except (RuntimeError, MemoryError):
+            self.shed()
             connection.close()
             return False
         return True
@@ -110,6 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             body = self.rfile.read(length)
         except MemoryError:
+            self._http.shed()
             self._refuse(no_memory())
             return
         if len(body) < length:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from agent.wire.work import WindowLine, WorkerSpec
 from agent.worker.emulation import Emulation
 from agent.worker.runtime import Session, bind, example
 from agent.worker.tensors import Tensors
-from agent.worker.timing import timed_run
+from agent.worker.timing import Timed, timed_run
 from agent.worker.window import Window
 
 _RANDOM_INPUTS = 16
@@ -36,22 +37,32 @@ class Service:
 
     def infer(self, inputs: Tensors) -> list[NDArray[Any]]:
         """All outputs. Raises what the runtime raises; that is counted, and the worker lives on."""
+        came_s = time.monotonic()
+        with self._lock:
+            self._window.asked += 1
         with self._turn:
+            waited_s = time.monotonic() - came_s
             try:
-                outputs, latency_s = self._timed(inputs)
+                outputs, timed = self._timed(inputs)
             except Exception:
                 with self._lock:
-                    self._window.add_error()
+                    self._window.add_error(waited_s)
                 raise
             with self._lock:
-                self._window.add(latency_s)
+                self._window.add(timed.wall_s, timed.cpu_s, waited_s)
         return outputs
 
-    def _timed(self, inputs: Tensors) -> tuple[list[NDArray[Any]], float]:
+    def shed(self) -> None:
+        """Somebody asked and was refused, as there was no room for it."""
+        with self._lock:
+            self._window.asked += 1
+            self._window.shed += 1
+
+    def _timed(self, inputs: Tensors) -> tuple[list[NDArray[Any]], Timed]:
+        """The latency as it counts on this device."""
         if self._emulation is not None:
             return self._emulation.run(self.session, inputs)
-        outputs, timed = timed_run(self.session, inputs)
-        return outputs, timed.wall_s
+        return timed_run(self.session, inputs)
 
     def close_window(self) -> WindowLine:
         with self._lock:

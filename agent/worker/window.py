@@ -17,19 +17,31 @@ class Window:
     emulated: bool
     began_s: float = field(default_factory=time.monotonic)
     cpu_began_s: float = field(default_factory=time.process_time)
+    asked: int = 0
     count: int = 0
     errors: int = 0
+    shed: int = 0
     busy_s: float = 0.0
+    cpu_s: float = 0.0
+    waited_s: float = 0.0
     latencies: Histogram = field(default_factory=Histogram)
+    waits: Histogram = field(default_factory=Histogram)
 
-    def add(self, latency_s: float) -> None:
-        self.count += 1
+    def add(self, latency_s: float, cpu_s: float, waited_s: float) -> None:
+        """An inference, with its processor time and how long it waited for its turn."""
+        self._run(waited_s)
         self.busy_s += latency_s
+        self.cpu_s += cpu_s
         self.latencies.add(latency_s)
 
-    def add_error(self) -> None:
-        self.count += 1
+    def add_error(self, waited_s: float) -> None:
+        self._run(waited_s)
         self.errors += 1
+
+    def _run(self, waited_s: float) -> None:
+        self.count += 1
+        self.waited_s += waited_s
+        self.waits.add(waited_s)
 
     def close(self) -> WindowLine:
         good = self.count - self.errors
@@ -47,6 +59,11 @@ class Window:
             latency_p99_ms=p99,
             latency_mean_ms=self._ms(self.busy_s / good if good else None),
             latency_source="emulated" if self.emulated else "measured",
+            cpu_per_inference_s=None if self.emulated or not good else self.cpu_s / good,
+            asked=self.asked,
+            shed=self.shed,
+            queue_mean_ms=self._ms(self.waited_s / self.count if self.count else None),
+            queue_p95_ms=self._ms(self.waits.quantile(0.95)),
         )
 
     @staticmethod

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from controller.cli import bulk, device, incident, ladder, model, prune, rollout, serve, telemetry
+from controller.cli import bulk, device, health, incident, ladder, model, prune, rollout, serve, telemetry
 from controller.client import ClientError
 
 
@@ -40,5 +40,6 @@ app.command("plan")(model.plan)
 app.add_typer(rollout.app, name="rollout")
 app.command("telemetry")(telemetry.telemetry)
 app.add_typer(incident.app, name="incident")
+app.command("health")(health.health)
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)

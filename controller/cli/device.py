@@ -37,7 +37,7 @@ _COLUMNS = (
     Column("DEVICE", "id"),
     Column("CLASS", "class", 1),
     Column("STATE", "state", 7),
-    Column("ONLINE", "online", 8),
+    Column("PRESENCE", "presence", 8),
     Column("MODEL", "model", 5),
     Column("VARIANT", "variant", 7),
     Column("PHASE", "phase", 4),

@@ -29,7 +29,7 @@ _COLUMNS = (
 _DEVICES = (
     Column("DEVICE", "device"),
     Column("STANDING", "standing", 9),
-    Column("ONLINE", "online", 5),
+    Column("PRESENCE", "presence", 5),
     Column("VARIANT", "variant", 8),
     Column("PHASE", "phase", 6),
     Column("BINDING", "binding", 7),

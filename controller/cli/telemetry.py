@@ -14,13 +14,17 @@ from controller.client import Client, Row
 _WORD = 10  # the longest that there is
 _COLUMNS = (
     Column("RECEIVED", "received_unix_s"),
+    Column("CLOSED", "closed_unix_s", 1),
     Column("SEQ", "seq", 5),
     Column("VARIANT", "variant", 6),
+    Column("ASKED", "asked", 3),
     Column("COUNT", "count", 8),
+    Column("SHED", "shed", 4),
     Column("ERRORS", "errors", 7),
     Column("P50", "latency_p50_ms", 4),
     Column("P95", "latency_p95_ms", 9),
     Column("P99", "latency_p99_ms", 3),
+    Column("QUEUE", "queue_p95_ms", 4),
     Column("RSS", "rss_bytes", 2),
     Column("PEAK", "ram_peak_bytes", 7),
     Column("TEMP", "temperature_celsius", 7),
@@ -28,6 +32,7 @@ _COLUMNS = (
     Column("SOURCE", "power_source", 5),
     Column("BATTERY", "battery_percent", 5),
     Column("THROTTLED", "throttled_share", 4),
+    Column("BUSY", "host_busy_share", 3),
 )
 
 

@@ -16,6 +16,7 @@ from controller.core.actions import (
     SendDesired,
 )
 from controller.core.incidents import follow_incident, notice_breach
+from controller.core.keep import keep
 from controller.core.learned import TRIAL, stamped
 from controller.core.mark import given_up, overtaken
 from controller.core.nouns.desired import Desired
@@ -23,6 +24,7 @@ from controller.core.nouns.device import DeviceState
 from controller.core.nouns.placement import Placement
 from controller.core.place import improve, place
 from controller.core.policy import Policy
+from controller.core.presence import Presence
 from controller.core.refute import refute
 from controller.core.speaks import foreign, outdated, readable
 from controller.core.standing import desired_here, failed, may_pass
@@ -36,7 +38,7 @@ def decide(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """
     if view.device.state is not DeviceState.ACCEPTED:
         return []
-    for rule in (settle, heal, follow_incident, notice_breach, refute, place, assign, improve):
+    for rule in (settle, heal, follow_incident, notice_breach, refute, place, keep, assign, improve):
         actions = rule(view, policy, now_unix_s)
         if actions:
             return actions
@@ -64,32 +66,36 @@ def settle(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
 def heal(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """The device never got its assignment or lost it, or what it said of its end was lost: send it again.
 
-    A device that has it says how it is going, and does nothing else about it. One whose mark is above it refuses it for
-    ever, and one whose agent was updated cannot read it: `assign` makes the next one.
+    Once to everybody since our link came up, as the broker keeps it for who is away, and again to who is there. Who
+    has it says how it is going, and does nothing else about it. One whose mark is above it refuses it for ever, and one
+    whose agent was updated cannot read it: `assign` makes the next one.
     """
     desired, reported = view.desired, view.device.reported
-    if desired is None or failed(desired) or not view.device.online or overtaken(reported, desired):
+    if desired is None or failed(desired) or overtaken(reported, desired):
         return []
     if not readable(view.device, desired):
         return []
     if reported is not None and _answers(reported, desired) and desired.result is not None:
         return []
-    due = view.sent_unix_s is None or now_unix_s - view.sent_unix_s >= policy.resend_s
+    if view.sent_unix_s is None:
+        return [SendDesired(desired.device)]
+    due = view.presence is Presence.ONLINE and now_unix_s - view.sent_unix_s >= policy.resend_s
     return [SendDesired(desired.device)] if due else []
 
 
 def assign(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """The fit and the newest assignment differ, or the assignment failed in a way that may pass: make the next one."""
     placement, desired, rollout = view.placement, desired_here(view), view.rollout
-    if placement is None or placement.sha256 is None or rollout is None or not view.admitted:
+    if placement is None or placement.sha256 is None or view.catalog is None or not view.admitted:
         return []
-    if placement.model != rollout.model or foreign(view.device):
+    if placement.model != view.catalog.model.ref or foreign(view.device):
         return []
     attempts = _next_attempt(view, placement, desired, policy, now_unix_s)
     if attempts is None:
         return []
     incident = view.incident.id if view.incident is not None else None
-    return [Assign(view.device, placement, placement.sha256, rollout.id, incident, attempts)]
+    of = None if rollout is None else rollout.id
+    return [Assign(view.device, placement, placement.sha256, of, incident, attempts)]
 
 
 def _next_attempt(

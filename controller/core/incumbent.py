@@ -12,6 +12,7 @@ from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.variant import Variant
 from controller.core.policy import Policy
+from controller.core.standing import failed
 from controller.core.view import DeviceView
 
 # It is not replaced because an upper bound with margins says otherwise.
@@ -24,23 +25,34 @@ def still_fits(view: DeviceView, policy: Policy) -> str | None:
     if placement is None or catalog is None or placement.model != catalog.model.ref or placement.sha256 is None:
         return None
     variant = catalog.variant(placement.sha256)
-    profile, calibration = view.device.profile, view.device.calibration
-    envelope = collapse(profile, calibration, catalog.ram_base_bytes(profile.runtime))
-    if variant is None or variant.runtime != profile.runtime or isinstance(envelope, Impossible):
+    envelope = None if variant is None else inside(view, variant, policy)
+    if variant is None or envelope is None:
         return None
-    if not variant.dense and envelope.roomier_than(placement.envelope, WELL_USED):
+    much_larger = not variant.dense and envelope.roomier_than(placement.envelope, WELL_USED)
+    return None if much_larger else variant.sha256
+
+
+def inside(view: DeviceView, variant: Variant, policy: Policy) -> Envelope | None:
+    """The device's envelope, where a variant of the view's model is inside it; what runs, by what was measured."""
+    profile, calibration = view.device.profile, view.device.calibration
+    base = 0 if view.catalog is None else view.catalog.ram_base_bytes(profile.runtime)
+    envelope = collapse(profile, calibration, base)
+    if variant.runtime != profile.runtime or isinstance(envelope, Impossible):
         return None
     if not _proven(view, variant, policy):
-        return variant.sha256 if within(profile, calibration, envelope, variant) else None
+        return envelope if within(profile, calibration, envelope, variant) else None
     fits = _passed(view, envelope, variant) or within(profile, calibration, envelope, variant, _TOLERANCE)
-    return variant.sha256 if fits else None
+    return envelope if fits else None
 
 
 def _proven(view: DeviceView, variant: Variant, policy: Policy) -> bool:
-    """It runs on the device, and no incident is being repaired."""
-    desired = view.desired
-    runs = desired is not None and desired.result == Result.SUCCEEDED and desired.sha256 == variant.sha256
-    return runs and not repairing(view, policy)
+    """It runs on the device, and no incident is being repaired. What it fell back to after a failure ran before."""
+    desired, reported = view.desired, view.device.reported
+    if desired is None or repairing(view, policy):
+        return False
+    if failed(desired):
+        return view.rollout is None and reported is not None and reported.sha256 == variant.sha256
+    return desired.result == Result.SUCCEEDED and desired.sha256 == variant.sha256
 
 
 def _passed(view: DeviceView, envelope: Envelope, variant: Variant) -> bool:

@@ -35,8 +35,7 @@ def place(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
         new = replace(staying, waiting_for=new.waiting_for if fits else None, reason=new.reason if fits else "")
     new = replace(new, rollout=view.rollout.id, offered=here and old is not None and old.offered)
     new = _told(view, _withdrawn(view, new))
-    changed = old is None or replace(old, decided_unix_s=0.0) != replace(new, decided_unix_s=0.0)
-    return [*_wanted(view, found, policy), *([Place(new)] if changed else [])]
+    return [*wanted(view, found, policy), *([] if same(old, new) else [Place(new)])]
 
 
 def improve(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
@@ -96,7 +95,12 @@ def _outlook(prune: Prune | None) -> str:
     return f"{told}; it is being made" if prune.pays else f"{told}; not worth a job"
 
 
-def _wanted(view: DeviceView, found: Fit, policy: Policy) -> list[Action]:
+def same(old: Placement | None, new: Placement) -> bool:
+    """It says the same, whenever it was decided."""
+    return old is not None and replace(old, decided_unix_s=0.0) == replace(new, decided_unix_s=0.0)
+
+
+def wanted(view: DeviceView, found: Fit, policy: Policy) -> list[Action]:
     """The prune to write down, unless it is: one that is needed or pays, or one in so many of those that do not."""
     assert view.catalog is not None
     ref, jobs = view.catalog.model.ref, view.catalog.jobs

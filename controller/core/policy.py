@@ -17,6 +17,9 @@ class Policy:
     in `audit_one_in` is made all the same when nothing else is to do, so that predictions stay honest.
     `refute_s` is how long no window must have agreed with a learned figure before it comes down; a whole day, as the
     surroundings of night tell nothing of noon.
+    A device is quiet once it has missed `quiet_windows` windows, and for `quiet_least_s`, beyond what it may hold back;
+    `default_window_s` and `default_hold_s` are those of agents that do not tell theirs. A window that was closed more
+    than `history_s` before it came is history, and judged by nobody: more than any device holds back.
     """
 
     breach_windows: int = 3
@@ -33,6 +36,11 @@ class Policy:
     refute_s: float = 86_400.0
     parallel_jobs: int = 1
     audit_one_in: int = 20
+    quiet_windows: int = 4
+    quiet_least_s: float = 20.0
+    default_window_s: float = 30.0
+    default_hold_s: float = 900.0
+    history_s: float = 1800.0
 
     @property
     def windows_seen(self) -> int:

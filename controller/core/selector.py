@@ -49,11 +49,6 @@ def parse_selector(text: str) -> Selector:
     return Selector(tuple(requirements.items()))
 
 
-def words(device: Device) -> dict[str, str]:
-    """All that a selector may ask of a device, by key."""
-    return {**device.labels, "id": device.id, "class": device.device_class}
-
-
 def _unquoted(word: str) -> str:
     return word[1:-1].replace('""', '"') if re.fullmatch(_QUOTED, word) else word
 
@@ -62,6 +57,12 @@ def _word(text: str, bare: str) -> str:
     """As a selector writes it: bare where it reads back so."""
     is_bare = re.fullmatch(bare, text) and text == text.strip() and text and not text.startswith('"')
     return text if is_bare else '"' + text.replace('"', '""') + '"'
+
+
+def terms(device: Device) -> frozenset[tuple[str, str]]:
+    """What a selector may ask of the device, beside its id; its own class stands before a label of that name."""
+    labels = {key: value for key, value in device.labels.items() if key != "id"}
+    return frozenset({**labels, "class": device.device_class}.items())
 
 
 def _value(device: Device, key: str) -> str | None:

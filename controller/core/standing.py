@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from agent.wire.messages import Result
-from controller.core.muster import Standing
 from controller.core.nouns.desired import Desired
+from controller.core.nouns.member import Standing
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.policy import Policy
@@ -29,10 +29,10 @@ def standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
         return Standing.READY if desired.rollout != rollout.id else Standing.RUNNING
     if desired.result is None:
         return Standing.FAILED if now_unix_s - desired.issued_unix_s > rollout.deadline_s else Standing.RUNNING
-    return Standing.RUNNING if failed(desired) else _soak(view, desired, rollout, policy, now_unix_s)
+    return Standing.RUNNING if failed(desired) else soak(view, desired, rollout, policy, now_unix_s)
 
 
-def _soak(view: DeviceView, desired: Desired, rollout: Rollout, policy: Policy, now_unix_s: float) -> Standing:
+def soak(view: DeviceView, desired: Desired, rollout: Rollout, policy: Policy, now_unix_s: float) -> Standing:
     """It runs: within its budget for a while is success, an incident that was not repaired is failure."""
     since = now_unix_s if desired.finished_unix_s is None else desired.finished_unix_s
     if _unrepaired(view, max(since, rollout.started_unix_s)):
@@ -58,10 +58,12 @@ def failed(desired: Desired) -> bool:
 
 
 def desired_here(view: DeviceView) -> Desired | None:
-    """The newest assignment, unless it failed in another rollout: what failed there may be tried here."""
-    desired = view.desired
-    elsewhere = desired is not None and view.rollout is not None and desired.rollout != view.rollout.id
-    return None if desired is None or (elsewhere and failed(desired)) else desired
+    """The newest assignment, unless it failed in another rollout: what failed there may be tried here.
+
+    Who no rollout holds is in none.
+    """
+    desired, here = view.desired, None if view.rollout is None else view.rollout.id
+    return None if desired is None or (desired.rollout != here and failed(desired)) else desired
 
 
 def may_pass(view: DeviceView) -> bool:

@@ -109,6 +109,7 @@ def _forget(ledger: Ledger, device: str, now_unix_s: float) -> str:
     log.info("event=forgotten device=%s", device)
     ledger.forget_placements(device)
     ledger.forget_incidents(device)
+    ledger.forget_member(device)
     ledger.forget_device(device, now_unix_s)
     return known.id
 

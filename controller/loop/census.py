@@ -25,7 +25,7 @@ class Census:
         rollouts: Iterable[Rollout] = (),
         jobs: Iterable[PruneJob] = (),
     ) -> None:
-        self.devices = Counter[tuple[DeviceState, bool]](map(_device, devices))
+        self.devices = Counter[DeviceState](map(_state_of_device, devices))
         self.incidents = Counter[IncidentState](each.state for each in incidents)
         self.rollouts = Counter[RolloutState](map(_state_of_rollout, rollouts))
         self.jobs = Counter[JobState](map(_state_of_job, jobs))
@@ -37,7 +37,7 @@ class Census:
         return id(self)
 
     def devices_move(self, known: Mapping[str, Device], new: Mapping[str, Device | None]) -> None:
-        _move(self.devices, _device, known, new)
+        _move(self.devices, _state_of_device, known, new)
 
     def incident_moves(self, before: Incident | None, after: Incident) -> None:
         self.incidents[after.state] += 1
@@ -55,11 +55,9 @@ class Census:
 
     def figures(self) -> dict[str, int]:
         """By the names that `health` has them under."""
-        by_state = {state: self.devices[state, True] + self.devices[state, False] for state in DeviceState}
         return {
-            "devices": sum(by_state.values()),
-            "devices_online": sum(self.devices[state, True] for state in DeviceState),
-            **{f"devices_{state}": count for state, count in by_state.items()},
+            "devices": self.devices.total(),
+            **{f"devices_{state}": self.devices[state] for state in DeviceState},
             "incidents_open": sum(self.incidents[state] for state in UNCLOSED),
             "rollouts_running": self.rollouts[RolloutState.RUNNING],
             "jobs_unfinished": sum(self.jobs[state] for state in UNFINISHED),
@@ -75,8 +73,8 @@ def _move(counts: Counter[K], kind: Callable[[V], K], known: Mapping[str, V], ne
             counts[kind(after)] += 1
 
 
-def _device(device: Device) -> tuple[DeviceState, bool]:
-    return device.state, device.online
+def _state_of_device(device: Device) -> DeviceState:
+    return device.state
 
 
 def _state_of_rollout(rollout: Rollout) -> RolloutState:

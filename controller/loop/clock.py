@@ -13,28 +13,11 @@ lost, and to follow it to 1970 would put years of history out of order.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 JUMP_S = 2.0
 """Less is a leap second or the reading itself; NTP makes up for that without a jump."""
 LOST_S = 86_400.0
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-
-
-def steady_s() -> float:
-    """Seconds since the host's boot, which nobody can set. Suspended ones count where the system knows them."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
-
-
-def boot_id() -> str:
-    """Which boot of this host `steady_s` counts from; empty where the system does not say."""
-    try:
-        return _BOOT_ID.read_text().strip()
-    except OSError:
-        return ""
 
 
 class Clock:

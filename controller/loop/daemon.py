@@ -10,7 +10,7 @@ import gc
 import logging
 import math
 import queue
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Protocol, TypeVar, assert_never
@@ -24,6 +24,7 @@ from controller.core.nouns.forgotten import Forgotten
 from controller.core.nouns.job import AT_WORK, JobState, PruneJob
 from controller.core.nouns.model import Model
 from controller.core.policy import Policy
+from controller.core.presence import NEVER, Contact, Presence, presence
 from controller.loop.blobs import Blobs
 from controller.loop.broadcast import Broadcast
 from controller.loop.bulks import BulkWorker
@@ -40,6 +41,7 @@ from controller.loop.take import Afterwards, Taker
 from controller.loop.watch import Watch
 from controller.store.artifacts import Artifacts
 from controller.store.store import Store
+from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.daemon")
 T = TypeVar("T")
@@ -87,6 +89,7 @@ class Daemon:
         self._broadcast = Broadcast(link, Blobs(store, artifacts), clock.steady_s)
         self._eraser = Eraser(link)
         self._taker = Taker(link, artifacts, self._broadcast, self._eraser, performer, self._link_moved)
+        self._contacts = dict[str, Contact]()
         self._waiting: list[Fact] = []
         self._again_s = self._seen_s = -math.inf
         self._now_unix_s = 0.0
@@ -112,13 +115,12 @@ class Daemon:
         return future
 
     def start(self) -> None:
-        """Take up where the last run ended: its running jobs wait again, and nobody is online before he says so."""
+        """Take up where the last run ended: its running jobs wait again."""
         with self._store.begin() as tx:
             at_work = tx.jobs(*AT_WORK)
             for job in at_work:
                 tx.put_job(replace(job, state=JobState.QUEUED, attempts=max(job.attempts - 1, 0)))
-            if tx.all_offline() or at_work:
-                tx.number_commit(tx.commit_number() + 1)
+            tx.number_commit(tx.commit_number() + 1)  # nobody is known to be there: who watches begins anew
         self.reload()
         self._eraser.erase(each.device for each in self._fleet.forgotten.values() if self._is_to_be_erased(each))
         self._link.start(self.enqueue)
@@ -126,12 +128,17 @@ class Daemon:
     def reload(self) -> None:
         """Read the fleet from the database, and look at every device."""
         with self._store.read() as tx:
-            self._fleet: Fleet = load(tx, self._policy)
+            self._fleet: Fleet = self._load(tx)
         self._begin_anew()
 
     def _is_to_be_erased(self, forgotten: Forgotten) -> bool:
         """One that is there again says for itself what the broker retains."""
         return not forgotten.cleared and forgotten.device not in self._fleet.devices
+
+    def _load(self, tx: Tx) -> Fleet:
+        fleet = load(tx, self._policy)
+        fleet.contacts = self._contacts
+        return fleet
 
     def run(self) -> None:
         """Turn until `Stop`; then end the jobs and the link."""
@@ -256,8 +263,12 @@ class Daemon:
         """Of these the ones about which there is something to do though nobody woke them; there must be none."""
         return self._settler.overlooked(self._ledger(), self._now_unix_s, devices)
 
+    def miscounted(self) -> list[str]:
+        """The rollouts whose counts are not those of their members; there must be none."""
+        return self._settler.miscounted(self._ledger())
+
     def _ledger(self) -> Ledger:
-        return Ledger(self._fleet, self._store, self._policy)
+        return Ledger(self._fleet, self._store, self._policy, self._clock.steady_s())
 
     # --- what may go wrong -------------------------------------------------------------------------------------------
 
@@ -316,7 +327,7 @@ class Daemon:
             tx.restamp(self._clock.now() - self._policy.longest_s, step_s)
             tx.put_meta("clock", self._clock.memory(step_s))
             tx.number_commit(self._fleet.commit + 1)
-            fleet = load(tx, self._policy)
+            fleet = self._load(tx)
         self._clock.step(step_s)
         fleet.sent_unix_s = {device: sent_s + step_s for device, sent_s in self._fleet.sent_unix_s.items()}
         self._fleet = fleet
@@ -345,6 +356,15 @@ class Daemon:
         link = f"the broker is not reached: {self.link_down}" if self.link_down else ""
         return [each for each in (self.degraded, link) if each]
 
+    def presences(self) -> Mapping[str, Presence]:
+        """Who is there, of all devices that were heard of; from any thread, as a dict is copied in one piece."""
+        now_s = self._clock.steady_s()
+        return {device: presence(each, self._policy, now_s) for device, each in self._contacts.copy().items()}
+
+    def presence(self, device: str) -> Presence:
+        """The same of one device."""
+        return presence(self._contacts.get(device, NEVER), self._policy, self._clock.steady_s())
+
     def _link_moved(self, reason: str) -> None:
         """It went down for a `reason`, or came up. Then nobody knows what the broker still has: what was sent and not
         answered is sent again."""
@@ -367,9 +387,11 @@ class Daemon:
 
     def _deliver(self, send: Deliver) -> None:
         """What the link did not take was not sent: it is due again in a moment."""
+        if self.link_down:  # its coming up wakes everybody
+            return
         envelope = send.envelope or self._stored_envelope(send.device)
         taken = envelope is None or self._link.publish(topic(send.device, Leaf.DESIRED), envelope, retain=True)
-        if taken is None and not self.link_down:  # else its coming up wakes everybody
+        if taken is None:
             due_unix_s = self._clock.now() + _AGAIN_S
             self._fleet.sent_unix_s[send.device] = due_unix_s - self._policy.resend_s
             self._watch.at(send.device, due_unix_s)

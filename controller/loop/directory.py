@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import islice
 
 from controller.core.nouns.device import Device, DeviceState
-from controller.core.selector import Selector, words
+from controller.core.selector import Selector, terms
 
 _Word = tuple[str, str]
 _Ids = set[str] | frozenset[str]
@@ -94,7 +94,7 @@ class Directory:
 
 
 def _words(device: Device) -> Iterable[_Word]:
-    return (word for word in words(device).items() if word[0] != "id")
+    return terms(device)
 
 
 def _filed(device: Device) -> tuple[object, ...]:

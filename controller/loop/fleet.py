@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from controller.core.catalog import Catalog
 from controller.core.history import History, histories
 from controller.core.nouns.bulk import Bulk
@@ -17,12 +19,15 @@ from controller.core.nouns.device import Device
 from controller.core.nouns.forgotten import Forgotten
 from controller.core.nouns.job import PruneJob
 from controller.core.nouns.manifest import Named
+from controller.core.nouns.member import Member
 from controller.core.nouns.model import Model
+from controller.core.nouns.owner import Owner
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
+from controller.core.presence import Contact
 from controller.loop import ring
 from controller.loop.census import Census
 from controller.loop.directory import Directory
@@ -37,7 +42,7 @@ Mark = tuple[str, int]
 class Fleet:
     """`desired` are the newest assignments, without what was signed; `windows` the newest ones of what a device was
     told to run, as `ring` packs them. A placement is named by device and model, a variant by model and sha256. `commit`
-    is the number of the newest commit."""
+    is the number of the newest commit, `members` are those in the rollouts that own them."""
 
     devices: dict[str, Device]
     forgotten: dict[str, Forgotten]
@@ -47,6 +52,8 @@ class Fleet:
     windows: dict[str, bytes]
     marks: dict[str, Mark]
     rollouts: dict[str, Rollout]
+    owners: dict[str, Owner]
+    members: dict[str, Member]
     models: dict[str, Model]
     variants: dict[tuple[str, str], Variant]
     jobs: dict[str, PruneJob]
@@ -60,6 +67,9 @@ class Fleet:
     sent_unix_s: dict[str, float] = field(default_factory=dict)
     """When a device was last sent its assignment; nobody remembers it over a restart."""
 
+    contacts: dict[str, Contact] = field(default_factory=dict)
+    """What was heard of a device's connection since our link came up or went down."""
+
     seen: set[str] = field(default_factory=set)
     """Whose `last_seen_unix_s` is newer than its row."""
 
@@ -67,8 +77,8 @@ class Fleet:
         return [self.devices[each] for each in self.seen]
 
 
-VOLATILE = ("sent_unix_s", "seen", "catalogs")
-"""What a restart forgets, or finds out anew; and of each device when it was last heard of."""
+VOLATILE = ("sent_unix_s", "contacts", "seen", "catalogs")
+"""What a restart forgets, or finds out anew; and of each device what `lasting` leaves out."""
 
 
 def load(tx: Tx, policy: Policy) -> Fleet:
@@ -84,6 +94,8 @@ def load(tx: Tx, policy: Policy) -> Fleet:
         windows=_rings(tx.newest_windows(policy.windows_seen)),
         marks={device: (each.boot, each.window.seq) for device, each in tx.latest_windows().items()},
         rollouts={each.id: each for each in rollouts},
+        owners={each.device: each for each in tx.owners()},
+        members={each.device: each for each in tx.owned_members()},
         models={each.ref: each for each in tx.models()},
         variants={(each.model, each.sha256): each for each in tx.variants()},
         jobs={each.id: each for each in jobs},
@@ -94,6 +106,14 @@ def load(tx: Tx, policy: Policy) -> Fleet:
         census=Census(devices, incidents, rollouts, jobs),
         commit=tx.commit_number(),
     )
+
+
+def lasting(device: Device) -> Device:
+    """Without what is not worth a row for each message: when it was last heard of, and how far a download is."""
+    reported = device.reported
+    if reported is not None and reported.blocks_have:
+        reported = msgspec.structs.replace(reported, blocks_have=0)
+    return replace(device, last_seen_unix_s=None, reported=reported)
 
 
 def kept(desired: Desired) -> Desired:

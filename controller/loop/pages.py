@@ -9,14 +9,12 @@ from typing import TypeVar
 
 from controller.core.intents import IntentError
 from controller.core.nouns.bulk import Bulk, BulkState
-from controller.core.nouns.desired import Desired
-from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.device import DeviceState
 from controller.core.nouns.incident import IncidentState
 from controller.core.nouns.job import JobState, PruneJob
-from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout, RolloutState
 from controller.core.nouns.variant import Variant
-from controller.core.selector import Selector, parse_selector
+from controller.core.selector import Selector
 from controller.loop.fleet import Fleet
 
 T = TypeVar("T")
@@ -31,15 +29,6 @@ class Page:
     total: int
     more: bool
     commit: int
-
-
-@dataclass(frozen=True, slots=True)
-class MemberFacts:
-    """What is known of one member of a rollout; `placement` is the newest decision, of whichever model."""
-
-    device: Device
-    placement: Placement | None
-    desired: Desired | None
 
 
 def devices(fleet: Fleet, wanted: Selector, states: Collection[DeviceState], after: str, limit: int) -> Page:
@@ -81,22 +70,6 @@ def bulks(fleet: Fleet, states: Collection[BulkState], after: str, limit: int) -
 def incidents(fleet: Fleet, states: Collection[IncidentState]) -> tuple[int, int]:
     """How many there are in these states, or in any; and as of which commit."""
     return sum(fleet.census.incidents[state] for state in states or IncidentState), fleet.commit
-
-
-def members(fleet: Fleet, rollout: str, wanted: Selector, after: str, limit: int) -> tuple[Page, list[MemberFacts]]:
-    """By id: the accepted devices that the rollout's selector matches now, late joiners with them."""
-    known = fleet.rollouts.get(rollout)
-    if known is None:
-        raise IntentError(404, f"there is no rollout {rollout!r}")
-    both = Selector((*parse_selector(known.selector).requirements, *wanted.requirements))
-    page = devices(fleet, both, [DeviceState.ACCEPTED], after, limit)
-    return page, [_member(fleet, each) for each in page.names]
-
-
-def _member(fleet: Fleet, device: str) -> MemberFacts:
-    placed = [fleet.placements.get((device, model)) for model in fleet.models]
-    newest = max((each for each in placed if each is not None), key=lambda each: each.decided_unix_s, default=None)
-    return MemberFacts(fleet.devices[device], newest, fleet.desired.get(device))
 
 
 def _page(

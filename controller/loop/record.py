@@ -11,10 +11,14 @@ import msgspec
 from agent.link import Arrived
 from agent.wire.errors import WireError
 from agent.wire.messages import Ack, Event, Info, Message, Need, Reported, Status, Telemetry, Window, decode, encode
-from agent.wire.plausible import sensible
+from agent.wire.plausible import SEQ, sensible, why_no_age
 from agent.wire.profile import Profile, parse_profile
 from agent.wire.topics import BlobTopic, Leaf, parse, topic
+from controller.core.ages import closings
 from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.window import StoredWindow
+from controller.core.policy import Policy
+from controller.core.presence import Presence, spoke, told
 from controller.loop.ledger import Ledger
 
 log = logging.getLogger("hedgerow.record")
@@ -42,7 +46,9 @@ def record(ledger: Ledger, arrived: Arrived, now_unix_s: float) -> Recorded:
         if arrived.retained and _is_being_erased(ledger, where.device):
             return Recorded()
         message = decode(where, arrived.payload)
-        return _RECORDERS[type(message)](ledger, message, now_unix_s)
+        recorded = _RECORDERS[type(message)](ledger, message, now_unix_s)
+        _heard(ledger, message, now_unix_s, live=not (arrived.retained or arrived.repeated))
+        return recorded
     except WireError as error:
         log.warning("event=dead_letter topic=%s reason=%r", arrived.topic, str(error))
         ledger.add_dead_letter(arrived.topic, arrived.payload, str(error), now_unix_s)
@@ -55,24 +61,36 @@ def _is_being_erased(ledger: Ledger, device: str) -> bool:
     return forgotten is not None and not forgotten.cleared and ledger.get_device(device) is None
 
 
-def _status(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
+def _heard(ledger: Ledger, message: Message, now_unix_s: float, *, live: bool) -> None:
+    """Who says anything now is there, but for a goodbye; what the broker had kept may be from long ago."""
+    device, before = ledger.get_device(message.device), ledger.presence(message.device)
+    if device is None:
+        return
+    contact = ledger.contact(device.id)
+    if isinstance(message, Status):
+        ledger.put_contact(device.id, told(contact, message, ledger.now_s, live=live))
+    elif live:
+        ledger.put_contact(device.id, spoke(contact, ledger.now_s))
+    after = ledger.presence(device.id)
+    if live and after is not Presence.OFFLINE:
+        ledger.put_device(replace(device, last_seen_unix_s=now_unix_s))
+    if live and after is not before is not Presence.UNKNOWN:  # else all of them, whenever our own link came up
+        log.info("event=%s device=%s", after, device.id)
+
+
+def _status(ledger: Ledger, message: Message, _now_unix_s: float) -> Recorded:
     assert isinstance(message, Status)
     device = ledger.get_device(message.device)
     if device is None:
         return Recorded()
-    if device.online != message.online:
-        log.info("event=%s device=%s", "online" if message.online else "offline", device.id)
-    ledger.put_device(replace(device, online=message.online, boot=message.boot, last_seen_unix_s=now_unix_s))
+    ledger.put_device(replace(device, boot=message.boot))
     return Recorded(device.id)
 
 
 def _info(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
-    """A device that nobody registered becomes pending; until it is accepted its own word on its profile counts.
-
-    Its status came before it was known, so the first info stands for it; later ones may be the broker's memory of it.
-    """
+    """A device that nobody registered becomes pending; until it is accepted its own word on its profile counts."""
     assert isinstance(message, Info)
-    device = known = ledger.get_device(message.device)
+    device = ledger.get_device(message.device)
     if device is None or device.state is DeviceState.PENDING:
         device = declared(message.profile, f"info of {message.device}", DeviceState.PENDING, now_unix_s, device)
         if device.id != message.device:
@@ -81,13 +99,11 @@ def _info(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     ledger.put_device(
         replace(
             device,
-            online=device.online or known is None,
             agent_version=message.agent_version,
             architecture=message.architecture,
             runtimes=tuple(message.runtimes),
             emulated=message.emulated,
             wire=message.wire,
-            last_seen_unix_s=now_unix_s,
         )
     )
     return Recorded(device.id)
@@ -112,7 +128,7 @@ def declares(profile: Profile, text: str, state: DeviceState, now_unix_s: float,
     return Device(id=profile.device, registered_unix_s=now_unix_s, **fields)  # type: ignore[arg-type]
 
 
-def _reported(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
+def _reported(ledger: Ledger, message: Message, _now_unix_s: float) -> Recorded:
     assert isinstance(message, Reported)
     device = ledger.get_device(message.device)
     if device is None:
@@ -123,38 +139,53 @@ def _reported(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
         if reasons and trial != known:  # it is retained, and comes again
             device = _doubted(device, ["; ".join(reasons)])
         message = msgspec.structs.replace(message, trial=trial)
-    ledger.put_device(replace(device, reported=message, last_seen_unix_s=now_unix_s))
+    ledger.put_device(replace(device, reported=message))
     return Recorded(device.id)
 
 
 def _telemetry(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     """The acknowledgement is for the highest window kept, and leaves only after this transaction is committed.
 
-    What cannot be is kept as absent, and counted, whoever found it: the device or we. No broker retains telemetry, so
-    who sends it is there, whatever became of its status.
+    What cannot be is kept as absent, and counted, whoever found it: the device or we.
     """
     assert isinstance(message, Telemetry)
     device = ledger.get_device(message.device)
     if device is None or not message.windows:
         return Recorded()
-    checked = [_checked(window) for window in message.windows]
-    fresh = ledger.add_windows(device.id, message.boot, now_unix_s, checked)
-    device = _doubted(device, [each.implausible for each in fresh if each.implausible])
-    ledger.put_device(replace(device, online=True, last_seen_unix_s=now_unix_s))
-    highest = max(window.seq for window in message.windows)
+    stored, impossible = _stored(message, now_unix_s, ledger.policy)
+    fresh = ledger.add_windows(device.id, message.boot, stored)
+    ledger.put_device(_doubted(device, [*impossible, *(each.window.implausible for each in fresh)]))
+    if not stored:
+        return Recorded(device.id)
+    highest = max(each.window.seq for each in stored)
     ack = Ack(device=device.id, boot=message.boot, seq=highest)
     return Recorded(device.id, ack=(topic(device.id, Leaf.ACK), encode(ack)))
 
 
-def _checked(window: Window) -> Window:
+def _stored(message: Telemetry, now_unix_s: float, policy: Policy) -> tuple[list[StoredWindow], list[str]]:
+    """The windows as they are kept; and why some are not, whose number no boot comes to: they have no identity."""
+    checked = [_checked(window, message.now_s) for window in message.windows]
+    closed = closings(message, checked, now_unix_s, policy)
+    stored = [
+        StoredWindow(message.device, message.boot, now_unix_s, window, when.unix_s, when.history)
+        for window, when in zip(checked, closed, strict=True)
+        if not SEQ.why_not(window.seq)
+    ]
+    return stored, [f"seq: {why}" for each in checked if (why := SEQ.why_not(each.seq))]
+
+
+def _checked(window: Window, now_s: float | None) -> Window:
     """Without figures that cannot be, and with the reasons: the device's own and ours."""
     found, reasons = sensible(window)
+    if why := why_no_age(found, now_s):
+        found, reasons = msgspec.structs.replace(found, closed_s=None), (*reasons, why)
     told = "; ".join(filter(None, (window.implausible, *reasons)))
     return found if told == window.implausible[:_REASON] else msgspec.structs.replace(found, implausible=told[:_REASON])
 
 
 def _doubted(device: Device, reasons: Sequence[str]) -> Device:
-    """With so many more windows or trials counted of which some figure cannot be."""
+    """With so many more windows or trials counted of which some figure cannot be; an empty reason is none."""
+    reasons = [each for each in reasons if each]
     if not reasons:
         return device
     last = reasons[-1][:_REASON]

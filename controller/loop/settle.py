@@ -8,49 +8,55 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from controller.core.actions import Action, UpdateRollout
 from controller.core.decide import decide
 from controller.core.due import due
 from controller.core.jobs import decide_jobs, next_retry_unix_s
+from controller.core.membership import stand
 from controller.core.muster import Muster
 from controller.core.nouns.device import DeviceState
-from controller.core.nouns.rollout import LIVE, Rollout, RolloutState
+from controller.core.nouns.member import Member, Standing
+from controller.core.nouns.rollout import Rollout, RolloutState
 from controller.core.policy import Policy
-from controller.core.standing import standing
-from controller.core.view import DeviceView
-from controller.core.waves import admitted, advance
+from controller.core.waves import advance, room
 from controller.loop.ledger import Ledger
-from controller.loop.look import Facts, Looker, facts_of
+from controller.loop.look import Facts, Looker, facts_of, selector_of
 from controller.loop.perform import Performer, Send
 from controller.loop.watch import Watch
 
 log = logging.getLogger("hedgerow.settle")
 
 _ROUNDS = 50  # decisions settle in a handful; a rule that never settles is logged instead of spinning
+_LET_GO = 500  # at once, so that no turn is long for a large wave
 
 
 class Settler:
-    """It remembers who is a member of which rollout and where he stands: what was derived, not what was decided."""
+    """It remembers how many members of the running rollouts stand where, and whom a new variant of a model concerns:
+    what was derived, not what was decided."""
 
     def __init__(self, performer: Performer, policy: Policy, watch: Watch) -> None:
         self._performer, self._policy, self._watch = performer, policy, watch
         self._musters = dict[str, Muster]()
-        self._member_of, self._fitted = dict[str, str](), dict[str, Facts]()
+        self._model_of, self._of_model = dict[str, str](), defaultdict[str, dict[str, None]](dict)
+        self._fitted = dict[str, Facts]()
         self._moved = set[str]()  # rollouts that may have something to do
         self._jobs_moved, self._jobs_due_unix_s = True, math.inf
-        self._anew, self._filling = False, True
+        self._anew = False
 
     def forget(self, ledger: Ledger) -> None:
-        """Derive all of it anew from what the ledger says. Until everybody was looked at once no wave lets anybody go:
-        who is gone already comes first."""
-        self._musters = {}
-        self._member_of.clear()
+        """Derive all of it anew from what the ledger says, and look at everybody once."""
+        self._musters = musters(ledger)
+        self._model_of.clear()
+        self._of_model.clear()
         self._fitted.clear()
         self._watch.forget()
         self._watch.wake_later([each.id for each in ledger.devices()])
-        self._jobs_moved, self._anew, self._filling = True, False, True
+        self._moved = set(self._musters)
+        self._jobs_moved, self._anew = True, False
 
     def undone(self) -> None:
         """What was decided in this turn was not written: nothing that was derived from it holds."""
@@ -60,7 +66,7 @@ class Settler:
         """Until nothing is left to do, or it is `enough` for one turn; what is to be sent once it is committed."""
         if self._anew:
             self.forget(ledger)
-        looker, sends = Looker(ledger, self._musters, self._fitted), list[Send]()
+        looker, sends = Looker(ledger, self._fitted), list[Send]()
         self._watch.tick(now_unix_s)
         self._wake(ledger, looker)
         for _ in range(_ROUNDS):
@@ -70,7 +76,6 @@ class Settler:
                 if enough():
                     break
             self._wake(ledger, looker)
-            self._filling = self._filling and self._watch.waiting_later
             moved = self._roll(ledger, now_unix_s)
             sends += self._work(ledger, now_unix_s)
             self._wake(ledger, looker)
@@ -83,30 +88,38 @@ class Settler:
         """Of these the ones about which there is something to do though nobody woke them: one is a fault of ours."""
         if self._anew:  # everybody is looked at in the next turn
             return []
-        looker = Looker(ledger, self._musters, {})
-        views = (looker.view(each) for each in devices if not self._watch.is_awake(each))
-        return [each.device.id for each in views if each is not None and self._is_overlooked(each, now_unix_s)]
+        looker, asleep = Looker(ledger, {}), (each for each in devices if not self._watch.is_awake(each))
+        return [each for each in asleep if self._is_overlooked(looker, each, now_unix_s)]
 
-    def _is_overlooked(self, view: DeviceView, now_unix_s: float) -> bool:
-        if decide(view, self._policy, now_unix_s):
-            return True
-        device, rollout = view.device.id, self._rollout_of(view)
-        if rollout != self._member_of.get(device):
-            return True
-        stands = standing(view, self._policy, now_unix_s)
-        return rollout is not None and device not in self._muster_of(rollout).at(stands)
+    def _is_overlooked(self, looker: Looker, device: str, now_unix_s: float) -> bool:
+        view = looker.view(device)
+        if view is None:
+            return False
+        joins = looker.joining(device, now_unix_s) is not None
+        return (
+            joins or bool(decide(view, self._policy, now_unix_s)) or stand(view, self._policy, now_unix_s) is not None
+        )
+
+    def miscounted(self, ledger: Ledger) -> list[str]:
+        """The rollouts whose counts are not those of their members; there must be none."""
+        known, counted = ({name: muster.counts for name, muster in each.items() if len(muster)}
+                          for each in (self._musters, musters(ledger)))  # fmt: skip
+        return [] if self._anew else [each for each in {*known, *counted} if known.get(each) != counted.get(each)]
 
     # --- devices -----------------------------------------------------------------------------------------------------
 
     def _look(self, ledger: Ledger, looker: Looker, device: str, now_unix_s: float) -> list[Send]:
-        """Until the device's rules have nothing more to do; then where it stands, and when to look again."""
+        """The rollout that it belongs to; then its rules, until they have nothing more to do; then where it stands, and
+        when to look again."""
+        self._join(ledger, looker, device, now_unix_s)
         sends = list[Send]()
         view, rounds = looker.view(device), 0
         while view is not None and rounds < _ROUNDS and (actions := decide(view, self._policy, now_unix_s)):
             sends += self._perform(ledger, actions, now_unix_s)
             view, rounds = looker.view(device), rounds + 1
         if view is None:
-            self._leave(device)
+            self._fitted.pop(device, None)
+            self._goes_by(device, None)
             return sends
         if rounds == _ROUNDS:
             log.error("event=unsettled device=%s", device)
@@ -114,60 +127,76 @@ class Settler:
         if view.incident is None and view.device.state is DeviceState.ACCEPTED:
             self._fitted[device] = facts_of(view)
         self._watch.at(device, due(view, self._policy, now_unix_s))
-        self._muster(view, now_unix_s)
+        self._goes_by(device, None if view.catalog is None else view.catalog.model.ref)
+        if (member := stand(view, self._policy, now_unix_s)) is not None:
+            self._stand(ledger, member)
         return sends
 
-    def _leave(self, device: str) -> None:
-        """It is forgotten, and a member of nothing any more."""
-        self._fitted.pop(device, None)
-        rollout = self._member_of.pop(device, None)
-        if rollout in self._musters and self._musters[rollout].drop(device):
-            self._moved.add(rollout)
+    def _leave(self, device: str, *, but: str | None = None) -> None:
+        """It is a member of no running rollout any more, or of this one alone."""
+        for name, muster in self._musters.items():
+            if name != but and muster.drop(device):
+                self._moved.add(name)
+
+    def _join(self, ledger: Ledger, looker: Looker, device: str, now_unix_s: float) -> None:
+        if (joins := looker.joining(device, now_unix_s)) is not None:
+            owner = joins.owner
+            log.info("event=joined device=%s rollout=%s before=%s", device, owner.rollout, owner.before)
+            ledger.join(owner, joins.member, joins.left)
+            self._leave(device, but=owner.rollout)
+            self._count(joins.member)
+        elif ledger.owner(device) is None:
+            self._leave(device)
+
+    def _stand(self, ledger: Ledger, member: Member) -> None:
+        ledger.put_member(member)
+        self._count(member)
+        if member.standing is Standing.FAILED:  # a rollout that has finished may let go of it for that
+            self._watch.wake([member.device])
+
+    def _count(self, member: Member) -> None:
+        muster = self._musters.get(member.rollout)
+        if muster is not None and muster.put(member):
+            self._moved.add(member.rollout)
 
     def _perform(self, ledger: Ledger, actions: list[Action], now_unix_s: float) -> list[Send]:
         return [send for action in actions for send in self._performer.perform(ledger, action, now_unix_s)]
 
-    def _muster(self, view: DeviceView, now_unix_s: float) -> None:
-        """Count where it stands in its rollout, and no longer in the one before."""
-        device, rollout = view.device.id, self._rollout_of(view)
-        before = self._member_of.get(device)
-        if before is not None and before != rollout:
-            del self._member_of[device]
-            if before in self._musters and self._musters[before].drop(device):
-                self._moved.add(before)
-        if rollout is not None:
-            self._member_of[device] = rollout
-            if self._muster_of(rollout).put(device, standing(view, self._policy, now_unix_s)):
-                self._moved.add(rollout)
-
-    @staticmethod
-    def _rollout_of(view: DeviceView) -> str | None:
-        """The one that it is a member of."""
-        accepted = view.device.state is DeviceState.ACCEPTED
-        return view.rollout.id if view.rollout is not None and accepted else None
-
-    def _muster_of(self, rollout: str) -> Muster:
-        if rollout not in self._musters:
-            self._musters[rollout] = Muster()
-        return self._musters[rollout]
+    def _goes_by(self, device: str, model: str | None) -> None:
+        """What becomes of it hangs on the variants of this model."""
+        before = self._model_of.get(device)
+        if before == model:
+            return
+        if before is not None:
+            del self._of_model[before][device], self._model_of[device]
+        if model is not None:
+            self._of_model[model][device], self._model_of[device] = None, model
 
     def _wake(self, ledger: Ledger, looker: Looker) -> None:
         """Whom what was written concerns."""
         self._wake_devices(ledger)
         self._jobs_moved, ledger.jobs_moved = self._jobs_moved or ledger.jobs_moved, False
         if ledger.rollouts_moved:
-            ledger.rollouts_moved = False
             looker.rollouts_moved()
-            live = {each.id for each in ledger.rollouts(*LIVE)}
-            self._musters = {name: muster for name, muster in self._musters.items() if name in live}
-            looker.musters = self._musters
-            self._watch.wake_later([each.id for each in ledger.devices()])
-            self._moved |= live
-        if ledger.models:
-            for each in ledger.rollouts(*LIVE):
-                if each.model in ledger.models and each.id in self._musters:
-                    self._watch.wake_later(self._musters[each.id].members())
-            ledger.models.clear()
+        for each in ledger.rollouts_moved:
+            self._rollout_moved(ledger, each)
+        for model in ledger.models:
+            self._watch.wake_later(self._of_model.get(model, ()))
+        ledger.rollouts_moved.clear()
+        ledger.models.clear()
+
+    def _rollout_moved(self, ledger: Ledger, name: str) -> None:
+        """It started, and whom it matches may join it; or it ended, which concerns those that it owns."""
+        rollout = ledger.get_rollout(name)
+        if rollout is None:
+            return
+        if rollout.state is RolloutState.RUNNING:
+            self._musters.setdefault(name, Muster())
+            self._moved.add(name)
+            self._watch.wake_later(ledger.selected(selector_of(rollout)))
+        else:
+            self._musters.pop(name, None)
+            self._watch.wake_later(ledger.owned_by(name))
 
     def _wake_devices(self, ledger: Ledger) -> None:
         self._watch.wake(ledger.woken)
@@ -182,13 +211,11 @@ class Settler:
         return sum(self._roll_on(ledger, each, now_unix_s) for each in running) > 0
 
     def _roll_on(self, ledger: Ledger, rollout: Rollout, now_unix_s: float) -> bool:
-        if self._filling:
-            self._moved.add(rollout.id)
-            return False
-        muster = self._muster_of(rollout.id)
-        before, muster.let_go = muster.let_go, admitted(rollout, muster)
-        if going := muster.let_go - before:
-            self._watch.wake(sorted(going))
+        muster = self._musters[rollout.id]
+        going = muster.next(min(room(rollout, muster), _LET_GO))
+        for member in filter(None, map(ledger.member, going)):
+            self._stand(ledger, replace(member, wave=rollout.wave))
+        self._watch.wake(going)
         if self._watch.waiting_later:
             self._moved.add(rollout.id)
             return bool(going)
@@ -196,7 +223,7 @@ class Settler:
         if after is not None:
             self._moved.add(rollout.id)
             self._performer.perform(ledger, UpdateRollout(after), now_unix_s)
-        return after is not None
+        return bool(going) or after is not None
 
     def _work(self, ledger: Ledger, now_unix_s: float) -> list[Send]:
         """Start, stop and drop jobs, where any has moved, somebody waits for another one, or one may be tried again."""
@@ -207,3 +234,12 @@ class Settler:
         actions = decide_jobs(jobs, wishes.all, wishes.needed, self._policy, now_unix_s)
         self._jobs_due_unix_s = next_retry_unix_s(jobs, self._policy, now_unix_s)
         return self._perform(ledger, actions, now_unix_s)
+
+
+def musters(ledger: Ledger) -> dict[str, Muster]:
+    """Those of the running rollouts, counted from their members."""
+    found = {each.id: Muster() for each in ledger.rollouts(RolloutState.RUNNING)}
+    for each in ledger.members():
+        if each.rollout in found:
+            found[each.rollout].put(each)
+    return found

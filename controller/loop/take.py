@@ -54,6 +54,7 @@ class Taker:
                 return self._after_message(ledger, self._recorded(ledger, fact, now_unix_s), now_unix_s)
             case Connected():
                 log.info("event=link_up")
+                ledger.lose_contacts()
                 return [
                     lambda: self._link_moved(""),
                     lambda: self._link.subscribe(controller_filters()),
@@ -61,6 +62,7 @@ class Taker:
                 ]
             case Disconnected(reason):
                 log.warning("event=link_down reason=%r", reason)
+                ledger.lose_contacts()
                 return [
                     self._broadcast.push.link_lost,
                     self._eraser.link_lost,

@@ -23,10 +23,6 @@ class DeviceRows(Rows):
     def put_devices(self, changed: Iterable[Device]) -> None:
         self._put_all(devices, [to_row(each) for each in changed])
 
-    def all_offline(self) -> bool:
-        """Nobody is online before he says so; whether anybody was."""
-        return self._connection.execute(update(devices).where(devices.c.online).values(online=False)).rowcount > 0
-
     def saw_devices(self, seen: Iterable[Device]) -> None:
         """Write down when these were last heard of, and nothing else."""
         when = [{"of": each.id, "when": each.last_seen_unix_s} for each in seen]

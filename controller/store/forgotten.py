@@ -8,9 +8,11 @@ from sqlalchemy import delete, select
 
 from controller.core.nouns.forgotten import Forgotten
 from controller.store.rows import Rows, to_row
-from controller.store.tables import desired, devices, forgotten, incidents, placements
+from controller.store.tables import desired, devices, forgotten, incidents, members, owners, placements
 
-_OF_A_DEVICE = (placements.c.device, desired.c.device, incidents.c.device, devices.c.id)
+_OF_A_DEVICE = (
+    placements.c.device, desired.c.device, incidents.c.device, owners.c.device, members.c.device, devices.c.id
+)  # fmt: skip
 """Rows that others refer to come last. Windows and events age out by themselves."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Column, Table, case, func, select, update
 
 from controller.store.rows import Rows
-from controller.store.tables import devices, metadata, windows
+from controller.store.tables import devices, members, metadata, windows
 
 _STAMPS: list[Column[Any]] = [
     column
@@ -20,7 +20,8 @@ _STAMPS: list[Column[Any]] = [
 class StampRows(Rows):
     def newest_unix_s(self) -> float:
         """The newest stamp that the controller's clock has put anywhere; 0.0 in a new database."""
-        stamps = [self._connection.execute(_newest(column)).scalar() for column in _STAMPS]
+        put = [column for column in _STAMPS if column is not members.c.due_unix_s]  # that one is yet to come
+        stamps = [self._connection.execute(_newest(column)).scalar() for column in put]
         return max((float(stamp) for stamp in stamps if stamp is not None), default=0.0)
 
     def restamp(self, since_unix_s: float, step_s: float) -> None:

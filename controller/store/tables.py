@@ -73,7 +73,6 @@ devices = Table(
     Column("labels", JSON, nullable=False),
     Column("registered_unix_s", Double, nullable=False),
     Column("calibration", JSON, nullable=False),
-    Column("online", Boolean, nullable=False),
     Column("boot", Words),
     Column("last_seen_unix_s", Double),
     Column("agent_version", Words),
@@ -268,6 +267,29 @@ rollouts = Table(
     Index(None, "state"),
 )
 
+owners = Table(
+    "owners",
+    metadata,
+    Column("device", Words, ForeignKey("devices.id"), primary_key=True),
+    Column("rollout", Words, ForeignKey("rollouts.id"), nullable=False),
+    Column("before", Words),
+    Column("since_unix_s", Double, nullable=False),
+)
+
+members = Table(
+    "members",
+    metadata,
+    Column("rollout", Words, ForeignKey("rollouts.id"), primary_key=True),
+    Column("device", Words, ForeignKey("devices.id"), primary_key=True),
+    Column("standing", Text, nullable=False),
+    Column("wave", Integer),
+    Column("since_unix_s", Double, nullable=False),
+    Column("due_unix_s", Double),
+    Column("attempt", Integer, nullable=False),
+    Column("reason", Words, nullable=False),
+    Index(None, "device"),
+)
+
 incidents = Table(
     "incidents",
     metadata,
@@ -294,6 +316,8 @@ windows = Table(
     Column("device", Words, nullable=False),
     Column("boot", Words, nullable=False),
     Column("received_unix_s", Double, nullable=False),
+    Column("closed_unix_s", Double),
+    Column("history", Boolean, nullable=False, server_default=false()),
     Column("seq", BigInteger, nullable=False),
     Column("duration_s", Double),
     Column("wall_unix_s", Double),
@@ -320,6 +344,13 @@ windows = Table(
     Column("frequency_hz", Double),
     Column("throttled_share", Double),
     Column("undervoltage", Boolean),
+    Column("cpu_per_inference_s", Double),
+    Column("host_busy_share", Double),
+    Column("pressure_share", Double),
+    Column("asked", BigInteger),
+    Column("shed", BigInteger),
+    Column("queue_mean_ms", Double),
+    Column("queue_p95_ms", Double),
     Column("implausible", Words, nullable=False, server_default=""),
     UniqueConstraint("device", "boot", "seq"),
     Index(None, "device", "id"),

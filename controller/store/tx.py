@@ -10,6 +10,7 @@ from controller.store.forgotten import ForgottenRows
 from controller.store.incidents import IncidentRows
 from controller.store.jobs import JobRows
 from controller.store.manifests import ManifestRows
+from controller.store.members import MemberRows
 from controller.store.meta import MetaRows
 from controller.store.models import ModelRows
 from controller.store.placements import PlacementRows
@@ -28,6 +29,7 @@ class Tx(
     IncidentRows,
     JobRows,
     ManifestRows,
+    MemberRows,
     MetaRows,
     ModelRows,
     PlacementRows,

@@ -17,8 +17,10 @@ from controller.store.desired import newest_desired
 from controller.store.rows import Rows, from_row, insert_into
 from controller.store.tables import devices, windows
 
-_FIELDS = tuple(field.name for field in msgspec.structs.fields(Window))
-_COLUMNS = ("device", "boot", "received_unix_s", *_FIELDS)
+_FIELDS = tuple(field.name for field in msgspec.structs.fields(Window) if field.name != "closed_s")
+_HEAD = ("device", "boot", "received_unix_s", "closed_unix_s", "history")
+_COLUMNS = (*_HEAD, *_FIELDS)
+_head = attrgetter(*_HEAD)
 _values = attrgetter(*_FIELDS)
 
 
@@ -32,7 +34,7 @@ class WindowRows(Rows):
         if not new:
             return
         dialect = self._connection.dialect
-        rows = [(each.device, each.boot, each.received_unix_s, *_values(each.window)) for each in new]
+        rows = [(*_head(each), *_values(each.window)) for each in new]
         if dialect.name == "sqlite":
             self._connection.exec_driver_sql(_driver_insert(dialect), rows)
         else:
@@ -48,10 +50,10 @@ class WindowRows(Rows):
 
     def newest_windows(self, limit: int) -> list[StoredWindow]:
         """Of every registered device the `limit` windows that came last of what it was last told to run, since it said
-        that it runs; oldest first."""
+        that it runs, without what was history by then; oldest first."""
         newest, row = newest_desired(), aliased(windows)
         its = select(row.c.id).where(row.c.device == newest.c.device, row.c.sha256 == newest.c.sha256)
-        its = its.where(row.c.received_unix_s >= func.coalesce(newest.c.finished_unix_s, 0.0))
+        its = its.where(row.c.received_unix_s >= func.coalesce(newest.c.finished_unix_s, 0.0), row.c.history.is_(False))
         its = its.order_by(row.c.id.desc()).limit(limit).correlate(newest)
         return self._windows(select(windows).join(newest, windows.c.id.in_(its)).order_by(windows.c.id))
 
@@ -75,4 +77,5 @@ def _driver_insert(dialect: Dialect) -> str:
 
 
 def _stored(row: RowMapping) -> StoredWindow:
-    return StoredWindow(row["device"], row["boot"], row["received_unix_s"], from_row(Window, row))
+    device, boot, received_unix_s, closed_unix_s, history = (row[name] for name in _HEAD)
+    return StoredWindow(device, boot, received_unix_s, from_row(Window, row), closed_unix_s, history)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from agent.wire.messages import Trial
 from controller.core import calibrate
 from controller.core.battery import battery_life_s
 from controller.core.breach import excesses, ram_cap_bytes
@@ -17,6 +18,7 @@ from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
+from controller.core.presence import Presence
 from controller.core.speaks import foreign
 from controller.web.facts import DeviceFacts
 
@@ -36,6 +38,12 @@ _SHOWN = (
     "battery_percent",
     "battery_discharging",
     "throttled_share",
+    "asked",
+    "shed",
+    "queue_p95_ms",
+    "cpu_per_inference_s",
+    "host_busy_share",
+    "pressure_share",
 )
 
 
@@ -51,7 +59,7 @@ def device_view(facts: DeviceFacts) -> Json:
         "class": device.device_class,
         "labels": dict(device.labels),
         "state": device.state,
-        "online": device.online,
+        "presence": facts.presence,
         "last_seen_unix_s": device.last_seen_unix_s,
         "registered_unix_s": device.registered_unix_s,
         "agent_version": device.agent_version,
@@ -68,10 +76,26 @@ def device_view(facts: DeviceFacts) -> Json:
         **battery_view(device, facts.assigned, facts.dense),
         **_limits(device),
         **_measured(facts),
+        "trial": _trial(reported.trial if reported else None),
         "calibration": calibration_view(device),
         "incident": facts.incident.id if facts.incident else None,
         "implausible": device.implausible,
         "implausible_last": device.implausible_last,
+    }
+
+
+def _trial(trial: Trial | None) -> Json | None:
+    """The device's own measurement of what it was last given, and how the device was meanwhile."""
+    if trial is None:
+        return None
+    return {
+        "variant": short(trial.sha256),
+        "passed": trial.passed,
+        "latency_p95_ms": trial.latency_p95_ms,
+        "ram_peak_bytes": trial.ram_peak_bytes,
+        "frequency_hz": trial.frequency_hz,
+        "throttled_share": trial.throttled_share,
+        "host_busy_share": trial.host_busy_share,
     }
 
 
@@ -142,13 +166,18 @@ def _measured(facts: DeviceFacts) -> Json:
     stored = facts.window
     return {
         "window_received_unix_s": stored.received_unix_s if stored else None,
+        "window_closed_unix_s": stored.closed_unix_s if stored else None,
         **{name: getattr(stored.window, name) if stored else None for name in _SHOWN},
-        "within_budget": None if stored is None else _within_budget(facts.device, stored),
+        "within_budget": _within_budget(facts),
     }
 
 
-def _within_budget(device: Device, stored: StoredWindow) -> bool | None:
-    """None where the window is of another variant than the one that runs, or nothing ran in it."""
+def _within_budget(facts: DeviceFacts) -> bool | None:
+    """None where the device is not there to say so, its window is history or of another variant than the one that runs,
+    or nothing ran in it."""
+    device, stored = facts.device, facts.window
+    if stored is None or stored.history or facts.presence is not Presence.ONLINE:
+        return None
     runs = device.reported.sha256 if device.reported else None
     if stored.window.sha256 != runs or not stored.window.count:
         return None
@@ -191,5 +220,12 @@ def _origin(name: str, calibration: Calibration, figure: str, otherwise: str | N
 
 def window_view(stored: StoredWindow) -> Json:
     window: Json = msgspec.to_builtins(stored.window)
-    head = {"boot": stored.boot, "received_unix_s": stored.received_unix_s, "variant": short(stored.window.sha256)}
+    del window["closed_s"]  # of a clock that says nothing here
+    head = {
+        "boot": stored.boot,
+        "received_unix_s": stored.received_unix_s,
+        "closed_unix_s": stored.closed_unix_s,
+        "history": stored.history,
+        "variant": short(stored.window.sha256),
+    }
     return {**head, **window}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from agent.wire.profile import RUNTIMES
@@ -12,6 +12,7 @@ from controller.core.nouns.incident import Incident
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
+from controller.core.presence import Presence
 from controller.store import Tx
 
 
@@ -23,6 +24,7 @@ class DeviceFacts:
     """
 
     device: Device
+    presence: Presence = Presence.UNKNOWN
     placement: Placement | None = None
     desired: Desired | None = None
     window: StoredWindow | None = None
@@ -31,7 +33,7 @@ class DeviceFacts:
     dense: Variant | None = None
 
 
-def facts_among(tx: Tx, ids: Sequence[str]) -> dict[str, DeviceFacts]:
+def facts_among(tx: Tx, ids: Sequence[str], presence: Callable[[str], Presence]) -> dict[str, DeviceFacts]:
     """Of those of these devices that there are."""
     devices, windows = tx.devices_among(ids), tx.latest_windows(ids)
     placements = {placement.device: placement for placement in tx.placements_among(ids)}
@@ -40,6 +42,7 @@ def facts_among(tx: Tx, ids: Sequence[str]) -> dict[str, DeviceFacts]:
     return {
         device: DeviceFacts(
             known,
+            presence(device),
             placements.get(device),
             desired.get(device),
             windows.get(device),
@@ -56,12 +59,13 @@ def _variants(tx: Tx, named: Sequence[Placement | Desired]) -> list[Variant]:
     return tx.variants_among(sorted({each.model for each in named}), sorted(artifacts))
 
 
-def facts_of(tx: Tx, device: Device) -> DeviceFacts:
+def facts_of(tx: Tx, device: Device, presence: Presence) -> DeviceFacts:
     placements, windows = _oldest_first(tx.placements(device.id)), tx.recent_windows(device.id, 1)
     incidents, desired = tx.incidents(device.id, open_only=True), tx.latest_desired(device.id)
     placement = placements[-1] if placements else None
     return DeviceFacts(
         device,
+        presence,
         placement,
         desired,
         windows[0] if windows else None,

@@ -26,13 +26,15 @@ from controller.web.views import bulk_view, incident_view, rollout_view
 TICK_S = 0.5
 _MOST = 1000  # rows in one event, and in one query
 
-Read = Callable[[Tx, list[str]], dict[str, Any]]
+Read = Callable[[ControllerPort, Tx, list[str]], dict[str, Any]]
 _READ: Mapping[str, Read] = {
-    "devices": lambda tx, ids: {name: device_view(each) for name, each in facts_among(tx, ids).items()},
-    "incidents": lambda tx, ids: {name: incident_view(each) for name, each in tx.incidents_among(ids).items()},
-    "rollouts": lambda tx, ids: {name: rollout_view(each) for name, each in tx.rollouts_among(ids).items()},
-    "jobs": lambda tx, ids: {name: job_view(each) for name, each in tx.jobs_among(ids).items()},
-    "bulks": lambda tx, ids: {name: bulk_view(each) for name, each in tx.bulks_among(ids).items()},
+    "devices": lambda port, tx, ids: {
+        name: device_view(each) for name, each in facts_among(tx, ids, port.presence).items()
+    },
+    "incidents": lambda _, tx, ids: {name: incident_view(each) for name, each in tx.incidents_among(ids).items()},
+    "rollouts": lambda _, tx, ids: {name: rollout_view(each) for name, each in tx.rollouts_among(ids).items()},
+    "jobs": lambda _, tx, ids: {name: job_view(each) for name, each in tx.jobs_among(ids).items()},
+    "bulks": lambda _, tx, ids: {name: bulk_view(each) for name, each in tx.bulks_among(ids).items()},
 }
 
 
@@ -103,7 +105,7 @@ class Feed:
         missing = [each for each in names if (kind, each) not in self._rows]
         for some in _by_the(_MOST, missing):
             with self._port.read() as tx:
-                found = _READ[kind](tx, some)
+                found = _READ[kind](self._port, tx, some)
             self._rows.update({(kind, name): msgspec.json.encode(row) for name, row in found.items()})
         return {each: self._rows[kind, each] for each in names if (kind, each) in self._rows}
 

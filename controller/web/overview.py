@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, version
 
+from controller.core.presence import Presence
 from controller.web.device_views import Json
 from controller.web.port import ControllerPort
 
@@ -25,4 +27,12 @@ def health_view(port: ControllerPort) -> Json:
         "warnings": port.warnings(),
         "version": product_version(),
         **port.figures(),
+        **_presences(port),
     }
+
+
+def _presences(port: ControllerPort) -> Json:
+    """Of whom nothing was heard nothing is known."""
+    heard = Counter(port.presences().values())
+    heard[Presence.UNKNOWN] += port.figures()["devices"] - heard.total()
+    return {f"devices_{presence}": max(heard[presence], 0) for presence in Presence}

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from controller.core.intents import Intent
 from controller.core.nouns.device import Device
 from controller.core.nouns.placement import Placement
+from controller.core.presence import Presence
 from controller.loop.changes import Changes
 from controller.loop.fleet import Fleet
 from controller.store import Tx
@@ -44,6 +45,12 @@ class ControllerPort(Protocol):
 
     def warnings(self) -> list[str]:
         """What is not as it should be around the controller, and does not keep it from its work."""
+
+    def presences(self) -> Mapping[str, Presence]:
+        """Who is there; of a device that is not named nothing is known."""
+
+    def presence(self, device: str) -> Presence:
+        """The same of one device."""
 
     def artifact(self, sha256: str) -> Path:
         """Where the artifact is on the controller's disk."""

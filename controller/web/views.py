@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from agent.wire.messages import Result
 from controller.core import calibrate
 from controller.core.battery import battery_life_s, energy_joules
 from controller.core.catalog import Catalog
 from controller.core.compare import at_most_worse
 from controller.core.fit import choices
 from controller.core.nouns.bulk import Bulk
-from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
 from controller.core.nouns.job import PruneJob
+from controller.core.nouns.member import Member
 from controller.core.nouns.model import Model, Prefer
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
-from controller.core.speaks import foreign
-from controller.loop.pages import MemberFacts
 from controller.web.device_views import Json, battery_view, envelope_view, short
+from controller.web.facts import DeviceFacts
 
 
 def model_view(model: Model, measuring: PruneJob | None = None) -> Json:
@@ -141,40 +139,25 @@ def rollout_view(rollout: Rollout) -> Json:
     }
 
 
-def member_view(rollout: Rollout, facts: MemberFacts) -> Json:
-    device, placement = facts.device, facts.placement
-    desired = facts.desired if facts.desired and facts.desired.model == rollout.model else None
+def member_view(member: Member, facts: DeviceFacts | None, rollout: Rollout) -> Json:
+    """`wave` counts from 0 as the rollout's does, null until one lets the device go."""
+    device, placement, desired = (facts.device, facts.placement, facts.desired) if facts else (None, None, None)
+    given = desired if desired and desired.model == rollout.model else None
     placed = placement if placement and placement.model == rollout.model else None
     return {
-        "device": device.id,
-        "standing": _standing(device, placed, desired),
-        "online": device.online,
-        "variant": short(desired.sha256) if desired else None,
-        "phase": device.reported.phase if device.reported else None,
-        "result": desired.result if desired else None,
+        "device": member.device,
+        "standing": member.standing,
+        "wave": member.wave,
+        "since_unix_s": member.since_unix_s,
+        "due_unix_s": member.due_unix_s,
+        "attempt": member.attempt,
+        "reason": member.reason,
+        "presence": facts.presence if facts else None,
+        "variant": short(given.sha256) if given else None,
+        "phase": device.reported.phase if device and device.reported else None,
+        "result": given.result if given else None,
         "binding": placed.binding if placed else None,
-        "reason": (placed.reason if placed and not placed.feasible else _refused(device, desired) or _why(desired)),
     }
-
-
-def _standing(device: Device, placed: Placement | None, desired: Desired | None) -> str:
-    """In one word; the daemon's own gates look closer (at soaking, for one)."""
-    if placed is not None and not placed.feasible:
-        return "infeasible"
-    if _refused(device, desired):
-        return "refused"
-    if desired is None:
-        return "waiting"
-    return desired.result or "running"
-
-
-def _refused(device: Device, desired: Desired | None) -> str:
-    """Why it is given nothing, or nothing more after a failure."""
-    return foreign(device) if desired is None or desired.result not in (None, Result.SUCCEEDED) else ""
-
-
-def _why(desired: Desired | None) -> str:
-    return desired.reason if desired else ""
 
 
 def bulk_view(bulk: Bulk) -> Json:

@@ -12,11 +12,13 @@ from fleet import artifact, assignment, manifest_body, sha256
 from agent.record import Outcome, Record, Slot, without_blocks
 from agent.sensed import Sensed
 from agent.step import Effect, Setup, State, effects, events, step
+from agent.step.alive import IDLE_S
 from agent.step.drain import ASKED, SWAPPING_S, retire
 from agent.step.heard import Envelope, understand
 from agent.step.state import Turn
+from agent.step.telemetry import BATTERY_S, LOW_BATTERY_S
 from agent.wire.errors import Failure, WireError
-from agent.wire.messages import Ack, Assignment, Event, Phase, Reported, Result, Trial, encode
+from agent.wire.messages import Ack, Assignment, Event, Phase, Reported, Result, Status, Trial, encode
 from agent.wire.topics import BlobTopic, Leaf, topic
 from agent.wire.work import WindowLine
 from agent.worker.http import CONNECTIONS
@@ -451,6 +453,28 @@ def test_power_is_measured_or_modelled_or_unknown_and_says_which() -> None:
     assert power(unknown) == (None, None)
 
 
+def test_a_window_carries_what_was_asked_and_how_busy_the_host_was_and_nothing_is_made_up() -> None:
+    state = serving(record(slot(A, 1)))
+    worker = state.active.id if state.active else 0
+    bare = WindowLine(duration_s=10.0, count=5, errors=0, busy_s=2.5, rss_bytes=1, ram_peak_bytes=1)
+    full = msgspec.structs.replace(
+        bare, asked=9, shed=1, queue_mean_ms=2.0, queue_p95_ms=7.0, cpu_per_inference_s=0.004
+    )
+    sensed = Sensed(host_busy_share=0.75, pressure_share=0.1)
+
+    def told(line: WindowLine, sensed: Sensed) -> list[object]:
+        closed = events.WindowClosed(now_s=5.0, worker=worker, line=line, sensed=sensed, steady_s=77.0)
+        (spooled,) = only(effects.Spool, step(state, closed).effects)
+        said = spooled.window
+        return [
+            said.asked, said.shed, said.queue_mean_ms, said.queue_p95_ms, said.cpu_per_inference_s,
+            said.host_busy_share, said.pressure_share, said.closed_s,
+        ]  # fmt: skip
+
+    assert told(full, sensed) == [9, 1, 2.0, 7.0, 0.004, 0.75, 0.1, 77.0]
+    assert told(bare, Sensed()) == [None] * 7 + [77.0]
+
+
 def notices(turn: Turn) -> list[Event]:
     messages = [each.message for each in only(effects.Publish, turn.effects)]
     return [each for each in messages if isinstance(each, Event)]
@@ -505,6 +529,44 @@ def test_on_battery_windows_with_nothing_to_tell_wait_for_one_message() -> None:
     assert sends(1200.0, Sensed())
     later = step(state, events.BatchSent(now_s=1300.0, boot="b1", seq=9)).state
     assert (later.sent_s, later.in_flight is not None) == (1300.0, True)
+
+
+def said(turn: Turn) -> list[Status]:
+    return [each.message for each in only(effects.Publish, turn.effects) if isinstance(each.message, Status)]
+
+
+def test_who_serves_nothing_says_now_and_then_that_it_is_there_and_at_first_for_how_long_it_says_nothing() -> None:
+    up = step(booted(Record()), events.LinkUp(now_s=100.0))
+    (first,) = said(up)
+    assert (first.online, first.window_s, first.hold_s) == (True, 30.0, IDLE_S)
+    assert said(step(up.state, events.Tick(now_s=459.0))) == []
+    again = step(up.state, events.Tick(now_s=460.0))
+    assert said(again) == [first]
+    assert said(step(again.state, events.Tick(now_s=461.0))) == []
+    down = step(again.state, events.LinkDown(now_s=500.0))
+    assert said(step(down.state, events.Tick(now_s=5000.0))) == []
+
+
+def test_who_is_heard_by_its_telemetry_says_nothing_else() -> None:
+    up = step(serving(record(slot(A, 1))), events.LinkUp(now_s=0.0))
+    assert [each.hold_s for each in said(up)] == [0.0]
+    sent = step(up.state, events.BatchSent(now_s=50.0, boot="b1", seq=1)).state
+    assert said(step(sent, events.Tick(now_s=109.0))) == []
+    assert len(said(step(sent, events.Tick(now_s=110.0)))) == 1, "two windows are overdue"
+
+
+def test_how_long_windows_are_held_back_is_told_as_it_changes() -> None:
+    up = step(serving(record(slot(A, 1))), events.LinkUp(now_s=0.0)).state
+    told = []
+    for at, percent in enumerate((80.0, 79.0, 15.0, 14.0)):
+        sensed = Sensed(battery_percent=percent, battery_discharging=True)
+        closed = window(up, sensed=sensed, now_s=at + 1.0)
+        ticked = step(closed.state, events.Tick(now_s=at + 1.5))
+        up = ticked.state
+        told.append([each.hold_s for each in said(ticked)])
+    assert told == [[BATTERY_S], [], [LOW_BATTERY_S], []]
+    on_mains = window(up, sensed=Sensed(battery_discharging=False), now_s=9.0).state
+    assert [each.hold_s for each in said(step(on_mains, events.Tick(now_s=9.5)))] == [0.0]
 
 
 def test_a_window_beyond_its_latency_cap_does_not_wait() -> None:

@@ -141,7 +141,8 @@ def test_a_body_far_too_large_still_gets_its_answer(connect: Connect, server: Ht
 
 
 def test_a_body_that_there_is_no_memory_for_is_refused(connect: Connect, server: HttpServer) -> None:
-    server.most_bytes = 2**50
+    server.most_bytes, shed = 2**50, list[int]()
+    server.shed = lambda: shed.append(1)
     connection = connect()
     connection.putrequest("POST", "/")
     connection.putheader("Content-Length", str(2**45))
@@ -149,6 +150,7 @@ def test_a_body_that_there_is_no_memory_for_is_refused(connect: Connect, server:
     answer = connection.getresponse()
     assert (answer.status, json.loads(answer.read())) == (503, {"error": "there is no memory for this request now"})
     assert ask(connect())[0] == 200
+    assert shed == [1]
 
 
 def test_a_client_that_leaves_in_the_middle_harms_nobody(
@@ -177,10 +179,13 @@ def test_who_comes_when_there_is_no_thread_is_sent_away_and_the_next_is_served(
     def refuse(_thread: threading.Thread) -> None:
         raise error
 
+    shed = list[int]()
+    server.shed = lambda: shed.append(1)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with pytest.raises(ConnectionError):
         ask(connect())
     monkeypatch.undo()
+    assert shed == [1]
     held = [connect() for _ in range(CONNECTIONS)]
     assert all(ask(each)[0] == 200 for each in held)
 

@@ -166,6 +166,9 @@ def test_a_request_that_there_is_no_memory_for_may_be_asked_again(
     assert (status, said) == (503, {"error": "there is no memory for this request now"})
     monkeypatch.undo()
     assert infer(api, request(given_x(), given_n()))[0] == 200
+    window = api._service.close_window()
+    assert (window.asked, window.shed) == (2, int(what == "read_request")), "what was run is not shed"
+    assert window.count + (window.shed or 0) == 2
 
 
 @pytest.mark.parametrize(

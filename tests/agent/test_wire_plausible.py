@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.wire import plausible
 from agent.wire.messages import Trial, Window
 from agent.wire.plausible import CHARGE, FIELDS, LATENCY, POWER, TEMPERATURE, Range, sensible
 
@@ -110,3 +111,23 @@ def test_whatever_is_said_the_rest_can_be_nothing_is_invented_and_twice_is_as_on
         assert value is None or (value == getattr(window, name) and FIELDS[name].why_not(value) == "")
     assert bool(reasons) == (found != window)
     assert sensible(found) == (found, ())
+
+
+@given(
+    st.fixed_dictionaries(
+        {name: st.sampled_from([None, 0.0, 0.5, 1.0, 2.0, 50.0, -1.0, 1e300]) for name in NUMBERS}
+        | {"power_source": st.sampled_from([None, "measured", "guessed"])}
+    )
+)
+def test_a_glance_passes_nothing_that_a_look_would_not(said: dict[str, float]) -> None:
+    window = Window(seq=1, **said)
+    looked = {**dict(plausible._impossible(window)), **dict(plausible._contradictory(window, {}))}
+    if plausible._is_sound(window):
+        assert looked == {}
+
+
+def test_figures_of_load_are_held_to_what_can_be() -> None:
+    load = {"asked": 5, "shed": 6, "host_busy_share": 1.5, "pressure_share": -0.1, "queue_p95_ms": -1.0}
+    found, reasons = sensible(msgspec.structs.replace(GOOD, **load))
+    assert [getattr(found, name) for name in load] == [None] * len(load)
+    assert len(reasons) == len(load)

@@ -66,11 +66,25 @@ def test_a_bad_profile_exits_2_with_file_line_and_key(run: Run, tmp_path: Path) 
     assert run("device", "register", "-f", str(tmp_path / "none.yaml")).exit_code == 2
 
 
+def test_health_is_the_controller_itself_and_fails_while_something_is_wrong_with_it(
+    run: Run, fleet: RealController
+) -> None:
+    well = run("health")
+    assert (well.exit_code, well.stdout.splitlines()[0]) == (0, "status: ok")
+    assert "devices_unknown: 1" in well.stdout
+    fleet.broker.stop()
+    fleet.tick()
+    ill = run("health")
+    assert (ill.exit_code, ill.stdout.splitlines()[:3]) == (
+        1, ["status: degraded", "reasons:", "  - the broker is not reached: the broker went down"],
+    )  # fmt: skip
+
+
 def test_devices_as_a_table_in_human_units_and_as_json_in_si(run: Run, fleet: RealController) -> None:
     window = Window(seq=1, duration_s=5, count=9, latency_p95_ms=12.5)
     fleet.put(lambda tx: tx.add_windows("cam-1", "b1", 1.0, [window]))
     table = run("device", "list").stdout.splitlines()
-    assert table[0].split()[:4] == ["DEVICE", "CLASS", "STATE", "ONLINE"]
+    assert table[0].split()[:4] == ["DEVICE", "CLASS", "STATE", "PRESENCE"]
     assert "12.5 ms" in table[1]
     assert "96 MiB" in table[1]
     (device,) = answer(run("device", "list", "-o", "json"))

@@ -22,6 +22,7 @@ from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
+from controller.core.presence import Presence
 from controller.core.view import DeviceView
 
 MIB = 2**20
@@ -56,7 +57,7 @@ def catalog(*jobs: PruneJob, variants: tuple[Variant, ...] = LADDER) -> Catalog:
 
 
 def device(**fields: Any) -> Device:
-    known: dict[str, Any] = {"id": "cam", "state": DeviceState.ACCEPTED, "profile": profile(), "online": True}
+    known: dict[str, Any] = {"id": "cam", "state": DeviceState.ACCEPTED, "profile": profile()}
     return Device(**{**known, **fields})
 
 
@@ -100,10 +101,11 @@ def view(*, profile: Profile | None = None, calibration: Calibration = BARE, **f
     report = fields.pop("reported", reported())
     made = device(
         profile=profile or given.profile, calibration=calibration, reported=report, state=given.state,
-        online=given.online, id=given.id, wire=given.wire,
+        id=given.id, wire=given.wire,
     )  # fmt: skip
     known: dict[str, Any] = {
-        "rollout": rollout(), "admitted": True, "catalog": catalog(), "placement": placement(), "desired": desired(),
+        "presence": Presence.ONLINE, "rollout": rollout(), "admitted": True, "catalog": catalog(),
+        "placement": placement(), "desired": desired(),
     }  # fmt: skip
     known.update(fields)
     if known["catalog"] is not None and known["desired"] is not None:

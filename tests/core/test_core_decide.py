@@ -22,13 +22,16 @@ from controller.core.actions import (
 )
 from controller.core.decide import decide
 from controller.core.due import due
-from controller.core.muster import Standing
+from controller.core.membership import stand
 from controller.core.nouns.calibration import Calibration, Learned
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.incident import Incident, IncidentState
 from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.member import Standing
+from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
+from controller.core.presence import Presence
 from controller.core.standing import standing
 from controller.core.view import DeviceView
 from tests.core.builders import (
@@ -192,7 +195,13 @@ def test_an_assignment_that_was_lost_or_whose_end_nobody_has_heard_of_is_sent_ag
     assert told(lost) == [SendDesired("cam")]
     assert told(replace(lost, sent_unix_s=None)) == [SendDesired("cam")]
     assert told(replace(lost, sent_unix_s=NOW - 14)) == []
-    assert told(replace(lost, device=replace(lost.device, online=False))) == []
+
+
+@pytest.mark.parametrize("presence", [each for each in Presence if each is not Presence.ONLINE])
+def test_who_is_not_there_is_sent_it_once_as_the_broker_keeps_it(presence: Presence) -> None:
+    away = view(desired=desired(result=None), reported=None, presence=presence)
+    assert told(replace(away, sent_unix_s=None)) == [SendDesired("cam")]
+    assert told(replace(away, sent_unix_s=NOW - 100_000)) == []
 
 
 def test_a_failed_assignment_is_not_sent_again() -> None:
@@ -468,6 +477,7 @@ def _incident_performed(made: DeviceView, action: Action) -> DeviceView:
 
 anything = st.builds(
     view,
+    rollout=st.sampled_from([rollout(), rollout(state=RolloutState.FINISHED), None]),
     profile=st.sampled_from([profile(), SLOW, profile(deadline_s=0.001), profile(ram_total_bytes=MIB)]),
     calibration=st.builds(Calibration, slowness=st.none() | st.floats(0.3, 4), ram_base_bytes=st.none() | st.just(MIB)),
     placement=st.none() | st.builds(placement, st.sampled_from([None, "dense", "half", "gone"])),
@@ -555,6 +565,9 @@ def test_time_alone_changes_nothing_before_the_moment_that_is_told(
     between = data.draw(st.floats(NOW, until, exclude_max=True))
     assert told(made, between) == []
     assert stands(made, between) is stands(made)
+    owned = replace(made, owner=made.rollout or rollout(state=RolloutState.ABORTED))
+    owned = replace(owned, member=stand(owned, POLICY, NOW))
+    assert stand(owned, POLICY, between) is None
 
 
 @always

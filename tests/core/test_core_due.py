@@ -15,12 +15,12 @@ from controller.core.nouns.calibration import Calibration, Learned
 from controller.core.nouns.incident import IncidentState
 from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import DAY_S, Policy
+from controller.core.presence import Presence
 from controller.core.standing import standing
 from controller.core.view import DeviceView
 from tests.core.builders import (
     NOW,
     desired,
-    device,
     incident,
     placement,
     profile,
@@ -46,9 +46,9 @@ def learned(calibration: Calibration, **entry: object) -> Calibration:
 
 UNANSWERED = view(desired=desired(result=None, issued_unix_s=NOW - 10), reported=None, sent_unix_s=NOW - 10)
 CASES = {
-    "an assignment is sent again": (replace(UNANSWERED, device=replace(UNANSWERED.device, online=True)), NOW + 5),
+    "an assignment is sent again": (UNANSWERED, NOW + 5),
     "silence is a failure": (
-        replace(UNANSWERED, rollout=rollout(deadline_s=400), sent_unix_s=None, device=device(online=False)),
+        replace(UNANSWERED, rollout=rollout(deadline_s=400), sent_unix_s=NOW - 400, presence=Presence.OFFLINE),
         NOW + 390,
     ),
     "a soak ends": (view(desired=desired(finished_unix_s=NOW - 20)), NOW + 41),

@@ -10,7 +10,7 @@ from agent.wire.errors import Failure
 from agent.wire.messages import WIRE, Phase, Reported, Result
 from controller.core.actions import Action, Assign, FinishDesired, Place, SendDesired
 from controller.core.decide import decide
-from controller.core.muster import Standing
+from controller.core.nouns.member import Standing
 from controller.core.policy import Policy
 from controller.core.speaks import foreign
 from controller.core.standing import standing

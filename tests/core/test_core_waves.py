@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.muster import Muster, Standing
+from controller.core.muster import Muster
+from controller.core.nouns.member import GONE, NOT_IN_WAVES, Member, Standing
 from controller.core.nouns.rollout import Rollout, RolloutState
-from controller.core.waves import admitted, advance
+from controller.core.waves import advance, room, size
 from tests.core.builders import NOW, always, rollout
 
 LETTERS = {
@@ -19,23 +20,27 @@ LETTERS = {
 }  # fmt: skip
 
 
-def fleet(letters: str, made: Rollout) -> Muster:
-    """Members d00, d01, ... with a letter for the standing of each, let go as the wave admits."""
-    muster = Muster()
-    for at, letter in enumerate(letters):
-        muster.put(f"d{at:02}", LETTERS[letter])
-    muster.let_go = admitted(made, muster)
-    return muster
+def member(at: int, letter: str) -> Member:
+    """d00, d01, ... with a letter for the standing. A capital was let go before; so was who was assigned something."""
+    stands = LETTERS[letter.lower()]
+    gone = letter.isupper() or stands in GONE
+    return Member(rollout="r1", device=f"d{at:02}", standing=stands, wave=0 if gone else None)
+
+
+def fleet(letters: str) -> Muster:
+    return Muster(member(at, letter) for at, letter in enumerate(letters))
 
 
 def going(letters: str, **fields: object) -> list[str]:
-    muster = fleet(letters, rollout(**fields))
-    return [each for each in sorted(muster.members()) if muster.goes(each)]
+    """Who has been let go before, and who is by now."""
+    muster = fleet(letters)
+    members = [member(at, letter) for at, letter in enumerate(letters)]
+    gone = {each.device for each in members if each.wave is not None and each.standing not in NOT_IN_WAVES}
+    return sorted(gone | set(muster.next(room(rollout(**fields), muster))))
 
 
 def after(letters: str, **fields: object) -> Rollout | None:
-    made = rollout(**fields)
-    return advance(made, fleet(letters, made), NOW)
+    return advance(rollout(**fields), fleet(letters), NOW)
 
 
 def test_a_canary_goes_first_and_then_all() -> None:
@@ -121,14 +126,15 @@ fleets = st.text(alphabet=list(LETTERS), max_size=30)
 
 @always
 @given(letters=fleets, share=st.floats(0.01, 1.0))
-def test_a_wave_is_its_share_of_the_feasible_and_later_waves_hold_it(letters: str, share: float) -> None:
+def test_a_wave_is_its_share_of_the_placed_and_feasible_and_later_waves_hold_it(letters: str, share: float) -> None:
     waves = (share / 2, share, 1.0)
-    feasible = len(letters) - letters.count("i") - letters.count("x")
+    placed = sum(letters.count(each) for each in "wyrksf")
     first, second, last = (set(going(letters, waves=waves, wave=at)) for at in range(3))
     assert first <= second <= last
-    gone = sum(letters.count(each) for each in "rksf")
-    assert len(second) == max(math.ceil(share * feasible - 1e-9), gone)
-    assert len(last) == feasible
+    gone, ready = sum(letters.count(each) for each in "rksf"), letters.count("y")
+    assert size(rollout(waves=waves, wave=1), fleet(letters)) == max(math.ceil(share * placed - 1e-9), gone)
+    assert len(second) == max(min(math.ceil(share * placed - 1e-9), gone + ready), gone)
+    assert len(last) == gone + ready, "who waits has nothing to go with"
 
 
 @always
@@ -139,7 +145,50 @@ def test_it_never_moves_on_while_a_device_of_the_wave_is_under_way(letters: str,
     wave = [LETTERS[letters[int(device[1:])]] for device in going(letters, waves=waves, wave=at)]
     if moved is not None and moved.state is not RolloutState.FAILED:
         assert set(wave) <= {Standing.SUCCEEDED, Standing.FAILED}
+        assert len(wave) == size(rollout(waves=waves, wave=at), fleet(letters))
         assert wave.count(Standing.FAILED) <= 0.2 * len(wave)
+
+
+@given(moves=st.lists(st.tuples(st.integers(0, 9), st.sampled_from([*LETTERS, "Y", "W", "I", "left"])), max_size=60))
+def test_counts_are_those_of_the_members_however_they_moved(moves: list[tuple[int, str]]) -> None:
+    muster, members = Muster(), dict[str, Member]()
+    for at, letter in moves:
+        moved = member(at, "y" if letter == "left" else letter)
+        if letter == "left":
+            moved = Member(rollout="r1", device=moved.device, standing=Standing.LEFT, wave=0)
+        news = muster.put(moved)
+        known = members.get(moved.device)
+        assert news == (_place(known) != _place(moved))
+        members[moved.device] = moved
+    anew = Muster(members.values())
+    assert (muster.counts, len(muster), muster.gone, muster.feasible) == (
+        anew.counts, len(anew), anew.gone, anew.feasible
+    )  # fmt: skip
+    assert (
+        muster.next(99)
+        == anew.next(99)
+        == sorted(each for each in members if _place(members[each]) == ("ready", False))
+    )
+    assert muster.first_failed(99) == sorted(each for each in members if members[each].standing is Standing.FAILED)
+
+
+def _place(member: Member | None) -> tuple[str, bool] | None:
+    return (member.standing.value, member.wave is not None) if member is not None and member.counts else None
+
+
+def test_nobody_is_told_to_go_twice() -> None:
+    muster = fleet("yyy")
+    assert muster.next(1) == ["d00"]
+    muster.put(member(0, "Y"))
+    muster.put(member(0, "w"))  # what was made for it was lost, and is made again
+    muster.put(member(0, "Y"))
+    assert muster.next(9) == ["d01", "d02"]
+
+
+def test_who_was_let_go_goes_on_being_counted_with_its_wave() -> None:
+    assert going("Yyyyy") == ["d00"]
+    assert going("Iyyyy") == ["d01"], "unless nothing fits it any more"
+    assert after("Yssss", wave=1) is None
 
 
 @given(letters=st.text(alphabet="ysi", min_size=1, max_size=20))
@@ -150,5 +199,5 @@ def test_a_fleet_on_which_all_goes_well_finishes_unless_nobody_is_feasible(lette
             break
         for device in going("".join(now), waves=made.waves, wave=made.wave):
             now[int(device[1:])] = "s"
-        made = advance(made, fleet("".join(now), made), NOW) or made
+        made = advance(made, fleet("".join(now)), NOW) or made
     assert made.state is (RolloutState.FINISHED if "s" in now else RolloutState.FAILED)

@@ -226,7 +226,7 @@ class Grounds:
         row = self.client.device(agent.device)
         runs = row["sha256"] is not None and row["sha256"] == row["desired_sha256"] and row["result"] == "succeeded"
         newest = self.client.telemetry(agent.device, 1)
-        return runs and row["online"] and bool(newest) and newest[-1]["sha256"] == row["sha256"]
+        return runs and row["presence"] == "online" and bool(newest) and newest[-1]["sha256"] == row["sha256"]
 
     def until(self, look: Callable[[], T | None], limit_s: float, what: str, pause_s: float = 0.1) -> T:
         """Wait until `look` finds something; what it found."""

@@ -119,7 +119,7 @@ def test_an_agent_without_a_runtime_says_so_and_obeys_once_it_has_one(fleet: Fle
     assert row["result_reason"] == "no_runtime: onnxruntime is not installed"
     time.sleep(3.0)  # longer than the policy's pause before another attempt
     assert bare.alive
-    assert fleet.grounds.client.device("bare")["online"]
+    assert fleet.grounds.client.device("bare")["presence"] == "online"
     assert len(fleet.controller.assignments("bare")) == 1, "what cannot pass by itself is not tried again"
 
     assert bare.terminate()[0] == 0
@@ -209,7 +209,7 @@ def _ended(fleet: Fleet, device: str) -> Row | None:
 
 
 def _offline(fleet: Fleet, agent: Agent) -> bool:
-    return not fleet.grounds.client.device(agent.device)["online"]
+    return fleet.grounds.client.device(agent.device)["presence"] == "offline"
 
 
 def _spools(agent: Agent, windows: int) -> bool:

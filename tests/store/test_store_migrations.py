@@ -21,6 +21,10 @@ from controller.store.engine import make_engine
 from tests.databases import Databases
 
 MODEL = "INSERT INTO models VALUES ('fall@1', 'fall', '1', '/m.yaml', 'd', 0.85, 7, 1.0)"
+MODEL_0011 = """
+INSERT INTO models (ref, name, version, spec_path, digest, prefer, ladder, refine_s, added_unix_s)
+VALUES ('fall@1', 'fall', '1', '/m.yaml', 'd', 'accuracy', 0, 0.0, 1.0)
+"""
 JOB = """
 INSERT INTO jobs (id, model, caps, state, sha256, binding, detail, attempts, created_unix_s)
 VALUES ('{id}', 'fall@1', '{caps}', '{state}', NULL, NULL, 'as it was', 2, {created})
@@ -80,8 +84,8 @@ def test_a_device_that_would_be_refused_today_is_still_there_and_selected_as_bef
     assert (device.id, device.profile.rate_hz, device.labels) == ("7", 1e12, LABELS)
     assert parse_selector("country=False").matches(device), "its rollouts go on"
     with store.begin() as tx:
-        tx.put_device(replace(device, online=True))
-        assert tx.get_device("7") == replace(device, online=True)
+        tx.put_device(replace(device, boot="b"))
+        assert tx.get_device("7") == replace(device, boot="b")
         with pytest.raises(WireError, match=r"rate: .* cannot be"):
             declared(device.profile_text, "p", DeviceState.ACCEPTED, 2.0, device)
         again = declared("device: '7'\nlabels: {country: NO}", "p", DeviceState.ACCEPTED, 2.0, device)
@@ -124,6 +128,65 @@ def test_who_had_announced_himself_spoke_wire_1_and_no_assignment_had_a_manifest
     assert desired is not None
     assert (desired.seq, desired.manifest) == (3, None)
     of_0001.dispose()
+    store.close()
+
+
+DEVICE_0011 = """
+INSERT INTO devices (id, state, profile_text, device_class, labels, registered_unix_s, calibration, online,
+    runtimes)
+VALUES ('{id}', '{state}', 'device: {id}', 'camera', '{{"site": "{site}"}}', 1.0, '{{}}', false, '[]')
+"""
+ROLLOUT_0011 = """
+INSERT INTO rollouts (id, model, selector, waves, max_failures, deadline_s, state, wave, started_unix_s,
+    wave_started_unix_s, reason)
+VALUES ('{id}', 'fall@1', '{selector}', '[0.2, 0.5, 1.0]', 0.2, 600, '{state}', {wave}, {started}, 5.0, '')
+"""
+DEVICES_0011 = (
+    ("a", "north", "accepted"),
+    ("b", "north", "accepted"),
+    ("c", "south", "accepted"),
+    ("d", "north", "pending"),
+    ("e", "west", "accepted"),
+    ("f", "south", "revoked"),
+)
+ROLLOUTS_0011 = (
+    ("r2", "site=south,class=camera", "finished", 2),
+    ("r9", "site=north", "running", 1),
+    ("r10", "id=b", "finished", 2),
+    ("r11", "", "aborted", 0),
+    ("r1", "site=north", "finished", 2),
+)
+DESIRED_0011 = """
+INSERT INTO desired (device, epoch, seq, model, sha256, rollout, envelope, issued_unix_s, reason, attempts)
+VALUES ('{device}', 1, {seq}, 'fall@1', 'abc', '{rollout}', :envelope, 1.0, '', 1)
+"""
+
+
+def test_devices_are_owned_by_whom_they_went_by_before_and_who_was_let_go_stays_so(
+    databases: Databases, tmp_path: Path
+) -> None:
+    """Of the release before: the newest rollout, running or finished, that matched said what a device runs."""
+    engine = make_engine(databases.url(tmp_path, empty=True))
+    with engine.begin() as connection:
+        command.upgrade(schema._config(connection), "0011")
+        connection.exec_driver_sql(MODEL_0011)
+        for name, site, state in DEVICES_0011:
+            connection.exec_driver_sql(DEVICE_0011.format(id=name, site=site, state=state))
+        for name, selector, state, wave in ROLLOUTS_0011:
+            connection.exec_driver_sql(
+                ROLLOUT_0011.format(id=name, selector=selector, state=state, wave=wave, started=float(name[1:]))
+            )
+        for name, seq, rollout in (("a", 1, "r1"), ("a", 2, "r9"), ("b", 1, "r9"), ("c", 1, "r11")):
+            connection.execute(text(DESIRED_0011.format(device=name, seq=seq, rollout=rollout)), {"envelope": b"s"})
+    store = Store(engine.url.render_as_string(hide_password=False))
+    store.open()
+    with store.read() as tx:
+        owners = {each.device: (each.rollout, each.before, each.since_unix_s) for each in tx.owners()}
+        members = {each.device: (each.rollout, each.standing, each.wave) for each in tx.owned_members()}
+    assert owners == {"a": ("r9", None, 9.0), "b": ("r10", None, 10.0), "c": ("r2", None, 2.0)}
+    assert members == {"a": ("r9", "unplaced", 1), "b": ("r10", "unplaced", None), "c": ("r2", "unplaced", None)}
+    assert schema.differences(engine) == []
+    engine.dispose()
     store.close()
 
 

@@ -20,7 +20,9 @@ from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.incident import BreachKind, Incident, IncidentState
 from controller.core.nouns.job import JobKind, JobState, PruneJob
 from controller.core.nouns.manifest import KeptManifest
+from controller.core.nouns.member import Member, Standing
 from controller.core.nouns.model import Model
+from controller.core.nouns.owner import Owner
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout, RolloutState
 from controller.core.nouns.sparsity import SparseSide, SparsityReport
@@ -104,7 +106,6 @@ def with_device_and_model(store: Store) -> None:
 def test_a_device_comes_back_with_its_profile_calibration_and_report(store: Store) -> None:
     calibrated = replace(
         DEVICE,
-        online=True,
         boot="b1",
         runtimes=("onnxruntime",),
         wire=2**63 - 1,
@@ -241,6 +242,27 @@ def test_the_latest_assignment_is_the_highest_by_epoch_then_seq(store: Store) ->
         assert tx.latest_desired_all() == {"cam-1": ended}
         assert tx.history("cam-1") == [ended, items[1], items[0]]
         assert tx.history("cam-1", limit=1) == [ended]
+
+
+def test_a_device_has_one_owner_and_a_member_in_each_rollout_that_ever_did(store: Store) -> None:
+    with_device_and_model(store)
+    first, second = (Member(rollout=f"r{at}", device="cam-1", reason="why") for at in (1, 2))
+    moved = replace(second, standing=Standing.RUNNING, wave=0, since_unix_s=3.0, due_unix_s=99.0, attempt=2, reason="")
+    owner = Owner(device="cam-1", rollout="r1", since_unix_s=1.0)
+    taken = replace(owner, rollout="r2", before="r1", since_unix_s=2.0)
+    with store.begin() as tx:
+        for name in ("r1", "r2"):
+            tx.put_rollout(Rollout(id=name, model="fall@1", selector=""))
+        tx.put_owners([owner])
+        tx.put_members([first, second])
+        assert tx.owned_members() == [first]
+        tx.put_owners([taken])
+        tx.put_members([moved])
+        assert tx.newest_unix_s() < 99.0, "what is due is yet to come"
+    with store.read() as tx:
+        assert tx.owners() == [taken]
+        assert (tx.members("r1"), tx.members("r2"), tx.members("r3")) == ([first], [moved], [])
+        assert tx.owned_members() == [moved]
 
 
 def test_rollouts_and_incidents_newest_first(store: Store) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
+
+import msgspec
 
 from agent.wire.messages import Window
 from agent.wire.profile import parse_profile
@@ -33,6 +36,13 @@ FULL = Window(
     battery_discharging=True,
     frequency_hz=1.5e9,
     throttled_share=0.0,
+    cpu_per_inference_s=0.002,
+    host_busy_share=0.5,
+    pressure_share=0.25,
+    asked=2**40,
+    shed=3,
+    queue_mean_ms=0.0,
+    queue_p95_ms=7.5,
 )
 
 
@@ -48,6 +58,13 @@ def test_every_column_comes_back_and_what_is_missing_stays_missing(store: Store)
             StoredWindow("cam-1", "b1", 200.0, empty(2)),
             StoredWindow("cam-1", "b1", 200.0, FULL),
         ]
+
+
+def test_when_a_window_was_closed_comes_back_and_the_devices_own_clock_is_not_kept(store: Store) -> None:
+    late = StoredWindow("cam-1", "b1", 200.0, FULL, closed_unix_s=20.0, history=True)
+    with store.begin() as tx:
+        tx.put_windows([replace(late, window=msgspec.structs.replace(FULL, closed_s=7.0))])
+        assert tx.recent_windows("cam-1", 10) == [late]
 
 
 def test_a_batch_that_comes_again_changes_nothing(store: Store) -> None:

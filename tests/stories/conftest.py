@@ -10,7 +10,19 @@ from controller.core.policy import Policy
 from tests.databases import Databases
 from tests.stories.world import World
 
-_OF_THE_DATABASE = ("bulk", "restart", "restored", "rollout", "server", "telemetry", "unwritable", "upgrade", "wire")
+_OF_THE_DATABASE = (
+    "bulk",
+    "history",
+    "ownership",
+    "restart",
+    "restored",
+    "rollout",
+    "server",
+    "telemetry",
+    "unwritable",
+    "upgrade",
+    "wire",
+)
 _ALL = "HEDGEROW_TEST_ALL"
 
 

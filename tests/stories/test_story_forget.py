@@ -59,6 +59,7 @@ def test_nothing_of_it_is_left(world: World) -> None:
     assert retained(world, "other") == RETAINED
     with world.store.read() as tx:
         assert tx.placements("cam") == tx.history("cam") == tx.incidents("cam") == []
+        assert [each.device for each in (*tx.owners(), *tx.members("r1"))] == ["other", "other"]
         (left,) = tx.forgotten()
     assert (left.device, left.mark, left.cleared) == ("cam", (1, 1), True)
     assert world.dead_letters() == []

@@ -11,11 +11,13 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from agent.simulate.durable import Durable
+from agent.step.alive import IDLE_S
 from agent.wire.messages import Phase, Result
 from controller.core import actions as do
 from controller.core.nouns.job import JobState
 from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
+from controller.core.presence import Presence
 from controller.loop.facts import Stop
 from controller.loop.perform import Send
 from controller.store.tx import Tx
@@ -58,7 +60,7 @@ def assert_as_if_nothing_had_happened(world: World, rollout: str) -> None:
         assert world.assignments(device) == [(1, variant.sha256, Result.SUCCEEDED)]
         assert world.devices[device].running == variant.sha256
     world.run(12)  # what was not acknowledged comes again after ten seconds
-    assert all(world.device(device).online for device in world.devices)
+    assert all(world.presence(device) is Presence.ONLINE for device in world.devices)
     heard = {device: {boot for boot, _ in world.windows(device)} for device in world.devices}
     assert heard == {device: {f"{device}-1"} for device in world.devices}, "no device was disturbed"
 
@@ -243,7 +245,8 @@ def test_a_controller_that_cannot_write_can_be_stopped(tmp_path: Path, monkeypat
 
 
 def test_a_device_that_is_away_is_not_taken_for_present_after_a_restart(tmp_path: Path) -> None:
-    """The broker repeats what the device once said of itself; that it is gone is among it."""
+    """The broker repeats what a device once said of itself; that it is gone is among it. That it is there it
+    says itself, though it serves nothing."""
     world = fleet(tmp_path)
     world.run(2)
     world.devices["b-quick"].kill()
@@ -251,5 +254,8 @@ def test_a_device_that_is_away_is_not_taken_for_present_after_a_restart(tmp_path
     world.kill_controller()
     world.restart_controller()
     world.run(2)
-    assert {device: world.device(device).online for device in world.devices} == {"a-roomy": True, "b-quick": False}
+    there = {device: world.presence(device) for device in world.devices}
+    assert there == {"a-roomy": Presence.UNKNOWN, "b-quick": Presence.OFFLINE}
+    world.until(lambda: world.presence("a-roomy") is Presence.ONLINE, limit_s=IDLE_S + 20)
+    assert world.presence("b-quick") is Presence.OFFLINE
     world.store.close()

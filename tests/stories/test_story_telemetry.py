@@ -15,6 +15,7 @@ from agent.wire.messages import Telemetry, Window, encode
 from agent.wire.topics import Leaf, topic
 from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
+from controller.core.presence import Presence
 from tests.stories.world import World, profile
 
 POLICY = Policy(soak_s=2, retry_s=5, resend_s=5)
@@ -118,7 +119,7 @@ def test_poison_goes_to_the_dead_letters_and_blocks_nobody(tmp_path: Path) -> No
     world.until(lambda: drained(world))
     for each in world.devices.values():
         assert world.windows(each.id) == closed(each), "all of its own, and nothing of the poison's"
-        assert world.device(each.id).online
+        assert world.presence(each.id) is Presence.ONLINE
     world.store.close()
 
 
@@ -151,7 +152,7 @@ def test_a_long_absence_is_made_up_for_in_order(tmp_path: Path) -> None:
     world.broker.start()
     world.until(lambda: drained(world), limit_s=60)
     assert world.windows("cam-0") == earlier + closed(device)
-    assert world.device("cam-0").online
+    assert world.presence("cam-0") is Presence.ONLINE
     world.store.close()
 
 

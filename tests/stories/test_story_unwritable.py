@@ -17,6 +17,7 @@ from agent.wire.topics import Leaf, topic
 from controller.core.intents import AcceptDevice, IntentError
 from controller.core.nouns.device import DeviceState
 from controller.core.policy import Policy
+from controller.core.presence import Presence
 from controller.loop.facts import Asked, Question
 from controller.store.events import EventRows
 from tests.stories.world import World, profile
@@ -52,10 +53,10 @@ def test_what_arrives_meanwhile_is_kept_and_written_down_later(world: World, mon
         world.daemon.turn([said("cam", "hot")])
         world.devices["cam"].kill()
         world.run(40)
-        assert world.device("cam").online
+        assert world.presence("cam") is Presence.ONLINE
     world.run(2)
     assert world.daemon.troubles == []
-    assert not world.device("cam").online, "its goodbye was not acknowledged before it was kept"
+    assert world.presence("cam") is Presence.OFFLINE, "its goodbye was not acknowledged before it was kept"
     assert world.device("new").state is DeviceState.PENDING
     assert kinds(world, "cam").count("hot") == 1
 
@@ -129,7 +130,7 @@ def test_what_the_database_refuses_for_good_is_a_dead_letter_and_stops_nothing_e
     facts = [said("cam", "before"), said("cam", "poison"), said("cam", "after")]
     world.daemon.turn([*facts, Arrived(topic("cam", Leaf.STATUS), encode(status))])
     assert sorted(set(kinds(world, "cam")) & {"before", "poison", "after"}) == ["after", "before"]
-    assert not world.device("cam").online
+    assert world.presence("cam") is Presence.OFFLINE
     (letter,) = world.dead_letters()
     assert "out of range" in letter.reason
     assert world.daemon.troubles == []

@@ -83,6 +83,7 @@ def test_what_runs_stays_and_nothing_is_pruned_or_assigned_anew(upgraded: World)
         assert now is not None
         assert (now.sha256, now.feasible, now.waiting_for) == (placed.sha256, placed.feasible, placed.waiting_for)
         assert upgraded.assignments(device) == assigned
+    assert upgraded.standings("r1") == {"cam-1": "succeeded", "cam-2": "succeeded", "cam-3": "infeasible"}
     assert upgraded.jobs.started == []
     assert (model(upgraded).prefer, model(upgraded).ladder, model(upgraded).refine_s) == (Prefer.ACCURACY, 0, 0.0)
 

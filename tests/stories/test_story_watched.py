@@ -25,9 +25,9 @@ from tests.stories.world import World, profile
 Rows = dict[str, dict[str, Any]]
 
 
-def shown(tx: Tx) -> Rows:
+def shown(world: World, tx: Tx) -> Rows:
     """All rows of all pages, by kind and id, as JSON has them."""
-    devices = facts_among(tx, [each.id for each in tx.devices()])
+    devices = facts_among(tx, [each.id for each in tx.devices()], world.presence)
     rows = {
         "devices": {name: device_view(each) for name, each in devices.items()},
         "incidents": {each.id: incident_view(each) for each in tx.incidents()},
@@ -49,7 +49,7 @@ class Follower:
     def read_anew(self) -> None:
         self.commit = self._world.daemon.changes.last
         with self._world.store.read() as tx:
-            self.rows = shown(tx)
+            self.rows = shown(self._world, tx)
 
     def look(self) -> None:
         """Until nothing is new."""
@@ -101,7 +101,7 @@ def test_a_page_with_its_events_is_what_a_page_is_now(tmp_path: Path, seed: int)
     world.run(30)
     follower.look()
     with world.store.read() as tx:
-        now = shown(tx)
+        now = shown(world, tx)
     told = follower.rows
     for kind, rows in now.items():
         assert told[kind].keys() == rows.keys(), kind

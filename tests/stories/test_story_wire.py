@@ -22,8 +22,6 @@ from controller.core.intents import RegisterDevice
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.rollout import RolloutState
 from controller.core.nouns.variant import Variant
-from controller.core.selector import Selector
-from controller.loop import pages
 from controller.store import Tx, tables
 from controller.web.device_views import device_view
 from controller.web.facts import facts_of
@@ -91,9 +89,9 @@ def test_an_agent_of_0_1_is_told_of_and_left_in_peace_until_it_is_updated(world:
     assert placement is not None
     assert placement.reason == WORDS
     with world.store.read() as tx:
-        shown = device_view(facts_of(tx, world.device("a-old")))
-    _, (facts, *_) = pages.members(world.daemon._fleet, rollout, Selector(), "", 100)
-    member = member_view(world.rollout(rollout), facts)
+        facts = facts_of(tx, world.device("a-old"), world.presence("a-old"))
+        shown = device_view(facts)
+        member = member_view(tx.members(rollout)[0], facts, world.rollout(rollout))
     assert (shown["wire"], shown["wire_reason"], shown["reason"]) == (1, WORDS, WORDS)
     assert (member["standing"], member["reason"]) == ("refused", WORDS)
     agent.measures(1)
@@ -121,7 +119,7 @@ def as_0_1_left_it(world: World, device: SimDevice) -> Assignment:
 
     def write(tx: Tx) -> None:
         tx.put_desired(replace(known, envelope=envelope, manifest=None))
-        tx.put_device(replace(world.device(device.id), wire=1, online=False))
+        tx.put_device(replace(world.device(device.id), wire=1))
         tx._connection.execute(delete(tables.manifests))
 
     world.put(write)

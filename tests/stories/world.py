@@ -18,19 +18,23 @@ from agent.simulate.memory import Faults, MemoryBroker, MemoryLink
 from agent.simulate.runtime import P95
 from controller.core.intents import AcceptDevice, AddModel, Intent, RegisterDevice, StartRollout
 from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
 from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.member import Member
 from controller.core.nouns.model import Model
+from controller.core.nouns.owner import Owner
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
+from controller.core.presence import Presence
 from controller.loop.clock import Clock
 from controller.loop.daemon import Daemon
 from controller.loop.facts import Asked, Fact, JobEnded, JobMade
-from controller.loop.fleet import VOLATILE, Fleet, load
+from controller.loop.fleet import VOLATILE, Fleet, lasting, load
 from controller.loop.perform import Performer
 from controller.loop.ring import unpacked
 from controller.pruning.job import JobResult
@@ -131,7 +135,8 @@ class ModelledJobs:
 
     def _variant(self, job: PruneJob, share: float) -> Variant:
         size, better = int(DENSE.size_bytes * share), 0.01 if job.kind is JobKind.REFINE else 0.0
-        data = hashlib.sha256(f"{job.key} {share}".encode()).digest() * (size // 32 + 1)
+        of = "" if job.model == "watch@1" else job.model  # its artifacts are those that 0.1 left
+        data = hashlib.sha256(f"{of}{job.key} {share}".encode()).digest() * (size // 32 + 1)
         sha256 = self.world.artifacts.put(data[:size])
         variant = replace(
             DENSE, sha256=sha256, model=job.model, size_bytes=size, ram_bytes=int(DENSE.ram_bytes * share),
@@ -229,6 +234,7 @@ class World:
             facts, self._facts[:] = [*self._facts, *self.jobs.due()], []
             self.daemon.turn(facts)
             assert not self.daemon.overlooked(self.daemon._fleet.devices), "a device that nobody woke"
+            assert not self.daemon.miscounted(), "members that were not counted as they moved"
             self._ticks += 1
             if self.compares_memory and self._ticks % 50 == 0:
                 self.assert_memory_is_what_is_stored()
@@ -258,12 +264,12 @@ class World:
         self.daemon.turn([Asked(intent, future)])
         return future.result(0)
 
-    def add_device(self, profile: str, *, register: bool = True, **body: Any) -> SimDevice:
+    def add_device(self, profile: str, *, register: bool = True, window_s: float = 2.0, **body: Any) -> SimDevice:
         if register:
             self.ask(RegisterDevice(profile))
         device = SimDevice(
             profile=profile, verify_key=self.key.public_key(), connect=self._connect, cost=self.costs.__getitem__,
-            ram_base_bytes=RAM_BASE, now_s=self.now_s, window_s=2.0, **body,
+            ram_base_bytes=RAM_BASE, now_s=self.now_s, window_s=window_s, **body,
         )  # fmt: skip
         self.devices[device.id] = device
         return device
@@ -271,13 +277,13 @@ class World:
     def accept(self, device: str) -> None:
         self.ask(AcceptDevice(device))
 
-    def add_model(self) -> str:
-        ref = self.ask(AddModel(str(write_spec(self.tmp_path, "watch"))))
-        self.until(lambda: bool(self.variants()))
+    def add_model(self, name: str = "watch") -> str:
+        ref = self.ask(AddModel(str(write_spec(self.tmp_path, name))))
+        self.until(lambda: any(each.model == ref for each in self.variants()))
         return ref
 
-    def roll_out(self, selector: str = "") -> str:
-        return self.ask(StartRollout("watch@1", selector, allow_unverified=True))
+    def roll_out(self, selector: str = "", model: str = "watch@1") -> str:
+        return self.ask(StartRollout(model, selector, allow_unverified=True))
 
     def _connect(self, client_id: str, will: tuple[str, bytes]) -> MemoryLink:
         return self.broker.link(client_id, will)
@@ -289,6 +295,9 @@ class World:
             found = tx.get_device(device)
         assert found is not None
         return found
+
+    def presence(self, device: str) -> Presence:
+        return self.daemon.presence(device)
 
     def variants(self) -> list[Variant]:
         with self.store.read() as tx:
@@ -310,6 +319,24 @@ class World:
     def rollout(self, rollout: str) -> Rollout:
         with self.store.read() as tx:
             found = tx.get_rollout(rollout)
+        assert found is not None
+        return found
+
+    def owner(self, device: str) -> Owner | None:
+        with self.store.read() as tx:
+            return next((each for each in tx.owners() if each.device == device), None)
+
+    def members(self, rollout: str) -> dict[str, Member]:
+        with self.store.read() as tx:
+            return {each.device: each for each in tx.members(rollout)}
+
+    def standings(self, rollout: str) -> dict[str, str]:
+        return {name: each.standing.value for name, each in self.members(rollout).items()}
+
+    def told(self, device: str) -> Desired:
+        """The newest assignment."""
+        with self.store.read() as tx:
+            found = tx.latest_desired(device)
         assert found is not None
         return found
 
@@ -344,7 +371,7 @@ class World:
 
 
 def _timeless(devices: Mapping[str, Device]) -> dict[str, Device]:
-    return {name: replace(each, last_seen_unix_s=None) for name, each in devices.items()}
+    return {name: lasting(each) for name, each in devices.items()}
 
 
 def _judged(fleet: Fleet) -> dict[str, list[StoredWindow]]:

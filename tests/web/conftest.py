@@ -1,7 +1,7 @@
 """A small fleet behind the web: one good camera, one infeasible sensor with hostile words, one pending newcomer.
 
-All of it is history, and the loop leaves it as it is: the rollout was aborted, and the windows are from before the
-newest assignment ended, so that no diagnosis is made of them.
+All of it is history: the rollout was aborted, and the windows are from before the newest assignment ended, so that no
+diagnosis is made of them. At the first turn the loop places what runs on the camera by its profile, and nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from agent.wire.messages import Phase, Reported, Result, Window
+from agent.wire.messages import Phase, Reported, Result, Status, Window
 from agent.wire.profile import parse_profile
 from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.caps import Caps
@@ -23,6 +23,7 @@ from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.incident import BreachKind, Incident
 from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.member import Member, Standing
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout, RolloutState
@@ -73,7 +74,7 @@ def variant(sha256: str, dense: bool) -> Variant:
 def fill(tx: Tx) -> None:
     reported = Reported(device="cam-1", boot="b1", seq=4, sha256=SHA, phase=Phase.ACTIVE, result=Result.SUCCEEDED)
     camera = replace(
-        device(CAMERA), online=True, boot="b1", last_seen_unix_s=START_UNIX_S, reported=reported,
+        device(CAMERA), boot="b1", last_seen_unix_s=START_UNIX_S, reported=reported,
         calibration=Calibration(slowness=2.0, slowness_samples=4, ram_base_bytes=40_000_000),
     )  # fmt: skip
     tx.put_device(camera)
@@ -101,6 +102,12 @@ def fill(tx: Tx) -> None:
             issued_unix_s=2.0, result="succeeded", finished_unix_s=150.0,
         )
     )  # fmt: skip
+    tx.put_members(
+        [
+            Member(rollout="r1", device="cam-1", standing=Standing.SUCCEEDED, wave=0, since_unix_s=160.0, attempt=1),
+            Member(rollout="r1", device="sensor-9", standing=Standing.INFEASIBLE, reason=HOSTILE),
+        ]
+    )
     breach = Incident(id="i-1", device="cam-1", kind=BreachKind.LATENCY, evidence=HOSTILE, opened_unix_s=START_UNIX_S)
     tx.put_incident(breach)
     caps = Caps(ram_bytes=3_000_000, latency_s=0.004)
@@ -120,6 +127,7 @@ def window(seq: int, latency_p95_ms: float = 8.0) -> Window:
 def controller(tmp_path: Path) -> Iterator[RealController]:
     with real_controller(tmp_path) as controller:
         controller.put(fill)
+        controller.hear(Status(device="cam-1", online=True, boot="b1"))
         yield controller
 
 

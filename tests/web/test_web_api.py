@@ -9,14 +9,17 @@ from typing import Any
 import httpx
 import pytest
 
-from agent.wire.messages import Window
+from agent.wire.messages import Phase, Reported, Result, Status, Trial, Window
 from agent.wire.profile import parse_profile
 from controller.core.intents import AcceptDevice, RegisterDevice, StartRollout
 from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.window import StoredWindow
+from controller.core.presence import Presence
 from controller.store import StoreError
 from tests.real import DENSE, SHA, RealController
-from tests.stories.world import write_spec
+from tests.stories.world import START_UNIX_S, write_spec
 from tests.web.conftest import variant
+from tests.web.conftest import window as of_camera
 
 API = "/api/v1"
 
@@ -30,7 +33,7 @@ def get(client: httpx.Client, path: str, **params: Any) -> Any:
 def test_a_device_with_its_caps_figures_and_marks(client: httpx.Client) -> None:
     device = get(client, "/devices/cam-1")
     expected = {
-        "id": "cam-1", "class": "camera", "labels": {"site": "north"}, "state": "accepted", "online": True,
+        "id": "cam-1", "class": "camera", "labels": {"site": "north"}, "state": "accepted", "presence": "online",
         "model": "fall@1", "variant": SHA[:12], "phase": "active", "result": "succeeded", "binding": "thermal",
         "feasible": True, "latency_cap_ms": 20.0, "latency_cap_binding": "thermal", "ram_cap_bytes": 6e7,
         "storage_cap_bytes": None, "latency_p95_ms": 8.0, "ram_peak_bytes": 52_000_000, "within_budget": True,
@@ -55,6 +58,18 @@ def test_a_device_tells_how_often_it_said_what_cannot_be_and_the_last_reason(
     told = get(client, "/devices/cam-1")
     assert (told["implausible"], told["implausible_last"][:18]) == (3, "power_watts: 1e+14")
     assert (told["count"], told["within_budget"]) == (None, None)
+
+
+def test_a_trial_tells_how_the_device_was_meanwhile(client: httpx.Client, controller: RealController) -> None:
+    assert get(client, "/devices/cam-1")["trial"] is None
+    trial = Trial(sha256=SHA, passed=True, latency_p95_ms=9.0, frequency_hz=1e9, throttled_share=0.25)
+    said = Reported(
+        device="cam-1", boot="b1", seq=4, sha256=SHA, phase=Phase.ACTIVE, result=Result.SUCCEEDED, trial=trial
+    )
+    tried = replace(controller.device("cam-1"), reported=said)
+    controller.put(lambda tx: tx.put_device(tried))
+    shown = get(client, "/devices/cam-1")["trial"]
+    assert (shown["frequency_hz"], shown["throttled_share"], shown["host_busy_share"]) == (1e9, 0.25, None)
 
 
 def test_what_is_not_known_is_null_and_never_zero(client: httpx.Client) -> None:
@@ -117,7 +132,7 @@ def test_recalibration_forgets_what_was_learned(client: httpx.Client) -> None:
     device = client.post(f"{API}/devices/cam-1/recalibrate").json()
     forgotten = device["calibration"]
     assert (forgotten["slowness_source"], forgotten["ram_base_bytes"]) == ("declared", None)
-    assert (device["feasible"], device["latency_cap_ms"]) == (None, None), "where it was placed by these figures"
+    assert (device["feasible"], device["latency_cap_ms"]) == (True, 40.0), "what runs is placed by what is declared"
     assert client.post(f"{API}/devices/nobody/recalibrate").status_code == 404
 
 
@@ -226,8 +241,11 @@ def test_a_rollout_from_start_to_abort(client: httpx.Client, controller: RealCon
     assert controller.asked == [StartRollout("fall@1", "site=north", (0.5, 1.0))]
     rollout = started.json()
     assert (rollout["state"], rollout["waves"]) == ("running", [0.5, 1.0])
-    members = get(client, f"/rollouts/{rollout['id']}/devices")["items"]
-    assert [device["standing"] for device in members] == ["succeeded"]
+    (member,) = get(client, f"/rollouts/{rollout['id']}/devices")["items"]
+    assert (member["device"], member["standing"], member["wave"]) == ("cam-1", "soaking", 0), (
+        "an incident is open there"
+    )
+    assert (member["since_unix_s"], member["reason"]) == (START_UNIX_S, "")
     path = f"{API}/rollouts/{rollout['id']}/abort"
     assert client.post(path).json()["state"] == "aborted"
     assert client.post(path).status_code == 409
@@ -279,6 +297,44 @@ def test_health_says_what_is_wrong_with_the_controller_itself(client: httpx.Clie
     health = get(client, "/health")
     assert health["status"] == "degraded"
     assert "broker is not reached" in health["reasons"][0]
+
+
+def counts(client: httpx.Client) -> dict[str, int]:
+    health = get(client, "/health")
+    return {each: health[f"devices_{each}"] for each in Presence}
+
+
+def test_who_is_there_is_shown_and_counted_and_nobody_else_is_within_his_budget(
+    client: httpx.Client, controller: RealController
+) -> None:
+    def shown() -> tuple[str, bool | None]:
+        device = get(client, "/devices/cam-1")
+        assert get(client, "/rollouts/r1/devices")["items"][0]["presence"] == device["presence"]
+        return device["presence"], device["within_budget"]
+
+    assert shown() == ("online", True)
+    assert counts(client) == {"online": 1, "quiet": 0, "unknown": 2, "offline": 0}
+    controller.now_s += 2000
+    assert shown() == ("quiet", None)
+    assert counts(client) == {"online": 0, "quiet": 1, "unknown": 2, "offline": 0}
+    controller.hear(Status(device="sensor-9", online=True, boot="b"), retained=True)
+    controller.hear(Status(device="cam-1", online=False, boot="b1"))
+    assert shown() == ("offline", None)
+    assert counts(client) == {"online": 0, "quiet": 0, "unknown": 2, "offline": 1}
+    controller.broker.stop()
+    controller.tick()
+    assert counts(client) == {"online": 0, "quiet": 0, "unknown": 3, "offline": 0}
+
+
+def test_a_window_that_is_history_says_nothing_of_the_budget_now(
+    client: httpx.Client, controller: RealController
+) -> None:
+    late = StoredWindow("cam-1", "b1", 200.0, of_camera(9), closed_unix_s=50.0, history=True)
+    controller.put(lambda tx: tx.put_windows([late]))
+    (shown,) = get(client, "/devices/cam-1/telemetry", limit=1)
+    assert (shown["closed_unix_s"], shown["history"], "closed_s" in shown) == (50.0, True, False)
+    device = get(client, "/devices/cam-1")
+    assert (device["window_closed_unix_s"], device["within_budget"]) == (50.0, None)
 
 
 @pytest.mark.parametrize("path", ["/devices/nobody", "/rollouts/nothing", "/incidents/nothing", "/nothing"])

@@ -152,10 +152,17 @@ def test_the_members_of_a_rollout_are_paged_and_their_standings_counted(
     client: httpx.Client, controller: RealController
 ) -> None:
     register(controller, 3)
-    assert in_pages(client, "/rollouts/r1/devices", 2) == [["cam-1", "d-00"], ["d-01", "d-02"], ["sensor-9"]]
-    assert in_pages(client, "/rollouts/r1/devices", 9, selector="site=s1") == [["d-01"]]
-    shown = page(client, "/rollouts/r1")
-    assert (shown["members"], shown["devices_by_standing"]) == (5, {"succeeded": 1, "infeasible": 1, "waiting": 3})
+    rollout = client.post(f"{API}/rollouts", json={"model": "fall"}).json()["id"]
+    path = f"/rollouts/{rollout}/devices"
+    assert in_pages(client, path, 2) == [["cam-1", "d-00"], ["d-01", "d-02"], ["sensor-9"]]
+    shown = page(client, f"/rollouts/{rollout}")
+    assert (shown["members"], sum(shown["devices_by_standing"].values())) == (5, 5)
+    for standing, count in shown["devices_by_standing"].items():
+        found = page(client, path, state=standing)
+        assert (found["total"], {each["standing"] for each in found["items"]}) == (count, {standing})
+    assert (
+        page(client, path, state="waiting" if "waiting" not in shown["devices_by_standing"] else "left")["total"] == 0
+    )
     assert client.get(f"{API}/rollouts/nothing/devices").status_code == 404
 
 

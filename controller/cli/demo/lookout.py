@@ -40,7 +40,7 @@ class Lookout:
         return sum(job["kind"] == "prune" and job["state"] != "queued" for job in self._client.jobs())
 
     def online(self) -> set[str]:
-        return {row["id"] for row in self._client.devices() if row["online"]}
+        return {row["id"] for row in self._client.devices() if row["presence"] == "online"}
 
     def rollout_ended(self, rollout: str) -> Row | None:
         self._note_what_runs()

@@ -34,7 +34,6 @@ class Device:
     labels: Mapping[str, str] = field(default_factory=dict)
     registered_unix_s: float = 0.0
     calibration: Calibration = field(default_factory=Calibration)
-    online: bool = False
     boot: str | None = None
     last_seen_unix_s: float | None = None
     agent_version: str | None = None

@@ -9,9 +9,15 @@ from agent.wire.messages import Window
 
 @dataclass(frozen=True, slots=True)
 class StoredWindow:
-    """A telemetry window with the boot it belongs to and when the controller received it."""
+    """A telemetry window with the boot it belongs to and when the controller received it.
+
+    `closed_unix_s` is when it was closed, by the controller's clock; None of one that was stored before that was known.
+    `history` was too old for that when it came to be judged.
+    """
 
     device: str
     boot: str
     received_unix_s: float
     window: Window
+    closed_unix_s: float | None = None
+    history: bool = False

@@ -11,14 +11,15 @@ from controller.store.tx import Tx
 
 class Book:
     """`woken` are devices of which something was written, `models` those of which variants, jobs or policy changed, and
-    `rollouts_moved` those that started or ended. `jobs_moved` where any job did, or what devices wait for, and
+    `rollouts_moved` those rollouts that started or ended. `jobs_moved` where any job did, or what devices wait for, and
     `bulks_moved` where any request about many devices did."""
 
-    def __init__(self, fleet: Fleet, policy: Policy) -> None:
-        self._fleet, self._policy = fleet, policy
+    def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
+        """`now_s` is of the steady clock."""
+        self._fleet, self.policy, self.now_s = fleet, policy, now_s
         self._notes = list[Callable[[Tx], None]]()
-        self.woken, self.models = set[str](), set[str]()
-        self.rollouts_moved, self.jobs_moved, self.bulks_moved = False, False, False
+        self.woken, self.models, self.rollouts_moved = set[str](), set[str](), set[str]()
+        self.jobs_moved, self.bulks_moved = False, False
 
     def add_event(self, device: str, boot: str, kind: str, message: str, unix_s: float) -> None:
         self._notes.append(lambda tx: tx.add_event(device, boot, kind, message, unix_s))

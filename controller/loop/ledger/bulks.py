@@ -15,8 +15,8 @@ from controller.store.tx import Tx
 
 
 class BulkBook(Book):
-    def __init__(self, fleet: Fleet, policy: Policy) -> None:
-        super().__init__(fleet, policy)
+    def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
+        super().__init__(fleet, policy, now_s)
         self._bulks = Staged(fleet.bulks)
         self._parts, self._failures = list[tuple[str, int, Sequence[Item]]](), list[BulkFailure]()
         self._emptied = list[str]()

@@ -11,26 +11,33 @@ from controller.core.nouns.device import Device
 from controller.core.nouns.forgotten import Forgotten
 from controller.core.nouns.incident import IncidentState
 from controller.core.policy import Policy
-from controller.loop.fleet import Fleet, kept
+from controller.core.presence import NEVER, Contact, Presence, presence
+from controller.core.selector import Selector
+from controller.loop.fleet import Fleet, kept, lasting
 from controller.loop.ledger.windows import WindowBook
 from controller.loop.staged import Staged
 from controller.store.tx import Tx
 
 
 class DeviceBook(WindowBook):
-    def __init__(self, fleet: Fleet, policy: Policy) -> None:
-        super().__init__(fleet, policy)
+    def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
+        super().__init__(fleet, policy, now_s)
         self._devices, self._forgotten_devices = Staged(fleet.devices), Staged(fleet.forgotten)
         self._rewritten = list[Device]()
         self._assigned, self._finished = list[Desired](), list[Desired]()
         self._incidents_gone = dict[IncidentState, int]()
         self.sent_unix_s, self.forgotten_now = dict[str, float](), list[str]()
+        self._contacts, self._contacts_lost = dict[str, Contact](), False
 
     def get_device(self, device: str) -> Device | None:
         return self._devices.get(device)
 
     def devices(self) -> Iterator[Device]:
         return self._devices.values()
+
+    def selected(self, selector: Selector) -> list[str]:
+        """The committed ones that it matches, in order; who was changed in this turn is woken for that."""
+        return [*self._fleet.directory.matching(selector)]
 
     def put_device(self, device: Device) -> None:
         self._devices.put(device.id, device)
@@ -47,6 +54,7 @@ class DeviceBook(WindowBook):
         self._marks.drop(device)
         self._assigned = [each for each in self._assigned if each.device != device]
         self._finished = [each for each in self._finished if each.device != device]
+        self._contacts.pop(device, None)
         self.forgotten_now.append(device)
         self.woken.add(device)
 
@@ -60,6 +68,23 @@ class DeviceBook(WindowBook):
         """The highest (epoch, seq) that it was ever given, also before it was forgotten."""
         newest, before = self._desired.get(device), self._forgotten_devices.get(device)
         return max((0, 0) if newest is None else (newest.epoch, newest.seq), (0, 0) if before is None else before.mark)
+
+    def contact(self, device: str) -> Contact:
+        """What was last heard of its connection."""
+        known = None if self._contacts_lost else self._fleet.contacts.get(device)
+        return self._contacts.get(device) or known or NEVER
+
+    def put_contact(self, device: str, contact: Contact) -> None:
+        self._contacts[device] = contact
+        self.woken.add(device)
+
+    def lose_contacts(self) -> None:
+        """Our own link came up or went down: what was heard of devices by it says nothing any more."""
+        self._contacts_lost = True
+        self._contacts.clear()
+
+    def presence(self, device: str) -> Presence:
+        return presence(self.contact(device), self.policy, self.now_s)
 
     def sent(self, device: str) -> float | None:
         """When it was last sent its assignment, in Unix seconds."""
@@ -100,9 +125,9 @@ class DeviceBook(WindowBook):
         tx.finish_desired(self._finished)
 
     def _is_rewritten(self, device: Device) -> bool:
-        """When it was last heard of is written now and then, and not for each of its messages."""
+        """Not for what each of its messages changes; when it was last heard of is written now and then."""
         known = self._fleet.devices.get(device.id)
-        return known is None or replace(known, last_seen_unix_s=device.last_seen_unix_s) != device
+        return known is None or lasting(known) != lasting(device)
 
     def _apply_devices(self) -> None:
         seen = self._fleet.seen
@@ -111,9 +136,15 @@ class DeviceBook(WindowBook):
         seen.difference_update(self._devices.dropped())
         for device in self.forgotten_now:
             self._fleet.sent_unix_s.pop(device, None)
+            self._fleet.contacts.pop(device, None)
         self._fleet.directory.move(self._fleet.devices, self._devices.new)
         self._fleet.census.devices_move(self._fleet.devices, self._devices.new)
         self._fleet.census.incidents_go(self._incidents_gone)
         self._devices.apply(self._fleet.devices)
         self._forgotten_devices.apply(self._fleet.forgotten)
         self._desired.apply(self._fleet.desired)
+
+    def _apply_contacts(self) -> None:
+        if self._contacts_lost:
+            self._fleet.contacts.clear()
+        self._fleet.contacts.update(self._contacts)

@@ -7,6 +7,7 @@ from controller.loop.changes import Change
 from controller.loop.fleet import Fleet
 from controller.loop.ledger.bulks import BulkBook
 from controller.loop.ledger.devices import DeviceBook
+from controller.loop.ledger.members import MemberBook
 from controller.loop.ledger.models import ModelBook
 from controller.loop.ledger.placements import PlacementBook
 from controller.loop.ledger.rollouts import RolloutBook
@@ -14,11 +15,11 @@ from controller.store.store import Store
 from controller.store.tx import Tx
 
 
-class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook, BulkBook):
+class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook, MemberBook, BulkBook):
     """Of one turn, over the `fleet`; of no use after its `commit`."""
 
-    def __init__(self, fleet: Fleet, store: Store, policy: Policy) -> None:
-        super().__init__(fleet, policy)
+    def __init__(self, fleet: Fleet, store: Store, policy: Policy, now_s: float) -> None:
+        super().__init__(fleet, policy, now_s)
         self._store = store
 
     def commit(self, *, even_if_empty: bool = False) -> Change | None:
@@ -35,12 +36,14 @@ class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook, BulkBook):
                     tx.number_commit(change.commit)
             self._apply()
             self._fleet.commit += bool(change)
+        self._apply_contacts()
         self._fleet.sent_unix_s.update(self.sent_unix_s)
         return change or None
 
     def _is_empty(self) -> bool:
-        staged = (self._devices, self._desired, self._placements, self._histories, self._rollouts, self._models,
-                  self._variants, self._jobs, self._manifests, self._forgotten_devices, self._bulks)  # fmt: skip
+        staged = (self._devices, self._desired, self._placements, self._histories, self._rollouts, self._owners,
+                  self._members, self._models, self._variants, self._jobs, self._manifests,
+                  self._forgotten_devices, self._bulks)  # fmt: skip
         return not (any(each.new for each in staged) or self._arrived or self._forgotten or self._notes)
 
     def _write(self, tx: Tx) -> None:
@@ -48,6 +51,7 @@ class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook, BulkBook):
         self._write_devices(tx)
         self._write_models(tx)
         tx.put_rollouts(self._rollouts.written())
+        self._write_members(tx)
         self._write_placements(tx)
         self._write_assignments(tx)
         tx.put_windows(self._arrived)
@@ -62,6 +66,7 @@ class Ledger(DeviceBook, PlacementBook, ModelBook, RolloutBook, BulkBook):
         self._apply_models()
         self._fleet.census.rollouts_move(self._fleet.rollouts, self._rollouts.new)
         self._rollouts.apply(self._fleet.rollouts)
+        self._apply_members()
         self._bulks.apply(self._fleet.bulks)
 
     def _change(self, commit: int) -> Change:

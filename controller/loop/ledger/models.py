@@ -17,14 +17,17 @@ from controller.store.tx import Tx
 
 
 class ModelBook(Book):
-    def __init__(self, fleet: Fleet, policy: Policy) -> None:
-        super().__init__(fleet, policy)
+    def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
+        super().__init__(fleet, policy, now_s)
         self._models, self._variants, self._jobs = Staged(fleet.models), Staged(fleet.variants), Staged(fleet.jobs)
         self._manifests = Staged(fleet.manifests)
         self._catalogs, self._stale = dict[str, Catalog](), set[str]()
 
     def get_model(self, ref: str) -> Model | None:
         return self._models.get(ref)
+
+    def model_refs(self) -> list[str]:
+        return [each.ref for each in self._models.values()]
 
     def put_model(self, model: Model) -> None:
         self._models.put(model.ref, model)

@@ -14,8 +14,8 @@ from controller.store.tx import Tx
 
 
 class PlacementBook(Book):
-    def __init__(self, fleet: Fleet, policy: Policy) -> None:
-        super().__init__(fleet, policy)
+    def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
+        super().__init__(fleet, policy, now_s)
         self._placements, self._histories = Staged(fleet.placements), Staged(fleet.histories)
         self._incidents, self._forgotten = dict[str, Incident](), set[str]()
 

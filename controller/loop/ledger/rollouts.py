@@ -10,8 +10,8 @@ from controller.loop.staged import Staged
 
 
 class RolloutBook(Book):
-    def __init__(self, fleet: Fleet, policy: Policy) -> None:
-        super().__init__(fleet, policy)
+    def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
+        super().__init__(fleet, policy, now_s)
         self._rollouts = Staged(fleet.rollouts)
 
     def get_rollout(self, rollout: str) -> Rollout | None:
@@ -25,4 +25,5 @@ class RolloutBook(Book):
     def put_rollout(self, rollout: Rollout) -> None:
         known = self._rollouts.get(rollout.id)
         self._rollouts.put(rollout.id, rollout)
-        self.rollouts_moved = self.rollouts_moved or known is None or known.state is not rollout.state
+        if known is None or known.state is not rollout.state:
+            self.rollouts_moved.add(rollout.id)

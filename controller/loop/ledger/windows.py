@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from agent.wire.messages import Window
 from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
+from controller.core.repeats import came_before
 from controller.loop import ring
 from controller.loop.fleet import Fleet
 from controller.loop.ledger.book import Book
@@ -14,8 +14,8 @@ from controller.loop.staged import Staged
 
 
 class WindowBook(Book):
-    def __init__(self, fleet: Fleet, policy: Policy) -> None:
-        super().__init__(fleet, policy)
+    def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
+        super().__init__(fleet, policy, now_s)
         self._desired = Staged(fleet.desired)
         self._windows, self._marks = Staged(fleet.windows), Staged(fleet.marks)
         self._arrived = list[StoredWindow]()
@@ -24,27 +24,28 @@ class WindowBook(Book):
         """The newest ones of what it was told to run, with the figures that rules read; oldest first."""
         return ring.unpacked(device, self._windows.get(device) or b"")
 
-    def add_windows(self, device: str, boot: str, received_unix_s: float, new: Iterable[Window]) -> list[Window]:
-        """All that did not come before are kept, and returned; those of what the device was told to run are judged."""
+    def add_windows(self, device: str, boot: str, new: Iterable[StoredWindow]) -> list[StoredWindow]:
+        """Of these all that did not come before are kept, and returned; those of what the device was told to run are
+        judged, unless they are history."""
         desired, fresh = self._desired.get(device), self._fresh(device, boot, new)
-        stored = [StoredWindow(device, boot, received_unix_s, each) for each in fresh]
-        judged = [each for each in stored if desired is not None and each.window.sha256 == desired.sha256]
-        if stored:
-            self._arrived += stored
-            self._marks.put(device, (boot, max(each.window.seq for each in stored)))
+        its = [each for each in fresh if desired is not None and each.window.sha256 == desired.sha256]
+        judged = [each for each in its if not each.history]
+        if fresh:
+            self._arrived += fresh
+            self._marks.put(device, (boot, fresh[-1].window.seq))
             self.woken.add(device)
         if judged:
             known = self._windows.get(device) or b""
-            self._windows.put(device, ring.newest(known + ring.packed(judged), self._policy.windows_seen))
+            self._windows.put(device, ring.newest(known + ring.packed(judged), self.policy.windows_seen))
         return fresh
 
-    def _fresh(self, device: str, boot: str, windows: Iterable[Window]) -> list[Window]:
-        known, found = self._marks.get(device), list[Window]()
-        above = known[1] if known is not None and known[0] == boot else -1
+    def _fresh(self, device: str, boot: str, windows: Iterable[StoredWindow]) -> list[StoredWindow]:
+        known, found = self._marks.get(device), list[StoredWindow]()
+        newest = known[1] if known is not None and known[0] == boot else None
         for each in windows:
-            if each.seq > above:
+            if newest is None or not came_before(each.window.seq, newest):
                 found.append(each)
-                above = each.seq
+                newest = each.window.seq
         return found
 
     def _apply_windows(self) -> None:

@@ -34,7 +34,7 @@ def list_devices(port: Port, asked: Wanted, selector: Selected, state: States = 
     """By id; in one of these states, where any is given."""
     page = port.look(lambda fleet: pages.devices(fleet, selector, state, asked.after, asked.limit))
     with port.read() as tx:
-        facts = facts_among(tx, page.names)
+        facts = facts_among(tx, page.names, port.presence)
     return answer(page, {device: device_view(each) for device, each in facts.items()}, asked)
 
 
@@ -81,5 +81,5 @@ def telemetry(port: Port, device: str, limit: Annotated[int, Query(ge=1, le=10_0
 
 def _show(port: ControllerPort, device: str, status_code: int = 200) -> Json:
     with port.read() as tx:
-        facts = facts_of(tx, found(tx.get_device(device), "device", device))
+        facts = facts_of(tx, found(tx.get_device(device), "device", device), port.presence(device))
     return Json(device_view(facts), status_code=status_code)

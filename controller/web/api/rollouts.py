@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
@@ -10,12 +9,15 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from controller.core.intents import AbortRollout, StartRollout
-from controller.core.nouns.rollout import Rollout, RolloutState
-from controller.core.selector import Selector, parse_selector
+from controller.core.nouns.member import Standing
+from controller.core.nouns.rollout import RolloutState
+from controller.core.selector import parse_selector
 from controller.loop import pages
+from controller.loop.pages import Page
 from controller.web.answers import Json, Port, found
 from controller.web.api.models import resolve
-from controller.web.pages import MOST, Selected, Wanted, answer
+from controller.web.facts import facts_among
+from controller.web.pages import Wanted, answer
 from controller.web.port import ControllerPort
 from controller.web.views import member_view, rollout_view
 
@@ -64,28 +66,22 @@ def abort_rollout(port: Port, rollout: str) -> Json:
 
 
 @router.get("/{rollout}/devices")
-def list_members(port: Port, rollout: str, asked: Wanted, selector: Selected) -> Json:
-    """By id: the accepted devices that the rollout's selector matches now, late joiners with them."""
+def list_members(port: Port, rollout: str, asked: Wanted, state: Annotated[Sequence[Standing], Query()] = ()) -> Json:
+    """By id, as the loop wrote them down; in one of these standings, where any is given."""
+    commit = port.look(lambda fleet: fleet.commit)
     with port.read() as tx:
-        shown = found(tx.get_rollout(rollout), "rollout", rollout)
-    page, facts = port.look(lambda fleet: pages.members(fleet, rollout, selector, asked.after, asked.limit))
-    return answer(page, {each.device.id: member_view(shown, each) for each in facts}, asked)
+        shown, counted = found(tx.get_rollout(rollout), "rollout", rollout), tx.count_members(rollout)
+        members = tx.members_after(rollout, asked.after, asked.limit + 1, state)
+        names = [each.device for each in members[: asked.limit]]
+        facts = facts_among(tx, names, port.presence)
+    total = sum(count for standing, count in counted.items() if not state or standing in state)
+    page = Page(names, total, len(members) > asked.limit, commit)
+    return answer(page, {each.device: member_view(each, facts.get(each.device), shown) for each in members}, asked)
 
 
 def _show(port: ControllerPort, rollout: str, status_code: int = 200) -> Json:
     """With how many of its devices stand where; which ones is asked for in pages."""
     with port.read() as tx:
-        shown = found(tx.get_rollout(rollout), "rollout", rollout)
-    standings = _standings(port, shown)
-    detail = {"members": standings.total(), "devices_by_standing": dict(standings)}
+        shown, counted = found(tx.get_rollout(rollout), "rollout", rollout), tx.count_members(rollout)
+    detail = {"members": sum(counted.values()), "devices_by_standing": counted}
     return Json({**rollout_view(shown), **detail}, status_code=status_code)
-
-
-def _standings(port: ControllerPort, rollout: Rollout) -> Counter[str]:
-    """Counted by the page: no turn of the loop waits for all of them."""
-    counted, after, more = Counter[str](), "", True
-    while more:
-        page, facts = port.look(lambda fleet, after=after: pages.members(fleet, rollout.id, Selector(), after, MOST))  # type: ignore[misc]
-        counted.update(member_view(rollout, each)["standing"] for each in facts)
-        after, more = page.names[-1] if page.names else "", page.more
-    return counted

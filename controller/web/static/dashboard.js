@@ -60,10 +60,12 @@ function nameCell(device) {
   return node("td", "", node("div", "name", device.id), node("div", "sub", [device.class, labels].filter(Boolean).join(" · ")));
 }
 
+const PRESENCE = { online: "good", quiet: "warn" };
+
 function stateCell(device) {
-  const online = node("div", device.online ? "good" : "quiet", device.online ? "online" : "offline");
-  if (!device.online && known(device.last_seen_unix_s)) online.append(` ${ago(device.last_seen_unix_s)}`);
-  const cell = node("td", "", node("div", device.state === "pending" ? "warn" : "", device.state), online);
+  const presence = node("div", PRESENCE[device.presence] ?? "quiet", device.presence);
+  if (device.presence !== "online" && known(device.last_seen_unix_s)) presence.append(`, heard ${ago(device.last_seen_unix_s)}`);
+  const cell = node("td", "", node("div", device.state === "pending" ? "warn" : "", device.state), presence);
   if (device.state === "pending") cell.append(acceptButton(device.id));
   return cell;
 }
@@ -92,7 +94,7 @@ function budgetCell(device) {
   if (device.feasible === false) cell.append(node("div", "bad", "infeasible"));
   else if (device.within_budget === false) cell.append(node("div", "bad", "outside"));
   else if (device.within_budget === true) cell.append(node("div", "good", "within"));
-  else cell.append(node("div", "quiet", "not measured"));
+  else cell.append(node("div", "quiet", device.presence === "online" ? "not measured" : "not heard"));
   if (device.incident) cell.append(node("div", "warn", `incident ${device.incident}`));
   if (device.wire_reason) cell.append(node("div", "warn", device.wire_reason));
   const words = device.feasible === false ? [device.reason, ...device.relaxations.map((each) => `or: ${each}`)] : [device.result_reason];
@@ -137,7 +139,8 @@ function showChanged(devices) {
 
 function showSummary(fleet) {
   const figures = [
-    ["devices", fleet.devices], ["online", fleet.devices_online], ["pending", fleet.devices_pending],
+    ["devices", fleet.devices], ["online", fleet.devices_online], ["quiet", fleet.devices_quiet],
+    ["unknown", fleet.devices_unknown], ["offline", fleet.devices_offline], ["pending", fleet.devices_pending],
     ["open incidents", fleet.incidents_open], ["running rollouts", fleet.rollouts_running], ["prune jobs", fleet.jobs_unfinished],
   ];
   get("summary").replaceChildren(...figures.map(([name, value]) => node("div", "", node("dt", "", name), node("dd", "", String(value)))));
@@ -227,6 +230,8 @@ function watch(page) {
     for (const name of Object.keys(LISTS)) if (data[name] || data.gone?.[name]) showList(name).catch(later);
     if (data.counts) {
       showSummary(data.counts);
+      get("troubles").replaceChildren(
+        ...data.counts.reasons.map((each) => node("p", "bad", each)), ...data.counts.warnings.map((each) => node("p", "warn", each)));
       // Others may match now; who is on another page stays there.
       const size = [data.counts.devices, data.counts.devices_pending, data.counts.devices_accepted].join();
       if (fleetSize !== null && size !== fleetSize) later();

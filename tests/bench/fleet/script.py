@@ -25,7 +25,7 @@ from agent.wire.topics import ROOT
 from controller.store.store import Store
 
 _BATCH, _WAIT_S = 2000, 0.5
-_FIELDS = tuple(field.name for field in msgspec.structs.fields(Window))
+_FIELDS = tuple(field.name for field in msgspec.structs.fields(Window) if field.name != "closed_s")
 _COLUMNS = ("device", "boot", "received_unix_s", *_FIELDS)
 INSERT = f"INSERT INTO windows ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT DO NOTHING"
 _values = attrgetter(*_FIELDS)
