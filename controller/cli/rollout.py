@@ -29,6 +29,8 @@ _COLUMNS = (
 _DEVICES = (
     Column("DEVICE", "device"),
     Column("STANDING", "standing", 9),
+    Column("SINCE", "since_unix_s", 4),
+    Column("WAVE", "wave", 3),
     Column("PRESENCE", "presence", 5),
     Column("VARIANT", "variant", 8),
     Column("PHASE", "phase", 6),

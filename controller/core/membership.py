@@ -29,7 +29,8 @@ Matches = Callable[[Rollout, Device], bool]
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """A rollout owns the device from now on, as `owner` says; `left` is what stays of it in the one before."""
+    """A rollout owns the device from now on, as `owner` says. `left` is what stays of it in the one before, where that
+    is news."""
 
     owner: Owner
     member: Member
@@ -88,11 +89,11 @@ def join(
     )
 
 
-def _left(member: Member, rollout: Rollout, by: Rollout, now_unix_s: float) -> Member:
+def _left(member: Member, rollout: Rollout, by: Rollout, now_unix_s: float) -> Member | None:
     """As it stays in the rollout that owned it before. How it ended there is kept, once that has ended as well."""
     settled = member.standing in (*ENDED, *NOT_IN_WAVES)
     if rollout.state is not RolloutState.RUNNING and settled:
-        return member
+        return None
     return _moved(member, Standing.LEFT, now_unix_s, f"it joined {by.id}", None)
 
 

@@ -18,7 +18,7 @@ from ports import free_port
 from realagent import A, Agent, Controller
 from realbroker import RealBroker
 
-from agent.wire.messages import Telemetry
+from agent.wire.messages import Reported, Telemetry
 from agent.worker.backends.onnx import OnnxSession
 
 pytestmark = pytest.mark.e2e
@@ -45,6 +45,10 @@ def serving(tmp_path: Path, broker: RealBroker, controller: Controller, pair: tu
 def test_an_application_asks_over_both_doors_and_its_requests_are_what_is_measured(
     serving: Agent, controller: Controller
 ) -> None:
+    said = controller.last(Reported)
+    assert said is not None
+    assert said.trial is not None
+    assert said.trial.host_busy_share is None, "this host stands for another device"
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
     connection.request("POST", INFER, *request(binary=False))
     assert json.loads(connection.getresponse().read())["model_version"] == "1"
@@ -61,6 +65,14 @@ def test_an_application_asks_over_both_doors_and_its_requests_are_what_is_measur
         assert unix.recv(100).startswith(b"HTTP/1.1 200")
     controller.heard.clear()
     controller.until(lambda: (last := controller.last(Telemetry)) is not None and last.windows[-1].count == 0)
+    told = controller.last(Telemetry)
+    assert isinstance(told, Telemetry)
+    (*_, idle) = told.windows
+    assert (idle.asked, idle.shed, idle.cpu_per_inference_s, idle.queue_p95_ms) == (0, 0, None, None)
+    assert (idle.host_busy_share, idle.pressure_share) == (None, None)
+    assert told.now_s is not None
+    assert idle.closed_s is not None
+    assert 0 <= told.now_s - idle.closed_s < 60
 
 
 def test_no_request_is_lost_in_a_swap(serving: Agent, controller: Controller, pair: tuple[bytes, bytes]) -> None:

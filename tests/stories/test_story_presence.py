@@ -10,6 +10,7 @@ import pytest
 from agent.link import Arrived
 from agent.wire.messages import Phase, Reported, Status, encode
 from agent.wire.topics import Leaf, topic
+from controller.core.intents import ForgetDevice
 from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
 from controller.core.presence import Presence
@@ -110,6 +111,17 @@ def test_a_device_that_serves_nothing_stays_there(world: World) -> None:
     for _ in range(100):
         world.run(20, step_s=2.0)
         assert world.presence("cam") is Presence.ONLINE
+
+
+def test_of_a_forgotten_device_nothing_is_known(world: World) -> None:
+    world.add_device(profile("cam"))
+    world.run(2)
+    world.devices["cam"].kill()
+    world.run(2)
+    assert world.presence("cam") is Presence.OFFLINE
+    world.ask(ForgetDevice("cam"))
+    world.run(2)
+    assert (world.presence("cam"), dict(world.daemon.presences())) == (Presence.UNKNOWN, {})
 
 
 def test_what_each_message_changes_is_no_row(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,10 +22,13 @@ def jobs_line(jobs: Iterable[Row]) -> str:
     return "; ".join(f"{_caps(job)}: {job['detail'] or 'starting'}" for job in running)
 
 
+_TO_COME = ("unplaced", "waiting", "ready", "running")
+
+
 def rollout_line(rollout: Row, members: Iterable[Row], jobs: Iterable[Row]) -> str:
     """As in `wave 2 of 2: 1 infeasible, 3 succeeded; left: long-patch, slim-tag | pruning to 0.50 ms: 48 % ...`."""
     standings = ", ".join(f"{count} {name}" for name, count in sorted(rollout["devices_by_standing"].items()))
-    left = ", ".join(each["device"] for each in members if each["standing"] in ("waiting", "running"))
+    left = ", ".join(each["device"] for each in members if each["standing"] in _TO_COME)
     wave = f"wave {rollout['wave'] + 1} of {len(rollout['waves'])}: {standings}"
     return wave + (f"; left: {left}" if left else "; soaking") + jobs_after(jobs)
 
