@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from controller.core.nouns.calibration import Learned
 from controller.core.policy import DAY_S, Policy
+from controller.core.standing import heard_until
 from controller.core.view import DeviceView
 
 _JUST_AFTER_S = 1e-3
@@ -28,7 +29,7 @@ def _moments(view: DeviceView, policy: Policy) -> Iterator[float]:
         yield view.sent_unix_s + policy.resend_s
     yield from _of_assignment(view, policy)
     if view.incident is not None:
-        yield view.incident.opened_unix_s + policy.repair_deadline_s
+        yield heard_until(view, view.incident.opened_unix_s, policy.repair_deadline_s)
     for past in view.past_incidents:
         yield past.opened_unix_s + DAY_S
         yield (past.closed_unix_s or 0.0) + policy.cooldown_s
@@ -43,8 +44,8 @@ def _of_assignment(view: DeviceView, policy: Policy) -> Iterator[float]:
     if desired.finished_unix_s is not None:
         yield desired.finished_unix_s + policy.retry_s
         yield desired.finished_unix_s + policy.soak_s
-    elif view.rollout is not None:
-        yield desired.issued_unix_s + view.rollout.deadline_s
+    elif (rollout := view.rollout or view.owner) is not None:
+        yield heard_until(view, desired.issued_unix_s, rollout.deadline_s)
 
 
 def _refutable(learned: Learned, policy: Policy) -> float:

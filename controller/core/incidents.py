@@ -11,6 +11,7 @@ from controller.core.diagnose import diagnose
 from controller.core.learned import stamped
 from controller.core.nouns.incident import Incident, IncidentState
 from controller.core.policy import DAY_S, Policy
+from controller.core.standing import heard_until
 from controller.core.view import DeviceView
 
 
@@ -56,7 +57,7 @@ def follow_incident(view: DeviceView, policy: Policy, now_unix_s: float) -> list
             _how(incident, desired.sha256),
             now_unix_s,
         )
-    if now_unix_s - incident.opened_unix_s > policy.repair_deadline_s:
+    if now_unix_s > heard_until(view, incident.opened_unix_s, policy.repair_deadline_s):
         return _close(incident, IncidentState.UNREPAIRED, "not inside its budget before the deadline", now_unix_s)
     return _diagnose(view, incident, policy, now_unix_s) if _still_breaches(view, incident, policy) else []
 

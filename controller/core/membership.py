@@ -21,7 +21,7 @@ from controller.core.nouns.owner import Owner
 from controller.core.nouns.rollout import LIVE, Rollout, RolloutState
 from controller.core.policy import Policy
 from controller.core.speaks import foreign
-from controller.core.standing import failed, soak, standing
+from controller.core.standing import failed, silent, soak, standing
 from controller.core.view import DeviceView
 
 Matches = Callable[[Rollout, Device], bool]
@@ -137,7 +137,7 @@ def _brought(view: DeviceView, owner: Rollout, policy: Policy, now_unix_s: float
     desired = view.desired
     assert desired is not None  # it is assigned
     if desired.result is None:
-        return Standing.RUNNING
+        return Standing.FAILED if silent(view, desired, owner, now_unix_s) else Standing.RUNNING
     return Standing.FAILED if failed(desired) else soak(view, desired, owner, policy, now_unix_s)
 
 
@@ -170,7 +170,7 @@ def _why_left(device: Device) -> str:
 
 
 def _due(stands: Standing, desired: Desired | None, owner: Rollout, policy: Policy) -> float | None:
-    """When time alone ends that."""
+    """When time alone ends that, at the earliest: while our own link is down it does not."""
     if desired is None:
         return None
     ended = desired.finished_unix_s

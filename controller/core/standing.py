@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from agent.wire.messages import Result
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.member import Standing
@@ -28,8 +30,23 @@ def standing(view: DeviceView, policy: Policy, now_unix_s: float) -> Standing:
     if desired.sha256 != placement.sha256:
         return Standing.READY if desired.rollout != rollout.id else Standing.RUNNING
     if desired.result is None:
-        return Standing.FAILED if now_unix_s - desired.issued_unix_s > rollout.deadline_s else Standing.RUNNING
+        return Standing.FAILED if silent(view, desired, rollout, now_unix_s) else Standing.RUNNING
     return Standing.RUNNING if failed(desired) else soak(view, desired, rollout, policy, now_unix_s)
+
+
+def silent(view: DeviceView, desired: Desired, rollout: Rollout, now_unix_s: float) -> bool:
+    """It has not answered in time; that stays so until it does."""
+    member = view.member
+    told = member is not None and (member.rollout, member.standing) == (rollout.id, Standing.FAILED)
+    if told and member is not None and member.since_unix_s >= desired.issued_unix_s:
+        return True
+    return now_unix_s > heard_until(view, desired.issued_unix_s, rollout.deadline_s)
+
+
+def heard_until(view: DeviceView, since_unix_s: float, lasts_s: float) -> float:
+    """When a silence `since` then has lasted so long. Without a link nobody is heard: while ours is down no time is
+    over, and when it comes up it begins anew, also after a restart."""
+    return math.inf if view.linked_unix_s is None else max(since_unix_s, view.linked_unix_s) + lasts_s
 
 
 def soak(view: DeviceView, desired: Desired, rollout: Rollout, policy: Policy, now_unix_s: float) -> Standing:

@@ -25,12 +25,14 @@ class DeviceView:
     `rollout` is the same while it holds the device (`core/membership.py`), `admitted` whether its wave lets that go.
     `catalog` and `placement` are of the rollout's model, or, where none holds it, of the model of what it runs.
     `variant` is the one that `desired` names, be it of another model than the rollout's, and `windows` are the newest
-    ones of it, oldest first. `past_incidents` are closed. `fitted`: these very facts were fitted before, and
+    ones of it, oldest first. `linked_unix_s` is since when the controller's own link is up, None while it is down.
+    `past_incidents` are closed. `fitted`: these very facts were fitted before, and
     nothing came of it; so nothing does now.
     """
 
     device: Device
     presence: Presence = Presence.UNKNOWN
+    linked_unix_s: float | None = 0.0
     owner: Rollout | None = None
     member: Member | None = None
     rollout: Rollout | None = None

@@ -90,6 +90,7 @@ class Daemon:
         self._eraser = Eraser(link)
         self._taker = Taker(link, artifacts, self._broadcast, self._eraser, performer, self._link_moved)
         self._contacts = dict[str, Contact]()
+        self._linked_unix_s: float | None = None
         self._waiting: list[Fact] = []
         self._again_s = self._seen_s = -math.inf
         self._now_unix_s = 0.0
@@ -137,7 +138,7 @@ class Daemon:
 
     def _load(self, tx: Tx) -> Fleet:
         fleet = load(tx, self._policy)
-        fleet.contacts = self._contacts
+        fleet.contacts, fleet.linked_unix_s = self._contacts, self._linked_unix_s
         return fleet
 
     def run(self) -> None:
@@ -329,6 +330,8 @@ class Daemon:
             tx.number_commit(self._fleet.commit + 1)
             fleet = self._load(tx)
         self._clock.step(step_s)
+        if self._linked_unix_s is not None:
+            fleet.linked_unix_s = self._linked_unix_s = self._linked_unix_s + step_s
         fleet.sent_unix_s = {device: sent_s + step_s for device, sent_s in self._fleet.sent_unix_s.items()}
         self._fleet = fleet
         self._begin_anew()
@@ -369,6 +372,7 @@ class Daemon:
         """It went down for a `reason`, or came up. Then nobody knows what the broker still has: what was sent and not
         answered is sent again."""
         self.link_down = reason
+        self._fleet.linked_unix_s = self._linked_unix_s = None if reason else self._clock.now()
         if reason:
             return
         self._fleet.sent_unix_s.clear()

@@ -67,6 +67,9 @@ class Fleet:
     sent_unix_s: dict[str, float] = field(default_factory=dict)
     """When a device was last sent its assignment; nobody remembers it over a restart."""
 
+    linked_unix_s: float | None = None
+    """Since when the controller's own link is up; None while it is down."""
+
     contacts: dict[str, Contact] = field(default_factory=dict)
     """What was heard of a device's connection since our link came up or went down."""
 
@@ -77,7 +80,7 @@ class Fleet:
         return [self.devices[each] for each in self.seen]
 
 
-VOLATILE = ("sent_unix_s", "contacts", "seen", "catalogs")
+VOLATILE = ("sent_unix_s", "linked_unix_s", "contacts", "seen", "catalogs")
 """What a restart forgets, or finds out anew; and of each device what `lasting` leaves out."""
 
 

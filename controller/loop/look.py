@@ -68,6 +68,7 @@ class Looker:
         return DeviceView(
             device=known,
             presence=ledger.presence(device),
+            linked_unix_s=ledger.linked_unix_s,
             owner=owning,
             member=member,
             rollout=rollout,

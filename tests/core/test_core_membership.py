@@ -179,7 +179,8 @@ def test_who_is_not_held_has_left_a_running_rollout_and_ends_as_it_was_begun_in_
     assert member(revoked).reason == "it is revoked"
     aborted = rollout(state=ABORTED)
     for told, expected in (
-        (desired(result=None, issued_unix_s=NOW - 1e6), Standing.RUNNING),
+        (desired(result=None, issued_unix_s=NOW - 10), Standing.RUNNING),
+        (desired(result=None, issued_unix_s=NOW - 1e6), Standing.FAILED),
         (desired(result=Result.REJECTED, reason="golden"), Standing.FAILED),
         (desired(finished_unix_s=NOW - 10), Standing.SOAKING),
         (desired(), Standing.SUCCEEDED),

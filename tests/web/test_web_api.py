@@ -34,8 +34,9 @@ def test_a_device_with_its_caps_figures_and_marks(client: httpx.Client) -> None:
     device = get(client, "/devices/cam-1")
     expected = {
         "id": "cam-1", "class": "camera", "labels": {"site": "north"}, "state": "accepted", "presence": "online",
-        "model": "fall@1", "variant": SHA[:12], "phase": "active", "result": "succeeded", "binding": "thermal",
-        "feasible": True, "latency_cap_ms": 20.0, "latency_cap_binding": "thermal", "ram_cap_bytes": 6e7,
+        "model": "fall@1", "variant": SHA[:12], "phase": "active", "result": "succeeded", "binding": "none",
+        "feasible": True, "latency_cap_ms": 40.0, "latency_cap_binding": "deadline",
+        "ram_cap_bytes": 96 * 2**20 - 40_000_000,
         "storage_cap_bytes": None, "latency_p95_ms": 8.0, "ram_peak_bytes": 52_000_000, "within_budget": True,
         "temperature_limit_celsius": 70.0, "ram_limit_bytes": 96 * 2**20, "incident": "i-1",
     }  # fmt: skip

@@ -78,6 +78,11 @@ class DeviceBook(WindowBook):
         self._contacts[device] = contact
         self.woken.add(device)
 
+    @property
+    def linked_unix_s(self) -> float | None:
+        """Since when our own link is up."""
+        return self._fleet.linked_unix_s
+
     def lose_contacts(self) -> None:
         """Our own link came up or went down: what was heard of devices by it says nothing any more."""
         self._contacts_lost = True
