@@ -45,7 +45,7 @@ def silent(view: DeviceView, desired: Desired, rollout: Rollout, now_unix_s: flo
 
 def heard_until(view: DeviceView, since_unix_s: float, lasts_s: float) -> float:
     """When a silence `since` then has lasted so long. Without a link nobody is heard: while ours is down no time is
-    over, and when it comes up it begins anew, also after a restart."""
+    over, and after more than a short outage it begins anew."""
     return math.inf if view.linked_unix_s is None else max(since_unix_s, view.linked_unix_s) + lasts_s
 
 

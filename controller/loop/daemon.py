@@ -34,6 +34,7 @@ from controller.loop.eraser import Eraser
 from controller.loop.facts import Asked, Fact, Question, Stop, without_repeats
 from controller.loop.fleet import Fleet, load
 from controller.loop.ledger import Ledger
+from controller.loop.linked import Linked
 from controller.loop.patrol import Patrol
 from controller.loop.perform import Deliver, EndJob, Performer, RunJob, Send
 from controller.loop.settle import Settler
@@ -50,6 +51,7 @@ _IDLE_S, _PUSHING_S = 0.5, 0.05
 _BATCH = 2000
 _SLICE_S = 0.05  # of deciding in one turn: whoever comes meanwhile is heard after it
 _AGAIN_S = 1.0  # until the next try where the database could not be written, or the link took nothing
+_LINKED = "linked"  # as which single fact the database has since when the link is up
 _SEEN_S = 2.0  # by how much the database may be behind in when devices were last heard of
 _TOLD = 500  # devices in one change, where it is only that they were heard of: nobody is sent more at once
 
@@ -90,7 +92,7 @@ class Daemon:
         self._eraser = Eraser(link)
         self._taker = Taker(link, artifacts, self._broadcast, self._eraser, performer, self._link_moved)
         self._contacts = dict[str, Contact]()
-        self._linked_unix_s: float | None = None
+        self._linked = Linked()
         self._waiting: list[Fact] = []
         self._again_s = self._seen_s = -math.inf
         self._now_unix_s = 0.0
@@ -118,6 +120,7 @@ class Daemon:
     def start(self) -> None:
         """Take up where the last run ended: its running jobs wait again."""
         with self._store.begin() as tx:
+            self._linked = Linked.remembered(tx.get_meta(_LINKED))
             at_work = tx.jobs(*AT_WORK)
             for job in at_work:
                 tx.put_job(replace(job, state=JobState.QUEUED, attempts=max(job.attempts - 1, 0)))
@@ -138,7 +141,7 @@ class Daemon:
 
     def _load(self, tx: Tx) -> Fleet:
         fleet = load(tx, self._policy)
-        fleet.contacts, fleet.linked_unix_s = self._contacts, self._linked_unix_s
+        fleet.contacts, fleet.linked_unix_s = self._contacts, self._linked.since_unix_s
         return fleet
 
     def run(self) -> None:
@@ -330,8 +333,8 @@ class Daemon:
             tx.number_commit(self._fleet.commit + 1)
             fleet = self._load(tx)
         self._clock.step(step_s)
-        if self._linked_unix_s is not None:
-            fleet.linked_unix_s = self._linked_unix_s = self._linked_unix_s + step_s
+        self._linked.step(step_s)
+        fleet.linked_unix_s = self._linked.since_unix_s
         fleet.sent_unix_s = {device: sent_s + step_s for device, sent_s in self._fleet.sent_unix_s.items()}
         self._fleet = fleet
         self._begin_anew()
@@ -372,7 +375,9 @@ class Daemon:
         """It went down for a `reason`, or came up. Then nobody knows what the broker still has: what was sent and not
         answered is sent again."""
         self.link_down = reason
-        self._fleet.linked_unix_s = self._linked_unix_s = None if reason else self._clock.now()
+        move = self._linked.down if reason else self._linked.up
+        move(self._clock.now())
+        self._fleet.linked_unix_s = self._linked.since_unix_s
         if reason:
             return
         self._fleet.sent_unix_s.clear()
@@ -427,6 +432,8 @@ class Daemon:
             with self._store.begin() as tx:
                 tx.saw_devices(fleet.heard_of())
                 tx.number_commit(fleet.commit + len(told))
+                if (memory := self._linked.memory(self._clock.now())) is not None:
+                    tx.put_meta(_LINKED, memory)
             for each in told:
                 fleet.commit += 1
                 self._tell(Change(fleet.commit, (*each,)))
