@@ -145,6 +145,7 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
         performer=Performer(key, _epoch(store), artifacts),
         policy=config.policy,
         clock=clock,
+        retention=config.retention,
     )
     jobs.report_to(daemon.enqueue)
     warnings = list[str]()

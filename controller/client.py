@@ -104,9 +104,21 @@ class Client:
     def bulk_failures(self, bulk: str, limit: int | None = None) -> list[Row]:
         return self._paged(f"/bulks/{_part(bulk)}/failures", limit)
 
-    def telemetry(self, device: str, limit: int = 20) -> list[Row]:
-        """The newest windows, oldest first."""
-        return self._rows(f"/devices/{_part(device)}/telemetry", limit=limit)
+    def telemetry(
+        self, device: str, limit: int = 20, since_unix_s: float | None = None, until_unix_s: float | None = None
+    ) -> list[Row]:
+        """The newest windows, oldest first; those received from `since_unix_s` on and before `until_unix_s`."""
+        return self._rows(f"/devices/{_part(device)}/telemetry", limit=limit, **_between(since_unix_s, until_unix_s))
+
+    def hours(
+        self, device: str, limit: int = 20, since_unix_s: float | None = None, until_unix_s: float | None = None
+    ) -> list[Row]:
+        """Windows rolled up by hour and variant, oldest first; hours that began in between."""
+        return self._rows(f"/devices/{_part(device)}/hours", limit=limit, **_between(since_unix_s, until_unix_s))
+
+    def database_size(self) -> list[Row]:
+        """What takes how much."""
+        return self._rows("/database/size")
 
     def models(self) -> list[Row]:
         return self._rows("/models")
@@ -242,6 +254,11 @@ def _some(items: Sequence[str | Row]) -> Sequence[str | Row]:
         if at and size_bytes > _AT_ONCE_BYTES:
             return items[:at]
     return items[:_AT_ONCE]
+
+
+def _between(since_unix_s: float | None, until_unix_s: float | None) -> Row:
+    asked = {"since_unix_s": since_unix_s, "until_unix_s": until_unix_s}
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _part(name: str) -> str:

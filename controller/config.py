@@ -8,7 +8,9 @@ from typing import Any
 
 from agent.wire.errors import WireError
 from agent.wire.section import Section, load_yaml
+from agent.wire.units import Unit
 from controller.core.policy import Policy
+from controller.core.retention import Retention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,7 @@ class Settings:
     database: str | None = None
     threads: int = 1
     policy: Policy = field(default_factory=Policy)
+    retention: Retention = field(default_factory=Retention)
 
     @property
     def database_url(self) -> str:
@@ -67,6 +70,7 @@ def _read(text: str, source: str, found: Settings) -> Settings:
         database=top.text("database"),
         threads=top.take("threads", _threads) or found.threads,
         policy=_policy(top.section("policy")),
+        retention=_retention(top.section("retention")),
     )
     top.done()
     return found
@@ -78,6 +82,19 @@ def _policy(section: Section | None) -> Policy:
     given = {each.name: section.take(each.name, _number(each.type)) for each in fields(Policy)}
     section.done()
     return Policy(**{key: value for key, value in given.items() if value is not None})
+
+
+def _retention(section: Section | None) -> Retention:
+    if section is None:
+        return Retention()
+    ages = [each.name.removesuffix("_s") for each in fields(Retention) if each.name.endswith("_s")]
+    given: dict[str, Any] = {f"{name}_s": section.quantity(name, Unit.SECONDS) for name in ages}
+    given["bytes"] = section.size("bytes")
+    section.done()
+    found = Retention(**{key: value for key, value in given.items() if value is not None})
+    if found.rollups_s < found.windows_s:
+        raise section.error("rollups: at least as long as windows, which are rolled up as long as they are there")
+    return found
 
 
 def _threads(value: Any) -> int:

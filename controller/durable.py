@@ -23,10 +23,10 @@ def put_file(data: bytes, path: Path) -> None:
     except OSError:  # a full disk must not be kept full by what did not fit
         Path(part).unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make the rename itself durable, not only the bytes."""
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -56,11 +56,17 @@ class Sqlite(Databases):
         return f"sqlite:///{folder / 'hedgerow.db'}"
 
     def back_up(self, folder: Path) -> str:
+        shutil.rmtree(folder / "backup.telemetry", ignore_errors=True)
+        if (telemetry := folder / "hedgerow.telemetry").is_dir():
+            shutil.copytree(telemetry, folder / "backup.telemetry")
         return str(shutil.copy(folder / "hedgerow.db", folder / "backup.db"))
 
     def restore(self, folder: Path, kept: str) -> None:
         for file in folder.glob("hedgerow.db*"):
             file.unlink()
+        shutil.rmtree(folder / "hedgerow.telemetry", ignore_errors=True)
+        if (telemetry := folder / "backup.telemetry").is_dir():
+            shutil.copytree(telemetry, folder / "hedgerow.telemetry")
         shutil.copy(kept, folder / "hedgerow.db")
 
 

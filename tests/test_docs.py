@@ -6,6 +6,7 @@ import re
 import sys
 from dataclasses import fields
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,13 @@ from agent.wire.messages import Result
 from agent.wire.profile import parse_profile
 from agent.wire.topics import Leaf
 from controller.cli.app import app
-from controller.config import Settings
+from controller.config import Settings, settings
 from controller.core.diagnose import Cause
 from controller.core.envelope import collapse
 from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.envelope import Envelope
 from controller.core.policy import Policy
+from controller.core.retention import Retention
 from controller.keys import signing_key
 from controller.pruning.spec import parse_spec
 
@@ -71,6 +73,34 @@ def test_every_policy_key_has_its_default_in_the_docs() -> None:
         assert re.search(rf"^\| `{each.name}` \| {re.escape(default)} \|", OPERATING, re.MULTILINE), each.name
     documented = re.findall(r"^\| `(\w+)` \| [\d.]+ \|", OPERATING, re.MULTILINE)
     assert documented == [each.name for each in fields(Policy)]
+
+
+def test_every_age_that_is_kept_has_its_default_in_the_docs() -> None:
+    found = dict(re.findall(r"^\| `(\w+)` \| (\d+ (?:d|GiB)) \|", OPERATING, re.MULTILINE))
+    told = settings_of("retention: {" + ", ".join(f"{name}: {value}" for name, value in found.items()) + "}")
+    assert told.retention == Retention()
+    assert set(found) == {each.name.removesuffix("_s") for each in fields(Retention)}
+
+
+def settings_of(text: str) -> Settings:
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "controller.yaml").write_text(text)
+        return settings(Path(folder), None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("retention: {windows: 7}", "windows: 7 is not a number of seconds"),
+        ("retention: {windows: 0 d}", "windows: '0 d': must be above 0"),
+        ("retention: {bytes: -1 GiB}", "bytes: '-1 GiB': must be above 0"),
+        ("retention: {weeks: 7 d}", "unknown key; allowed here: windows, rollups, events"),
+        ("retention: {windows: 400 d}", "rollups: at least as long as windows"),
+    ],
+)
+def test_an_age_that_cannot_be_is_refused_with_what_can(text: str, told: str) -> None:
+    with pytest.raises(WireError, match=rf"controller.yaml:1: .*{re.escape(told)}"):
+        settings_of(text)
 
 
 def test_every_setting_is_in_the_docs() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from controller.cli import bulk, device, health, incident, ladder, model, prune, rollout, serve, telemetry
+from controller.cli import bulk, db, device, health, incident, ladder, model, prune, rollout, serve, telemetry
 from controller.client import ClientError
 
 
@@ -41,5 +41,6 @@ app.add_typer(rollout.app, name="rollout")
 app.command("telemetry")(telemetry.telemetry)
 app.add_typer(incident.app, name="incident")
 app.command("health")(health.health)
+app.add_typer(db.app, name="db")
 app.command("serve")(serve.serve)
 app.command("demo")(serve.demo)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.moment import moment
 from controller.cli.options import API, OUTPUT, Api, Format, Output
 from controller.cli.output import show_rows
 from controller.cli.table import Column
@@ -34,18 +35,41 @@ _COLUMNS = (
     Column("THROTTLED", "throttled_share", 4),
     Column("BUSY", "host_busy_share", 3),
 )
+_HOURS = (
+    Column("HOUR", "hour_unix_s"),
+    Column("VARIANT", "variant", 6),
+    Column("WINDOWS", "windows", 4),
+    Column("COUNT", "count", 8),
+    Column("ERRORS", "errors", 7),
+    Column("INSIDE", "inside_s", 5),
+    Column("OUTSIDE", "outside_s", 9),
+    Column("NOT HEARD", "not_heard_s", 9),
+    Column("P95", "latency_p95_median_ms", 8),
+    Column("P95 MAX", "latency_p95_highest_ms", 8),
+    Column("TEMP MAX", "temperature_highest_celsius", 7),
+    Column("POWER", "power_median_watts", 5),
+    Column("THROTTLED", "throttled_s", 4),
+    Column("JOULES", "joules", 3),
+)
+_MOMENT = "how long ago ('2 h', '7 d') or a time ('2026-11-28 14:00')."
 
 
 def telemetry(
     device: Annotated[str, typer.Argument(metavar="DEVICE", help="The device's id.")],
     number: Annotated[int, typer.Option("--number", "-n", min=1, max=10_000, help="How many windows.")] = 20,
+    since: Annotated[str | None, typer.Option(help=f"From then on: {_MOMENT}", metavar="MOMENT")] = None,
+    until: Annotated[str | None, typer.Option(help="Before then.", metavar="MOMENT")] = None,
+    hours: Annotated[bool, typer.Option("--hours", help="Rolled up by hour and variant; kept much longer.")] = False,
     api: Api = API,
     output: Output = OUTPUT,
 ) -> None:
     """A device's newest telemetry windows, oldest first."""
+    between = moment("--since", since), moment("--until", until)
     with Client(api) as client:
-        rows = client.telemetry(device, number)
-    show_rows(rows if output is Format.JSON else [_clipped(row) for row in rows], _COLUMNS, output)
+        rows = client.hours(device, number, *between) if hours else client.telemetry(device, number, *between)
+    if hours:
+        return show_rows(rows, _HOURS, output)
+    return show_rows(rows if output is Format.JSON else [_clipped(row) for row in rows], _COLUMNS, output)
 
 
 def _clipped(row: Row) -> Row:

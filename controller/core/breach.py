@@ -31,9 +31,38 @@ class Breach:
     evidence: str
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What each figure of a window may be at most; None where nothing is asked for."""
+
+    latency_s: float
+    celsius: float | None
+    ram_bytes: float | None
+    watts: float | None
+
+
+def limits_of(profile: Profile, calibration: Calibration) -> Limits:
+    thermal = profile.thermal
+    return Limits(
+        latency_s=min(profile.deadline_s or float("inf"), 1.0 / profile.rate_hz),
+        celsius=None if thermal is None else thermal.limit_celsius - thermal.guard_celsius,
+        ram_bytes=ram_cap_bytes(profile, calibration),
+        watts=lifetime_watts(profile),
+    )
+
+
 def excesses(profile: Profile, calibration: Calibration, window: Window) -> list[Excess]:
     """Everything in `window` that is outside the device's budget; what was not measured is not judged."""
-    return [excess for excess in _measured(profile, calibration, window) if excess.measured > excess.limit]
+    return _excesses(limits_of(profile, calibration), window)
+
+
+def is_outside(limits: Limits, window: Window) -> bool:
+    """Whether anything in `window` is."""
+    return any(measured > limit for _, measured, limit in _measured(limits, window))
+
+
+def _excesses(limits: Limits, window: Window) -> list[Excess]:
+    return [Excess(kind, measured, limit) for kind, measured, limit in _measured(limits, window) if measured > limit]
 
 
 def detect(
@@ -73,19 +102,15 @@ def healthy(profile: Profile, calibration: Calibration, windows: Sequence[Stored
     return len(good) == policy.healthy_windows
 
 
-def _measured(profile: Profile, calibration: Calibration, window: Window) -> Iterator[Excess]:
-    if window.temperature_celsius is not None and profile.thermal is not None:
-        ceiling = profile.thermal.limit_celsius - profile.thermal.guard_celsius
-        yield Excess(BreachKind.TEMPERATURE, window.temperature_celsius, ceiling)
+def _measured(limits: Limits, window: Window) -> Iterator[tuple[BreachKind, float, float]]:
+    if window.temperature_celsius is not None and limits.celsius is not None:
+        yield BreachKind.TEMPERATURE, window.temperature_celsius, limits.celsius
     if window.latency_p95_ms is not None:
-        deadline_s = min(profile.deadline_s or float("inf"), 1.0 / profile.rate_hz)
-        yield Excess(BreachKind.LATENCY, window.latency_p95_ms * 1e-3, deadline_s)
-    cap = ram_cap_bytes(profile, calibration)
-    if window.ram_peak_bytes is not None and cap is not None:
-        yield Excess(BreachKind.MEMORY, window.ram_peak_bytes, cap)
-    budget = lifetime_watts(profile)
-    if window.power_watts is not None and budget is not None and window.battery_discharging is not False:
-        yield Excess(BreachKind.BATTERY, window.power_watts, budget)
+        yield BreachKind.LATENCY, window.latency_p95_ms * 1e-3, limits.latency_s
+    if window.ram_peak_bytes is not None and limits.ram_bytes is not None:
+        yield BreachKind.MEMORY, window.ram_peak_bytes, limits.ram_bytes
+    if window.power_watts is not None and limits.watts is not None and window.battery_discharging is not False:
+        yield BreachKind.BATTERY, window.power_watts, limits.watts
 
 
 def ram_cap_bytes(profile: Profile, calibration: Calibration) -> float | None:

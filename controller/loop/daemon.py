@@ -25,6 +25,7 @@ from controller.core.nouns.job import AT_WORK, JobState, PruneJob
 from controller.core.nouns.model import Model
 from controller.core.policy import Policy
 from controller.core.presence import NEVER, Contact, Presence, presence
+from controller.core.retention import Retention
 from controller.loop.blobs import Blobs
 from controller.loop.broadcast import Broadcast
 from controller.loop.bulks import BulkWorker
@@ -33,6 +34,8 @@ from controller.loop.clock import Clock
 from controller.loop.eraser import Eraser
 from controller.loop.facts import Asked, Fact, Question, Stop, without_repeats
 from controller.loop.fleet import Fleet, load
+from controller.loop.forget import Forgetter
+from controller.loop.keep import Keeper
 from controller.loop.ledger import Ledger
 from controller.loop.linked import Linked
 from controller.loop.patrol import Patrol
@@ -82,6 +85,7 @@ class Daemon:
         performer: Performer,
         policy: Policy,
         clock: Clock,
+        retention: Retention | None = None,
     ) -> None:
         self._store, self._link, self._jobs, self._policy, self._clock = store, link, jobs, policy, clock
         self._queue: queue.Queue[Fact] = queue.Queue()
@@ -98,6 +102,8 @@ class Daemon:
         self._now_unix_s = 0.0
         self._stopping = False
         self._patrol, self.missed_timers = Patrol(), 0
+        forgetter = Forgetter(store, retention or Retention(), policy.windows_seen)
+        self._keeper = Keeper(store, forgetter, clock.steady_s)
         self.degraded, self.link_down = "", "not connected yet"
         self.changes, self.figures = Changes(), dict[str, int]()
 
@@ -220,6 +226,7 @@ class Daemon:
         for send in sends:
             self._send(send)
         self._write_seen_now_and_then()
+        self._watch.wake(self._keeper.turn(self._fleet, self._ledger, self._now_unix_s))
         self._patrol_on()
 
     def _tell(self, change: Change | None) -> None:

@@ -6,7 +6,6 @@ database.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -25,24 +24,22 @@ from controller.core.nouns.owner import Owner
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
-from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
 from controller.core.presence import Contact
 from controller.loop import ring
 from controller.loop.census import Census
 from controller.loop.directory import Directory
 from controller.loop.wishes import Wishes
+from controller.store.marks import Mark
 from controller.store.tx import Tx
-
-Mark = tuple[str, int]
-"""Boot and number of the newest window of a device. They come in order, so what is not above it came before."""
 
 
 @dataclass(slots=True)
 class Fleet:
     """`desired` are the newest assignments, without what was signed; `windows` the newest ones of what a device was
-    told to run, as `ring` packs them. A placement is named by device and model, a variant by model and sha256. `commit`
-    is the number of the newest commit, `members` are those in the rollouts that own them."""
+    told to run, as `ring` packs them; `marks` say which came, by boot. A placement is named by device and model, a
+    variant by model and sha256. `commit` is the number of the newest commit, `members` are those in the rollouts that
+    own them."""
 
     devices: dict[str, Device]
     forgotten: dict[str, Forgotten]
@@ -50,7 +47,7 @@ class Fleet:
     placements: dict[tuple[str, str], Placement]
     histories: dict[str, History]
     windows: dict[str, bytes]
-    marks: dict[str, Mark]
+    marks: dict[str, tuple[Mark, ...]]
     rollouts: dict[str, Rollout]
     owners: dict[str, Owner]
     members: dict[str, Member]
@@ -94,8 +91,8 @@ def load(tx: Tx, policy: Policy) -> Fleet:
         desired={device: kept(each) for device, each in tx.latest_desired_all().items()},
         placements=placements,
         histories=histories(incidents),
-        windows=_rings(tx.newest_windows(policy.windows_seen)),
-        marks={device: (each.boot, each.window.seq) for device, each in tx.latest_windows().items()},
+        windows=ring.by_device(tx.newest_windows(policy.windows_seen)),
+        marks=tx.marks(),
         rollouts={each.id: each for each in rollouts},
         owners={each.device: each for each in tx.owners()},
         members={each.device: each for each in tx.owned_members()},
@@ -122,10 +119,3 @@ def lasting(device: Device) -> Device:
 def kept(desired: Desired) -> Desired:
     """What is kept in memory of an assignment: what was signed is large, and only its device needs it."""
     return replace(desired, envelope=b"")
-
-
-def _rings(windows: Iterable[StoredWindow]) -> dict[str, bytes]:
-    rings = dict[str, bytes]()
-    for each in windows:
-        rings[each.device] = rings.get(each.device, b"") + ring.packed([each])
-    return rings

@@ -15,6 +15,7 @@ from agent.wire.plausible import SEQ, sensible, why_no_age
 from agent.wire.profile import Profile, parse_profile
 from agent.wire.topics import BlobTopic, Leaf, parse, topic
 from controller.core.ages import closings
+from controller.core.breach import Limits, is_outside, limits_of
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
@@ -152,7 +153,7 @@ def _telemetry(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     device = ledger.get_device(message.device)
     if device is None or not message.windows:
         return Recorded()
-    stored, impossible = _stored(message, now_unix_s, ledger.policy)
+    stored, impossible = _stored(message, limits_of(device.profile, device.calibration), now_unix_s, ledger.policy)
     fresh = ledger.add_windows(device.id, message.boot, stored)
     ledger.put_device(_doubted(device, [*impossible, *(each.window.implausible for each in fresh)]))
     if not stored:
@@ -162,12 +163,16 @@ def _telemetry(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
     return Recorded(device.id, ack=(topic(device.id, Leaf.ACK), encode(ack)))
 
 
-def _stored(message: Telemetry, now_unix_s: float, policy: Policy) -> tuple[list[StoredWindow], list[str]]:
+def _stored(
+    message: Telemetry, limits: Limits, now_unix_s: float, policy: Policy
+) -> tuple[list[StoredWindow], list[str]]:
     """The windows as they are kept; and why some are not, whose number no boot comes to: they have no identity."""
     checked = [_checked(window, message.now_s) for window in message.windows]
     closed = closings(message, checked, now_unix_s, policy)
     stored = [
-        StoredWindow(message.device, message.boot, now_unix_s, window, when.unix_s, when.history)
+        StoredWindow(
+            message.device, message.boot, now_unix_s, window, when.unix_s, when.history, is_outside(limits, window)
+        )
         for window, when in zip(checked, closed, strict=True)
         if not SEQ.why_not(window.seq)
     ]

@@ -32,6 +32,20 @@ def newest(ring: bytes, number: int) -> bytes:
     return ring[-number * _ROW.size :]
 
 
+def by_device(windows: Iterable[StoredWindow]) -> dict[str, bytes]:
+    """Those of each, in their order."""
+    rings = dict[str, bytes]()
+    for each in windows:
+        rings[each.device] = rings.get(each.device, b"") + _packed(each)
+    return rings
+
+
+def oldest_unix_s(ring: bytes) -> float:
+    """When its first window was received."""
+    received_unix_s: float = _ROW.unpack_from(ring)[0]
+    return received_unix_s
+
+
 def unpacked(device: str, ring: bytes) -> list[StoredWindow]:
     return list(_unpacked(device, ring))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Subquery, bindparam, func, select, update
+from sqlalchemy import Subquery, bindparam, delete, func, select, update
+from sqlalchemy.orm import aliased
 
 from controller.core.nouns.desired import Desired
 from controller.store.rows import Rows, to_row
@@ -45,6 +46,15 @@ class DesiredRows(Rows):
     def latest_desired_among(self, ids: Sequence[str]) -> dict[str, Desired]:
         """The newest of each of these devices that ever had one."""
         return {item.device: item for item in self._all(Desired, select(newest_desired(ids)))}
+
+    def forget_assignments(self, device: str, before_unix_s: float) -> None:
+        """Of a device those that were issued before, but for the newest."""
+        row, newest = desired.c, aliased(desired)
+        above = (newest.c.epoch > row.epoch) | ((newest.c.epoch == row.epoch) & (newest.c.seq > row.seq))
+        overtaken = select(newest.c.seq).where(newest.c.device == row.device, above).exists()
+        self._connection.execute(
+            delete(desired).where(row.device == device, row.issued_unix_s < before_unix_s, overtaken)
+        )
 
     def history(self, device: str, limit: int = 50) -> list[Desired]:
         """The device's assignments, newest first."""

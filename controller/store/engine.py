@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from controller.store.errors import StoreError
@@ -18,7 +18,7 @@ _ALLOWED = "sqlite:///FILE or postgresql+psycopg://USER@HOST/DATABASE (with psyc
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=500")
 
 
-def make_engine(url: str) -> Engine:
+def make_engine(url: str | URL) -> Engine:
     """An engine for `sqlite:///FILE`, in a folder that is there, or `postgresql+psycopg://...`. Raises `StoreError`."""
     try:
         # A server that was restarted has ended all connections, and each would be noticed by whoever uses it next.
@@ -38,7 +38,7 @@ def _to_json(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def _need_directory(url: str) -> None:
+def _need_directory(url: str | URL) -> None:
     """It is not made here: a path with a typing error would start from nothing."""
     file = make_url(url).database
     if file and not file.startswith((":memory:", "file:")) and not (folder := Path(file).absolute().parent).is_dir():

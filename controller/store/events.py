@@ -45,6 +45,14 @@ class EventRows(Rows):
             query = query.where(events.c.device == device)
         return self._all(StoredEvent, query)
 
+    def forget_events(self, device: str, before_unix_s: float) -> None:
+        """What a device told before."""
+        its = (events.c.device == device) & (events.c.unix_s < before_unix_s)
+        self._connection.execute(delete(events).where(its))
+
+    def forget_dead_letters(self, before_unix_s: float) -> None:
+        self._connection.execute(delete(dead_letters).where(dead_letters.c.unix_s < before_unix_s))
+
     def add_dead_letter(self, topic: str, payload: bytes, reason: str, unix_s: float) -> None:
         """Keep it bounded in size and in number: who floods the controller with garbage does not fill its disk."""
         row = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Select, func, literal, select, tuple_
+from sqlalchemy import Select, delete, func, literal, select, tuple_
 
 from controller.core.nouns.incident import UNCLOSED, Incident, IncidentState
 from controller.store.rows import Rows, to_row
@@ -63,6 +64,13 @@ class IncidentRows(Rows):
         if device is not None:
             query = query.where(incidents.c.device == device)
         return self._all(Incident, query.where(incidents.c.state.in_(UNCLOSED)) if open_only else query)
+
+    def forget_incidents(self, device: str, before_unix_s: float, kept: Sequence[str]) -> Counter[IncidentState]:
+        """Of a device those that were closed before, but for these; how many of each state went."""
+        row = incidents.c
+        old = (row.device == device) & (row.closed_unix_s < before_unix_s) & row.id.not_in(kept)
+        gone = delete(incidents).where(old, row.state.not_in(UNCLOSED)).returning(row.state)
+        return Counter(IncidentState(state) for state in self._connection.execute(gone).scalars())
 
 
 def _asked(query: Select[Any], devices: Sequence[str] | None, states: Sequence[IncidentState]) -> Select[Any]:

@@ -9,6 +9,8 @@ import msgspec
 from sqlalchemy import Connection, Dialect, RowMapping, Select, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
+from controller.store.telemetry import Session
+
 N = TypeVar("N")
 Insert = sqlite.Insert | postgresql.Insert
 
@@ -49,10 +51,11 @@ def _upsert(table: Table, database: str) -> Insert:
 
 
 class Rows:
-    """What the rows of every noun share: the connection of the transaction that they are read and written in."""
+    """What the rows of every noun share: the connection of the transaction that they are read and written in, and what
+    it has of the telemetry."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection, telemetry: Session) -> None:
+        self._connection, self._telemetry = connection, telemetry
 
     def _put(self, table: Table, row: dict[str, Any]) -> None:
         self._put_all(table, [row])

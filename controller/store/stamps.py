@@ -6,22 +6,23 @@ from typing import Any
 
 from sqlalchemy import Column, Table, case, func, select, update
 
-from controller.store.rows import Rows
-from controller.store.tables import devices, members, metadata, windows
+from controller.store.tables import clock_steps, devices, members, metadata, rollups, windows
+from controller.store.windows import WindowRows
 
 _STAMPS: list[Column[Any]] = [
     column
     for table in metadata.sorted_tables
     for column in table.c
-    if column.name.endswith("unix_s") and column is not windows.c.wall_unix_s  # that one is of the device's own clock
+    if column.name.endswith("unix_s") and table not in (windows, clock_steps, rollups)
 ]
 
 
-class StampRows(Rows):
+class StampRows(WindowRows):
     def newest_unix_s(self) -> float:
         """The newest stamp that the controller's clock has put anywhere; 0.0 in a new database."""
         put = [column for column in _STAMPS if column is not members.c.due_unix_s]  # that one is yet to come
         stamps = [self._connection.execute(_newest(column)).scalar() for column in put]
+        stamps.append(self.newest_window_unix_s())
         return max((float(stamp) for stamp in stamps if stamp is not None), default=0.0)
 
     def restamp(self, since_unix_s: float, step_s: float) -> None:
@@ -30,7 +31,9 @@ class StampRows(Rows):
         What has happened since then is as old as before, and what happened earlier stays earlier. No duration may be
         measured from so long ago. A step back would leave older stamps behind the moved ones: they count as from the
         very first moment of those. What merely came in one after the other (windows, events) keeps its older stamps.
+        Windows are too many to be moved: how the clock was corrected is kept beside them.
         """
+        self.add_clock_step(since_unix_s, step_s)
         for column in _STAMPS:
             moved = case((column >= since_unix_s, column + step_s), else_=since_unix_s + step_s)
             first = since_unix_s if _is_log(column.table) else min(since_unix_s, since_unix_s + step_s)
@@ -60,4 +63,4 @@ def _newest(column: Column[Any]) -> Any:
 
 def _is_log(table: Table) -> bool:
     """Rows that are only ever added, counted up."""
-    return table.name in ("windows", "events", "dead_letters")
+    return table.name in ("events", "dead_letters")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DatabaseError
 from controller.store import schema
 from controller.store.engine import WRITES, make_engine
 from controller.store.errors import StoreError
+from controller.store.telemetry import Session, Telemetry
 from controller.store.tx import Tx
 
 
@@ -20,6 +21,7 @@ class Store:
     def __init__(self, url: str) -> None:
         self._url = url
         self._engine: Engine | None = None
+        self._telemetry: Telemetry | None = None
 
     @property
     def address(self) -> str:
@@ -42,18 +44,29 @@ class Store:
         except StoreError:
             engine.dispose()
             raise
-        self._engine = engine
+        self._engine, self._telemetry = engine, Telemetry(engine)
+        with self.read() as tx:
+            tx.find_newest()
 
     def close(self) -> None:
         if self._engine is not None:
+            self.telemetry.close()
             self._engine.dispose()
             self._engine = None
 
     @contextmanager
     def begin(self) -> Iterator[Tx]:
         """A transaction that writes: committed at the end of the block, undone by an exception in it."""
-        with self._opened().connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-            yield Tx(connection)
+        with self._opened().connect().execution_options(**{WRITES: True}) as connection:
+            session, transaction = Session(self.telemetry, connection), connection.begin()
+            try:
+                with transaction:
+                    yield Tx(connection, session)
+                    session.commit()
+            except BaseException:
+                session.fail()
+                raise
+            session.settle()
 
     @contextmanager
     def read(self) -> Iterator[Tx]:
@@ -62,7 +75,13 @@ class Store:
         # SQLite in WAL mode reads so by itself; PostgreSQL would show each query what was committed just before it.
         options = {"isolation_level": "REPEATABLE READ"} if engine.dialect.name == "postgresql" else {}
         with engine.connect().execution_options(**options) as connection:
-            yield Tx(connection)
+            yield Tx(connection, Session(self.telemetry, connection))
+
+    @property
+    def telemetry(self) -> Telemetry:
+        if self._telemetry is None:
+            raise StoreError("the store is not open")
+        return self._telemetry
 
     def _opened(self) -> Engine:
         if self._engine is None:

@@ -6,6 +6,8 @@ is JSON; what it filters, sorts or draws is a column of its own.
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -308,6 +310,10 @@ incidents = Table(
     Index(None, "state"),
 )
 
+PARTS = re.compile(r"windows_\d{4}_\d\d_\d\d(_\d+)?")
+"""The names of further tables, which have the windows of one day each (`controller.store.telemetry`)."""
+
+# The columns of every part of the telemetry; as a table itself it is the part that releases before parts filled.
 # Windows and events have no foreign key: they are most of all rows, and every insert would pay for a look-up.
 windows = Table(
     "windows",
@@ -352,8 +358,52 @@ windows = Table(
     Column("queue_mean_ms", Double),
     Column("queue_p95_ms", Double),
     Column("implausible", Words, nullable=False, server_default=""),
+    Column("outside", Boolean),
     UniqueConstraint("device", "boot", "seq"),
     Index(None, "device", "id"),
+)
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("device", Words, primary_key=True),
+    Column("boot", Words, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("newest_id", BigInteger, nullable=False),
+)
+
+clock_steps = Table(
+    "clock_steps",
+    metadata,
+    Column("id", Counter, primary_key=True),
+    Column("upto_id", BigInteger, nullable=False),
+    Column("since_unix_s", Double, nullable=False),
+    Column("step_s", Double, nullable=False),
+)
+
+rollups = Table(
+    "rollups",
+    metadata,
+    Column("device", Words, primary_key=True),
+    Column("hour_unix_s", BigInteger, primary_key=True, autoincrement=False),
+    Column("sha256", Words, primary_key=True),
+    Column("upto_id", BigInteger, nullable=False),
+    Column("windows", BigInteger, nullable=False),
+    Column("heard_s", Double, nullable=False),
+    Column("outside_s", Double, nullable=False),
+    Column("throttled_s", Double, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("errors", BigInteger, nullable=False),
+    Column("spreads", JSON, nullable=False),
+    Column("joules", JSON, nullable=False),
+    Index(None, "hour_unix_s"),
+)
+
+rolled_up = Table(
+    "rolled_up",
+    metadata,
+    Column("device", Words, primary_key=True),
+    Column("upto_id", BigInteger, nullable=False),
 )
 
 events = Table(

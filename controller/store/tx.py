@@ -11,13 +11,13 @@ from controller.store.incidents import IncidentRows
 from controller.store.jobs import JobRows
 from controller.store.manifests import ManifestRows
 from controller.store.members import MemberRows
-from controller.store.meta import MetaRows
 from controller.store.models import ModelRows
 from controller.store.placements import PlacementRows
 from controller.store.rollouts import RolloutRows
+from controller.store.rollups import RollupRows
+from controller.store.sizes import SizeRows
 from controller.store.stamps import StampRows
 from controller.store.variants import VariantRows
-from controller.store.windows import WindowRows
 
 
 class Tx(
@@ -30,12 +30,12 @@ class Tx(
     JobRows,
     ManifestRows,
     MemberRows,
-    MetaRows,
     ModelRows,
     PlacementRows,
     RolloutRows,
+    RollupRows,
+    SizeRows,
     StampRows,
     VariantRows,
-    WindowRows,
 ):
     """One transaction of a `Store`; of no use after its `with` block."""

@@ -11,7 +11,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
 from controller.web.answers import add_refusals
-from controller.web.api import bulks, devices, jobs, models, observe, rollouts
+from controller.web.api import bulks, database, devices, jobs, models, observe, rollouts
 from controller.web.feed import Feed
 from controller.web.guard import Guard
 from controller.web.overview import product_version
@@ -35,7 +35,7 @@ def create_app(port: ControllerPort, hosts: Collection[str] = ()) -> FastAPI:
     )
     app.state.port, app.state.feed = port, Feed(port)
     add_refusals(app)
-    for noun in (devices, bulks, models, jobs, rollouts, observe):
+    for noun in (devices, bulks, models, jobs, rollouts, observe, database):
         app.include_router(noun.router, prefix=_API)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
     _add_dashboard(app)

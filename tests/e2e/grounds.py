@@ -25,6 +25,7 @@ from sqlalchemy import create_engine, text
 from agent.record import Record
 from agent.slots import Slots
 from controller.client import Client, ClientError, Row
+from controller.store import Store
 from tests.databases import Databases
 
 T = TypeVar("T")
@@ -128,7 +129,12 @@ class Controller(Process):
 
     def seqs(self, device: str) -> dict[str, list[int]]:
         """The windows of a device in the database: every row's seq by boot, in order."""
-        return _by_boot(self._rows("SELECT boot, seq FROM windows WHERE device = :device ORDER BY seq", device))
+        store = Store(self._database)
+        store.open()
+        with store.read() as tx:
+            found = tx.recent_windows(device, 1_000_000)
+        store.close()
+        return _by_boot(sorted(((each.boot, each.window.seq) for each in found), key=lambda each: each[1]))
 
     def assignments(self, device: str) -> list[tuple[int, str, str | None]]:
         """(seq, sha256, result) of every assignment that was ever made for a device, oldest first."""

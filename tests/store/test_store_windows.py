@@ -67,10 +67,10 @@ def test_when_a_window_was_closed_comes_back_and_the_devices_own_clock_is_not_ke
         assert tx.recent_windows("cam-1", 10) == [late]
 
 
-def test_a_batch_that_comes_again_changes_nothing(store: Store) -> None:
+def test_the_newest_come_oldest_first_whatever_their_boot(store: Store) -> None:
     with store.begin() as tx:
         tx.add_windows("cam-1", "b1", 1.0, [empty(1), empty(2)])
-        tx.add_windows("cam-1", "b1", 2.0, [empty(2), empty(3)])
+        tx.add_windows("cam-1", "b1", 2.0, [empty(3)])
         tx.add_windows("cam-1", "b2", 3.0, [empty(1)])
         tx.add_windows("cam-1", "b2", 3.0, [])
     with store.read() as tx:
@@ -79,6 +79,7 @@ def test_a_batch_that_comes_again_changes_nothing(store: Store) -> None:
         ]  # fmt: skip
         assert [w.window.seq for w in tx.recent_windows("cam-1", 2)] == [3, 1]
         assert [w.window.seq for w in tx.recent_windows("cam-1", 9, since_unix_s=2.0)] == [3, 1]
+        assert tx.recent_windows("cam-2", 9) == []
 
 
 def test_the_latest_of_every_registered_device(store: Store) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from sqlalchemy import Connection, event
 from sqlalchemy.exc import DataError, OperationalError
 
 from agent.link import Arrived
@@ -134,4 +135,36 @@ def test_what_the_database_refuses_for_good_is_a_dead_letter_and_stops_nothing_e
     (letter,) = world.dead_letters()
     assert "out of range" in letter.reason
     assert world.daemon.troubles == []
+    world.store.close()
+
+
+def test_windows_whose_facts_cannot_be_committed_are_there_once_in_the_end(tmp_path: Path) -> None:
+    """Telemetry is committed first: while the disk has no room for the facts, it is written anew again and again."""
+    world = World(tmp_path, Policy(soak_s=2, retry_s=5, resend_s=5))
+    world.add_model()
+    device = world.add_device(profile("cam", "deadline: 200 ms"))
+    world.roll_out()
+    world.until(lambda: len(world.windows("cam")) > 3)
+    engine = world.store._opened()
+
+    def full(_connection: Connection) -> NoReturn:
+        raise OperationalError("COMMIT", {}, Exception("database or disk is full"))
+
+    before = world.windows("cam")
+    event.listen(engine, "commit", full)
+    world.run(30)
+    assert world.daemon.troubles == ["the database cannot be written: database or disk is full"]
+    assert world.windows("cam") == before, "what is not whole does not count"
+    assert len(device.durable.windows) > 10, "nor is it acknowledged"
+    event.remove(engine, "commit", full)
+    world.run(5)
+    world.assert_memory_is_what_is_stored()
+    seqs = [seq for _, seq in world.windows("cam")]
+    assert seqs == list(range(1, device.state.window_seq + 1))[: len(seqs)]
+    assert len(seqs) > len(before) + 10
+    world.kill_controller()
+    world.restart_controller()
+    world.run(5)
+    seqs = [seq for _, seq in world.windows("cam")]
+    assert seqs == list(range(1, len(seqs) + 1))
     world.store.close()

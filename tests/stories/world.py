@@ -31,6 +31,7 @@ from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
 from controller.core.policy import Policy
 from controller.core.presence import Presence
+from controller.core.retention import Retention
 from controller.loop.clock import Clock
 from controller.loop.daemon import Daemon
 from controller.loop.facts import Asked, Fact, JobEnded, JobMade
@@ -167,6 +168,7 @@ class World:
         self.costs: dict[str, tuple[int, float]] = {}
         self.devices: dict[str, SimDevice] = {}
         self.jobs = ModelledJobs(self)
+        self.retention = Retention()
         self._ticks, self.compares_memory = 0, True
         self.start_controller()
 
@@ -190,6 +192,7 @@ class World:
             performer=self.performer,
             policy=self.policy,
             clock=self.clock,
+            retention=self.retention,
         )
         self._facts: list[Fact] = []
         self.daemon.enqueue = self._facts.append  # type: ignore[method-assign]

@@ -44,14 +44,13 @@ class DeviceBook(WindowBook):
         self.woken.add(device.id)
 
     def forget_device(self, device: str, now_unix_s: float) -> None:
-        """All of it but its mark; what else is staged of it in this turn goes too."""
+        """All of it but its mark, and which windows came; what else is staged of it in this turn goes too."""
         known = self._devices.get(device)
         epoch, seq = known_mark(0, self.issued(device), None if known is None else known.reported)
         self.put_forgotten(Forgotten(device=device, epoch=epoch, seq=seq, forgotten_unix_s=now_unix_s))
         self._devices.drop(device)
         self._desired.drop(device)
         self._windows.drop(device)
-        self._marks.drop(device)
         self._assigned = [each for each in self._assigned if each.device != device]
         self._finished = [each for each in self._finished if each.device != device]
         self._contacts.pop(device, None)

@@ -11,6 +11,7 @@ from controller.loop import ring
 from controller.loop.fleet import Fleet
 from controller.loop.ledger.book import Book
 from controller.loop.staged import Staged
+from controller.store.marks import BOOTS, Mark
 
 
 class WindowBook(Book):
@@ -32,7 +33,7 @@ class WindowBook(Book):
         judged = [each for each in its if not each.history]
         if fresh:
             self._arrived += fresh
-            self._marks.put(device, (boot, fresh[-1].window.seq))
+            self._marks.put(device, self._marked(device, boot, fresh[-1].window.seq))
             self.woken.add(device)
         if judged:
             known = self._windows.get(device) or b""
@@ -40,13 +41,17 @@ class WindowBook(Book):
         return fresh
 
     def _fresh(self, device: str, boot: str, windows: Iterable[StoredWindow]) -> list[StoredWindow]:
-        known, found = self._marks.get(device), list[StoredWindow]()
-        newest = known[1] if known is not None and known[0] == boot else None
+        found, newest = list[StoredWindow](), dict(self._marks.get(device) or ()).get(boot)
         for each in windows:
             if newest is None or not came_before(each.window.seq, newest):
                 found.append(each)
                 newest = each.window.seq
         return found
+
+    def _marked(self, device: str, boot: str, seq: int) -> tuple[Mark, ...]:
+        """The marks of a device once this window came, too."""
+        others = [each for each in self._marks.get(device) or () if each[0] != boot]
+        return (*others, (boot, seq))[-BOOTS:]
 
     def _apply_windows(self) -> None:
         self._windows.apply(self._fleet.windows)

@@ -14,9 +14,11 @@ from controller.loop import pages
 from controller.web.answers import Json, Port, found
 from controller.web.device_views import device_view, window_view
 from controller.web.facts import facts_among, facts_of
+from controller.web.hours import hour_views
 from controller.web.pages import Selected, Wanted, answer
 from controller.web.port import ControllerPort
 
+Limit = Annotated[int, Query(ge=1, le=10_000)]
 router = APIRouter(prefix="/devices", tags=["devices"])
 States = Annotated[Sequence[DeviceState], Query()]
 
@@ -71,12 +73,25 @@ def forget_device(port: Port, device: str) -> Json:
 
 
 @router.get("/{device}/telemetry")
-def telemetry(port: Port, device: str, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Json:
-    """The newest windows, oldest first."""
+def telemetry(
+    port: Port, device: str, limit: Limit = 100, since_unix_s: float | None = None, until_unix_s: float | None = None
+) -> Json:
+    """The newest windows, oldest first; of those received from `since_unix_s` on and before `until_unix_s`."""
     with port.read() as tx:
         found(tx.get_device(device), "device", device)
-        windows = tx.recent_windows(device, limit)
+        windows = tx.recent_windows(device, limit, since_unix_s, until_unix_s)
     return Json([window_view(window) for window in windows])
+
+
+@router.get("/{device}/hours")
+def hours(
+    port: Port, device: str, limit: Limit = 100, since_unix_s: float | None = None, until_unix_s: float | None = None
+) -> Json:
+    """Windows rolled up by hour and variant, oldest first: the newest of the hours that began in between."""
+    with port.read() as tx:
+        found(tx.get_device(device), "device", device)
+        rollups = tx.rollups_between(device, since_unix_s, until_unix_s, limit)
+    return Json(hour_views(rollups))
 
 
 def _show(port: ControllerPort, device: str, status_code: int = 200) -> Json:

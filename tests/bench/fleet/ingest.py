@@ -37,7 +37,7 @@ def by_controller(lab: Lab, model: Path, count: int, batch: int, rows: int, seco
         before = load.acknowledged
         row = _watched(lab, {"server": lab.controller.pid}, lambda: load.run(_in_time(lab, seconds)))
         acknowledged = load.acknowledged
-    return row | {"rows_before": before, "missing": max(acknowledged - lab.count(_ROWS), 0)}
+    return row | {"rows_before": before, "missing": max(acknowledged - lab.windows(), 0)}
 
 
 def by_script(lab: Lab, count: int, batch: int, rows: int, seconds: float) -> Row:

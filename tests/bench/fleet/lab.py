@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import yaml
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import create_engine, func, make_url, select, text
 
 from controller.client import Client, ClientError
+from controller.store import Store
 from tests.bench.fleet import devices
 from tests.bench.fleet.broker import started
 from tests.bench.fleet.crowd import Crowd
@@ -70,6 +71,17 @@ class Lab:
         """What a query of one number says of what is committed."""
         with self._engine.connect() as connection:
             return int(connection.execute(text(query)).scalar() or 0)
+
+    def windows(self) -> int:
+        """How many are committed."""
+        store = Store(self.url)
+        store.open()
+        found = 0
+        for part in store.telemetry.parts:
+            with store.telemetry.kept.reader(part) as connection:
+                found += connection.execute(select(func.count()).select_from(part.table)).scalar_one()
+        store.close()
+        return found
 
     def announce(self, ids: Sequence[str]) -> None:
         """The devices say who they are, as they do when they connect; until the controller has written all down."""

@@ -1,0 +1,95 @@
+"""What is done beside the loop's work, in short slices: windows are rolled up, and what is too old goes.
+
+A round goes past every device: its windows are rolled up, and what it has of old events, incidents and assignments
+goes. A part of the telemetry goes once a round that began after its last window has ended, so that all of it is rolled
+up. Nothing hangs on when this is done: what fails now is done later.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from controller.core.nouns.incident import IncidentState
+from controller.loop.fleet import Fleet
+from controller.loop.forget import Forgetter
+from controller.loop.ledger import Ledger
+from controller.loop.rollup import roll_up
+from controller.store.store import Store
+from controller.store.tx import Tx
+
+log = logging.getLogger("hedgerow.keep")
+
+_MARKS_S, _MARKS = 5.0, 500  # so long until all marks that moved are written down; so many in one turn
+_ROUND_S, _VISITS_HZ = 600.0, 30.0  # how long a round takes, but no more visits a second
+_TOGETHER = 5
+_WINDOWS = 300  # of a device, in one turn
+_SLICE_S = 0.02
+_REST, _BEHIND_REST = 10.0, 3.0  # so many times as long as it took until the next slice; where a round is behind
+
+
+class Keeper:
+    def __init__(self, store: Store, forgetter: Forgetter, steady_s: Callable[[], float]) -> None:
+        self._store, self._forgetter, self._steady_s = store, forgetter, steady_s
+        self._marks_due_s = self._rest_until_s = 0.0
+        self._left = list[str]()
+        self._owed, self._before_s = 0.0, steady_s()
+        self._began_id = 0
+
+    def turn(self, fleet: Fleet, ledger: Callable[[], Ledger], now_unix_s: float) -> list[str]:
+        """One slice of it. Returns the devices of which something went that decisions look at."""
+        began_s, moved = self._steady_s(), list[str]()
+        if began_s < self._rest_until_s:
+            return moved
+        try:
+            self._flush_marks(began_s)
+            self._store.telemetry.index_in_background()
+            if self._are_due(fleet):
+                self._visit(fleet, began_s, now_unix_s)
+            moved = self._forgetter.turn(fleet, ledger, began_s, now_unix_s)
+        except (SQLAlchemyError, OSError) as error:
+            log.error("event=database_error reason=%r", str(error))
+        rest = _BEHIND_REST if self._owed >= _VISITS_HZ else _REST
+        self._rest_until_s = began_s + (1.0 + rest) * (self._steady_s() - began_s)
+        return moved
+
+    def _flush_marks(self, now_s: float) -> None:
+        """A start reads all rows whose marks were not written down."""
+        waiting = len(self._store.telemetry.unflushed)
+        if waiting and now_s >= self._marks_due_s:
+            with self._store.begin() as tx:
+                tx.flush_marks(_MARKS)
+            if waiting <= _MARKS:
+                self._marks_due_s = now_s + _MARKS_S
+
+    def _are_due(self, fleet: Fleet) -> bool:
+        """Whether the next devices of the round are to be visited: a few together, as a commit waits for the disk."""
+        now_s, number = self._steady_s(), len(fleet.devices)
+        self._owed += (now_s - self._before_s) * min(number / _ROUND_S, _VISITS_HZ)
+        self._owed, self._before_s = min(self._owed, _VISITS_HZ), now_s
+        return 0 < min(number, _TOGETHER) <= self._owed
+
+    def _visit(self, fleet: Fleet, began_s: float, now_unix_s: float) -> None:
+        if not self._left:
+            self._left, self._began_id = list(fleet.devices), self._store.telemetry.next_id
+        visited, gone = 0, Counter[IncidentState]()
+        with self._store.begin() as tx:
+            while visited < min(int(self._owed), len(self._left)) and self._steady_s() - began_s < _SLICE_S:
+                if self._is_behind(tx, fleet, self._left[-1 - visited]):
+                    break
+                name = self._left[-1 - visited]
+                gone += self._forgetter.visit(tx, name, fleet.histories.get(name), now_unix_s)
+                visited += 1
+        fleet.census.incidents_go(gone)
+        self._owed -= visited
+        del self._left[len(self._left) - visited :]
+        if not self._left:
+            self._forgetter.rolled_up_to(self._began_id)
+
+    def _is_behind(self, tx: Tx, fleet: Fleet, name: str) -> bool:
+        """Roll up what it has; whether that may be more than one visit takes: then it is visited once more."""
+        device = fleet.devices.get(name)
+        return device is not None and roll_up(tx, device, _WINDOWS) == _WINDOWS
