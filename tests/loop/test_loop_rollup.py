@@ -33,7 +33,7 @@ def _nothing_stays_open(databases: Databases) -> Iterator[None]:
 
 def stored(seq: int, received_unix_s: float, *, p95_ms: float = 10.0, outside: bool | None = False) -> StoredWindow:
     window = Window(seq=seq, duration_s=30.0, sha256="s" if seq % 3 else None, count=5, latency_p95_ms=p95_ms)
-    return StoredWindow("a", "b", received_unix_s, window, outside)
+    return StoredWindow("a", "b", received_unix_s, window, outside=outside)
 
 
 def rollups(store: Store) -> list[Rollup]:
