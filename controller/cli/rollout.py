@@ -61,7 +61,7 @@ def start(
     with Client(api) as client:
         rollout = client.start_rollout(model, selector, wave or None, allow_unverified)
         note(f"rollout {rollout['id']} of {rollout['model']} is {rollout['state']}")
-        if not rollout["members"]:
+        if not rollout["members"] and not client.devices(selector, ["accepted"], limit=1):
             note(f"no accepted device matches {rollout['selector']!r}; it waits for one")
         if wait:
             rollout = _wait(client, rollout, timeout_s)

@@ -19,25 +19,28 @@ from typing import Any
 import msgspec
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
+from sqlalchemy import create_engine
+from sqlalchemy.schema import CreateTable
 
 from agent.wire.messages import Ack, Telemetry, Window
 from agent.wire.topics import ROOT
-from controller.store.store import Store
+from controller.store.telemetry.part import table_of
 
 _BATCH, _WAIT_S = 2000, 0.5
 _FIELDS = tuple(field.name for field in msgspec.structs.fields(Window) if field.name != "closed_s")
 _COLUMNS = ("device", "boot", "received_unix_s", *_FIELDS)
-INSERT = f"INSERT INTO windows ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT DO NOTHING"
+INSERT = f"INSERT INTO windows ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"
 _values = attrgetter(*_FIELDS)
 _decode = msgspec.json.Decoder(Telemetry).decode
 _encode = msgspec.json.Encoder().encode
 
 
 def prepare(database: Path) -> None:
-    """The controller's own tables, empty."""
-    store = Store(f"sqlite:///{database}")
-    store.open()
-    store.close()
+    """A table as the controller has one for each day, without an index."""
+    engine = create_engine(f"sqlite:///{database}")
+    with engine.begin() as connection:
+        connection.execute(CreateTable(table_of("windows")))
+    engine.dispose()
 
 
 def rows_of(payload: bytes) -> list[tuple[Any, ...]]:
