@@ -13,16 +13,14 @@ import queue
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
-from typing import Protocol, TypeVar, assert_never
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from agent.link import Arrived, Link
-from agent.wire.topics import Leaf, topic
 from controller.core.intents import Intent, IntentError
 from controller.core.nouns.forgotten import Forgotten
-from controller.core.nouns.job import AT_WORK, JobState, PruneJob
-from controller.core.nouns.model import Model
+from controller.core.nouns.job import AT_WORK, JobState
 from controller.core.policy import Policy
 from controller.core.presence import NEVER, Contact, Presence, presence
 from controller.core.retention import Retention
@@ -31,17 +29,18 @@ from controller.loop.broadcast import Broadcast
 from controller.loop.bulks import BulkWorker
 from controller.loop.changes import Change, Changes
 from controller.loop.clock import Clock
+from controller.loop.dispatch import Dispatcher, Jobs
 from controller.loop.eraser import Eraser
+from controller.loop.expiry import Expiry
 from controller.loop.facts import Asked, Fact, Question, Stop, without_repeats
 from controller.loop.fleet import Fleet, load
-from controller.loop.forget import Forgetter
-from controller.loop.keep import Keeper
 from controller.loop.ledger import Ledger
 from controller.loop.linked import Linked
 from controller.loop.patrol import Patrol
-from controller.loop.perform import Deliver, EndJob, Performer, RunJob, Send
+from controller.loop.perform import Performer, Send
 from controller.loop.settle import Settler
 from controller.loop.take import Afterwards, Taker
+from controller.loop.upkeep import Upkeep
 from controller.loop.watch import Watch
 from controller.store.artifacts import Artifacts
 from controller.store.store import Store
@@ -57,18 +56,6 @@ _AGAIN_S = 1.0  # until the next try where the database could not be written, or
 _LINKED = "linked"  # as which single fact the database has since when the link is up
 _SEEN_S = 2.0  # by how much the database may be behind in when devices were last heard of
 _TOLD = 500  # devices in one change, where it is only that they were heard of: nobody is sent more at once
-
-
-class Jobs(Protocol):
-    """Runs prune jobs elsewhere; progress and results come back as facts."""
-
-    def start(self, job: PruneJob, model: Model, start_from: tuple[str, ...]) -> None:
-        """`start_from` are the model's known variants, which a prune may go on from."""
-
-    def cancel(self, job: str) -> None:
-        """End it soon, with whatever result; nothing where it has ended."""
-
-    def stop(self) -> None: ...
 
 
 class Daemon:
@@ -91,6 +78,7 @@ class Daemon:
         self._queue: queue.Queue[Fact] = queue.Queue()
         self._watch = Watch()
         self._settler = Settler(performer, policy, self._watch)
+        self._dispatcher = Dispatcher(store, link, jobs, policy, clock, self._watch)
         self._bulks = BulkWorker(store)
         self._broadcast = Broadcast(link, Blobs(store, artifacts), clock.steady_s)
         self._eraser = Eraser(link)
@@ -102,8 +90,8 @@ class Daemon:
         self._now_unix_s = 0.0
         self._stopping = False
         self._patrol, self.missed_timers = Patrol(), 0
-        forgetter = Forgetter(store, retention or Retention(), policy.windows_seen)
-        self._keeper = Keeper(store, forgetter, clock.steady_s)
+        expiry = Expiry(store, retention or Retention(), policy.windows_seen)
+        self._upkeep = Upkeep(store, expiry, clock.steady_s)
         self.degraded, self.link_down = "", "not connected yet"
         self.changes, self.figures = Changes(), dict[str, int]()
 
@@ -224,9 +212,9 @@ class Daemon:
         for each in afterwards:
             each()
         for send in sends:
-            self._send(send)
+            self._dispatcher.send(self._fleet, send)
         self._write_seen_now_and_then()
-        self._watch.wake(self._keeper.turn(self._fleet, self._ledger, self._now_unix_s))
+        self._watch.wake(self._upkeep.turn(self._fleet, self._ledger, self._now_unix_s))
         self._patrol_on()
 
     def _tell(self, change: Change | None) -> None:
@@ -389,38 +377,6 @@ class Daemon:
             return
         self._fleet.sent_unix_s.clear()
         self._watch.wake_later(self._fleet.desired)
-
-    def _send(self, send: Send) -> None:
-        match send:
-            case Deliver():
-                self._deliver(send)
-            case RunJob(job, model, start_from):
-                self._jobs.start(job, model, start_from)
-            case EndJob(name):
-                self._jobs.cancel(name)
-            case _:
-                assert_never(send)
-
-    def _deliver(self, send: Deliver) -> None:
-        """What the link did not take was not sent: it is due again in a moment."""
-        if self.link_down:  # its coming up wakes everybody
-            return
-        envelope = send.envelope or self._stored_envelope(send.device)
-        taken = envelope is None or self._link.publish(topic(send.device, Leaf.DESIRED), envelope, retain=True)
-        if taken is None:
-            due_unix_s = self._clock.now() + _AGAIN_S
-            self._fleet.sent_unix_s[send.device] = due_unix_s - self._policy.resend_s
-            self._watch.at(send.device, due_unix_s)
-
-    def _stored_envelope(self, device: str) -> bytes | None:
-        """What was signed; None also where it cannot be read now, and is due again later."""
-        try:
-            with self._store.read() as tx:
-                newest = tx.latest_desired(device)
-        except SQLAlchemyError as error:
-            log.error("event=database_error reason=%r", str(error))
-            return None
-        return None if newest is None else newest.envelope
 
     def _write_seen_now_and_then(self) -> None:
         now_s = self._clock.steady_s()

@@ -14,14 +14,14 @@ from collections.abc import Callable
 from sqlalchemy.exc import SQLAlchemyError
 
 from controller.core.nouns.incident import IncidentState
+from controller.loop.expiry import Expiry
 from controller.loop.fleet import Fleet
-from controller.loop.forget import Forgetter
 from controller.loop.ledger import Ledger
 from controller.loop.rollup import roll_up
 from controller.store.store import Store
 from controller.store.tx import Tx
 
-log = logging.getLogger("hedgerow.keep")
+log = logging.getLogger("hedgerow.upkeep")
 
 _MARKS_S, _MARKS = 5.0, 500  # so long until all marks that moved are written down; so many in one turn
 _ROUND_S, _VISITS_HZ = 600.0, 30.0  # how long a round takes, but no more visits a second
@@ -31,9 +31,9 @@ _SLICE_S = 0.02
 _REST, _BEHIND_REST = 10.0, 3.0  # so many times as long as it took until the next slice; where a round is behind
 
 
-class Keeper:
-    def __init__(self, store: Store, forgetter: Forgetter, steady_s: Callable[[], float]) -> None:
-        self._store, self._forgetter, self._steady_s = store, forgetter, steady_s
+class Upkeep:
+    def __init__(self, store: Store, expiry: Expiry, steady_s: Callable[[], float]) -> None:
+        self._store, self._expiry, self._steady_s = store, expiry, steady_s
         self._marks_due_s = self._rest_until_s = 0.0
         self._left = list[str]()
         self._owed, self._before_s = 0.0, steady_s()
@@ -49,7 +49,7 @@ class Keeper:
             self._store.telemetry.index_in_background()
             if self._are_due(fleet):
                 self._visit(fleet, began_s, now_unix_s)
-            moved = self._forgetter.turn(fleet, ledger, began_s, now_unix_s)
+            moved = self._expiry.turn(fleet, ledger, began_s, now_unix_s)
         except (SQLAlchemyError, OSError) as error:
             log.error("event=database_error reason=%r", str(error))
         rest = _BEHIND_REST if self._owed >= _VISITS_HZ else _REST
@@ -81,13 +81,13 @@ class Keeper:
                 if self._is_behind(tx, fleet, self._left[-1 - visited]):
                     break
                 name = self._left[-1 - visited]
-                gone += self._forgetter.visit(tx, name, fleet.histories.get(name), now_unix_s)
+                gone += self._expiry.visit(tx, name, fleet.histories.get(name), now_unix_s)
                 visited += 1
         fleet.census.incidents_go(gone)
         self._owed -= visited
         del self._left[len(self._left) - visited :]
         if not self._left:
-            self._forgetter.rolled_up_to(self._began_id)
+            self._expiry.rolled_up_to(self._began_id)
 
     def _is_behind(self, tx: Tx, fleet: Fleet, name: str) -> bool:
         """Roll up what it has; whether that may be more than one visit takes: then it is visited once more."""

@@ -18,7 +18,7 @@ from controller.store.store import Store
 from controller.store.telemetry.part import Part
 from controller.store.tx import Tx
 
-log = logging.getLogger("hedgerow.forget")
+log = logging.getLogger("hedgerow.expiry")
 
 _LOOK_S = 60.0  # between two looks at what may go
 _AGAIN_S = 0.2  # while there is more of it
@@ -26,7 +26,7 @@ _ROWS = 1000
 _PARTS = 8  # so many at least share the bytes of all windows, so that one may go before all are full
 
 
-class Forgetter:
+class Expiry:
     """`rolled_up_to` tells that all windows before this row are rolled up."""
 
     def __init__(self, store: Store, retention: Retention, windows_seen: int) -> None:
