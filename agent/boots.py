@@ -22,7 +22,7 @@ def steady_s() -> float:
 def boot_id() -> str:
     """Which boot of this host `steady_s` counts from; empty where the system does not say."""
     try:
-        return _BOOT_ID.read_text().strip()
+        return _BOOT_ID.read_text(errors="replace").strip()
     except OSError:
         return ""
 

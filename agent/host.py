@@ -81,7 +81,7 @@ def _ticks(path: Path) -> tuple[float | None, float | None]:
 def _waited_s(path: Path) -> float | None:
     """From `some avg10=0.00 avg60=0.00 avg300=0.00 total=1234`, in microseconds."""
     for line in (sysfs.text(path) or "").splitlines():
-        kind, *figures = line.split()
+        kind, *figures = line.split() or [""]
         total = next((each.removeprefix("total=") for each in figures if each.startswith("total=")), "")
         if kind == "some" and total.isdecimal():
             return int(total) * 1e-6

@@ -169,6 +169,7 @@ def _look_at_limits(broker: ExternalBroker, warnings: list[str]) -> None:
         limits = measure(lambda name: MqttLink(broker.host, broker.port, name, manual_ack=True))
     except NoAnswerError as error:
         log.warning("event=broker_limits_unknown reason=%r", str(error))
+        warnings.append(f"what the broker holds for its clients could not be measured: {error}")
         return
     log.info("event=broker_limits in_flight=%d kept=%d largest=%s", limits.in_flight, limits.kept, limits.largest)
     for each in limits.shortfalls():

@@ -70,16 +70,28 @@ class _Client:
                 raise NoAnswerError(event.reason)
         raise NoAnswerError(f"no {kind.__name__.lower()} within {patience_s:g} s")
 
+    def drained(self) -> int:
+        """How many come until nothing does for a while, where each is acknowledged at once."""
+        count = 0
+        while tokens := self.some():
+            self.link.acknowledge(tokens)
+            count += len(tokens)
+        return count
+
+    def some(self) -> list[int]:
+        """The token of what comes next; nothing where nothing does for a while."""
+        try:
+            event = self.next(Arrived, _QUIET_S)
+        except NoAnswerError:
+            return []
+        return [event.token] if isinstance(event, Arrived) and event.token is not None else []
+
     def heard(self) -> list[int]:
         """Tokens of what comes until nothing does for a while."""
         found = list[int]()
-        while True:
-            try:
-                event = self.next(Arrived, _QUIET_S)
-            except NoAnswerError:
-                return found
-            if isinstance(event, Arrived) and event.token is not None:
-                found.append(event.token)
+        while tokens := self.some():
+            found += tokens
+        return found
 
 
 def measure(linked: Linked) -> Limits:
@@ -90,11 +102,8 @@ def measure(linked: Linked) -> Limits:
         _tell(teller)
     with _joined(linked(_LISTENER)) as listener:
         first = listener.heard()
-        kept, more = len(first), first
-        while more:
-            listener.link.acknowledge(more)
-            more = listener.heard()
-            kept += len(more)
+        listener.link.acknowledge(first)
+        kept = len(first) + listener.drained()
         largest = _takes_largest(listener)
         listener.link.unsubscribe([_TOPIC])
     return Limits(min(len(first), IN_FLIGHT), min(kept, KEPT), largest)

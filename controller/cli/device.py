@@ -145,7 +145,7 @@ def revoke(
 
 @app.command()
 def forget(
-    devices: Annotated[list[str], typer.Argument(metavar="ID...", help="One id or several.")],
+    devices: Annotated[list[str], typer.Argument(metavar="ID", help="One id or several.")],
     api: Api = API,
     output: Output = OUTPUT,
 ) -> None:

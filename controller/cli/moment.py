@@ -14,9 +14,12 @@ def moment(option: str, text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return datetime.now().timestamp() - parse_quantity(text, Unit.SECONDS)
+        ago_s = parse_quantity(text, Unit.SECONDS)
     except WireError:
         pass
+    else:
+        if ago_s >= 0:
+            return datetime.now().timestamp() - ago_s
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError, OSError):

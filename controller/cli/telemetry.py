@@ -8,7 +8,7 @@ import typer
 
 from controller.cli.moment import moment
 from controller.cli.options import API, OUTPUT, Api, Format, Output
-from controller.cli.output import show_rows
+from controller.cli.output import note, show_rows
 from controller.cli.table import Column
 from controller.client import Client, Row
 
@@ -51,12 +51,16 @@ _HOURS = (
     Column("THROTTLED", "throttled_s", 4),
     Column("JOULES", "joules", 3),
 )
+_FEW, _MOST = 20, 10_000
 _MOMENT = "how long ago ('2 h', '7 d') or a time ('2026-11-28 14:00')."
 
 
 def telemetry(
     device: Annotated[str, typer.Argument(metavar="DEVICE", help="The device's id.")],
-    number: Annotated[int, typer.Option("--number", "-n", min=1, max=10_000, help="How many windows.")] = 20,
+    number: Annotated[
+        int | None,
+        typer.Option("--number", "-n", min=1, max=_MOST, help="The newest so many; 20, or all with --since."),
+    ] = None,
     since: Annotated[str | None, typer.Option(help=f"From then on: {_MOMENT}", metavar="MOMENT")] = None,
     until: Annotated[str | None, typer.Option(help="Before then.", metavar="MOMENT")] = None,
     hours: Annotated[bool, typer.Option("--hours", help="Rolled up by hour and variant; kept much longer.")] = False,
@@ -64,9 +68,11 @@ def telemetry(
     output: Output = OUTPUT,
 ) -> None:
     """A device's newest telemetry windows, oldest first."""
-    between = moment("--since", since), moment("--until", until)
+    between, most = (moment("--since", since), moment("--until", until)), number or (_FEW if since is None else _MOST)
     with Client(api) as client:
-        rows = client.hours(device, number, *between) if hours else client.telemetry(device, number, *between)
+        rows = client.hours(device, most, *between) if hours else client.telemetry(device, most, *between)
+    if since is not None and len(rows) == most:
+        note(f"the newest {most}; there may be earlier ones: --until shows them")
     if hours:
         return show_rows(rows, _HOURS, output)
     return show_rows(rows if output is Format.JSON else [_clipped(row) for row in rows], _COLUMNS, output)

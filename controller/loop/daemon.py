@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from agent.link import Arrived, Link
 from controller.core.intents import Intent, IntentError
@@ -54,6 +55,7 @@ _BATCH = 2000
 _SLICE_S = 0.05  # of deciding in one turn: whoever comes meanwhile is heard after it
 _AGAIN_S = 1.0  # until the next try where the database could not be written, or the link took nothing
 _LINKED = "linked"  # as which single fact the database has since when the link is up
+_REMEMBER_S = 20.0  # at most, between two times that this is written down
 _SEEN_S = 2.0  # by how much the database may be behind in when devices were last heard of
 _TOLD = 500  # devices in one change, where it is only that they were heard of: nobody is sent more at once
 
@@ -82,15 +84,17 @@ class Daemon:
         self._bulks = BulkWorker(store)
         self._broadcast = Broadcast(link, Blobs(store, artifacts), clock.steady_s)
         self._eraser = Eraser(link)
-        self._taker = Taker(link, artifacts, self._broadcast, self._eraser, performer, self._link_moved)
+        self._taker = Taker(
+            link, artifacts, self._broadcast, self._eraser, performer, self._link_moved, self._take_later
+        )
         self._contacts = dict[str, Contact]()
-        self._linked = Linked()
+        self._linked, self._linked_unix_s = Linked(), 0.0
         self._waiting: list[Fact] = []
         self._again_s = self._seen_s = -math.inf
         self._now_unix_s = 0.0
         self._stopping = False
         self._patrol, self.missed_timers = Patrol(), 0
-        expiry = Expiry(store, retention or Retention(), policy.windows_seen)
+        expiry = Expiry(store, retention or Retention(), policy.windows_seen, self._tell)
         self._upkeep = Upkeep(store, expiry, clock.steady_s)
         self.degraded, self.link_down = "", "not connected yet"
         self.changes, self.figures = Changes(), dict[str, int]()
@@ -98,6 +102,9 @@ class Daemon:
     def enqueue(self, fact: Fact) -> None:
         """The one way in, from any thread."""
         self._queue.put(fact)
+
+    def _take_later(self, fact: Fact) -> None:
+        self.enqueue(fact)
 
     def ask(self, intent: Intent) -> Future[str]:
         """Hand an operator's intent to the loop; the future gets the answer or an `IntentError`."""
@@ -166,7 +173,7 @@ class Daemon:
         for each in questions:
             _answer(each, self._fleet)
         self._broadcast.go_on(self.enqueue)
-        self._eraser.go_on()
+        self._eraser.go_on(self._fleet.devices)
 
     def _attempt(self, facts: list[Fact], *, connected_anew: bool = False) -> None:
         """What is refused for good is found by halves and left out: all others would wait for it.
@@ -175,6 +182,8 @@ class Daemon:
         """
         try:
             afterwards, sends = self._written(facts)
+        except PoolTimeoutError as error:  # whoever reads has all connections
+            self._cannot_write(facts, error)
         except OperationalError as error:
             if error.connection_invalidated and not connected_anew:
                 log.error("event=database_error reason=%r", str(error.orig))
@@ -328,6 +337,7 @@ class Daemon:
             tx.number_commit(self._fleet.commit + 1)
             fleet = self._load(tx)
         self._clock.step(step_s)
+        self._upkeep.clock_stepped(step_s)
         self._linked.step(step_s)
         fleet.linked_unix_s = self._linked.since_unix_s
         fleet.sent_unix_s = {device: sent_s + step_s for device, sent_s in self._fleet.sent_unix_s.items()}
@@ -384,10 +394,23 @@ class Daemon:
             self._seen_s = now_s
             self._write_seen()
 
+    def _remember_link(self) -> None:
+        """Since when it is up, also where nobody is heard: just then deadlines wait for the silent."""
+        now_unix_s = self._clock.now()
+        if (memory := self._linked.memory(now_unix_s)) is None or now_unix_s - self._linked_unix_s < _REMEMBER_S:
+            return
+        try:
+            with self._store.begin() as tx:
+                tx.put_meta(_LINKED, memory)
+            self._linked_unix_s = now_unix_s
+        except SQLAlchemyError as error:
+            log.error("event=database_error reason=%r", str(error))
+
     def _write_seen(self) -> None:
         """Where that fails now it is written later: nothing hangs on it. Who watches is told of it then, too."""
         fleet = self._fleet
         if not fleet.seen:
+            self._remember_link()
             return
         try:
             seen = [*fleet.seen]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from agent.link import Link
 from agent.wire.topics import RETAINED, topic
@@ -39,10 +39,10 @@ class Eraser:
         del self._left[device]
         return device
 
-    def go_on(self) -> None:
-        """Send what may be sent now."""
+    def go_on(self, known: Container[str]) -> None:
+        """Send what may be sent now. A device that is `known` again says for itself what the broker is to retain."""
         while self._waiting and len(self._left) < _IN_FLIGHT:
-            if not self._sent(self._waiting[0]):
+            if self._waiting[0] not in known and not self._sent(self._waiting[0]):
                 return
             self._waiting.popleft()
 

@@ -12,6 +12,7 @@ from controller.core.nouns.incident import IncidentState
 from controller.core.nouns.job import UNFINISHED
 from controller.core.retention import Retention
 from controller.loop import ring
+from controller.loop.changes import Change
 from controller.loop.fleet import Fleet
 from controller.loop.ledger import Ledger
 from controller.store.store import Store
@@ -27,17 +28,26 @@ _PARTS = 8  # so many at least share the bytes of all windows, so that one may g
 
 
 class Expiry:
-    """`rolled_up_to` tells that all windows before this row are rolled up."""
+    """`rolled_up_to` tells that all windows before this row are rolled up. `tell` hears what a commit has changed."""
 
-    def __init__(self, store: Store, retention: Retention, windows_seen: int) -> None:
-        self._store, self._keep, self._windows_seen = store, retention, windows_seen
-        self._rolled_id, self._due_s = 0, -math.inf
+    def __init__(
+        self, store: Store, retention: Retention, windows_seen: int, tell: Callable[[Change | None], None]
+    ) -> None:
+        self._store, self._keep, self._windows_seen, self._tell = store, retention, windows_seen, tell
+        self._rolled_id, self._due_s, self._rests_until_s = 0, -math.inf, -math.inf
+        self._rests = False
+
+    def rest(self, until_s: float) -> None:
+        """Let nothing go before."""
+        self._rests_until_s, self._rests = until_s, True
 
     def rolled_up_to(self, row_id: int) -> None:
         self._rolled_id = row_id
 
     def visit(self, tx: Tx, device: str, history: History | None, now_unix_s: float) -> Counter[IncidentState]:
         """What a device has of old facts; how many incidents of each state went."""
+        if self._rests:
+            return Counter()
         known = history or History()
         kept = [each.id for each in (known.open, *known.past) if each is not None]
         tx.forget_boots(device)
@@ -47,7 +57,8 @@ class Expiry:
 
     def turn(self, fleet: Fleet, ledger: Callable[[], Ledger], now_s: float, now_unix_s: float) -> list[str]:
         """What all have together. Returns the devices whose newest windows may have gone with it."""
-        if now_s < self._due_s:
+        self._rests = now_s < self._rests_until_s
+        if self._rests or now_s < self._due_s:
             return []
         self._forget_jobs(fleet, ledger(), now_unix_s)
         telemetry = self._store.telemetry
@@ -60,9 +71,9 @@ class Expiry:
             part = self._too_old(tx, sum(sizes.values()), now_unix_s)
             ended_unix_s = None if part is None else tx.last_received_unix_s(part)
             if part is not None:
-                more = tx.forget_windows(part, _ROWS) or more
+                more = (left := tx.forget_windows(part, _ROWS)) or more
         self._due_s = now_s + (_AGAIN_S if more or part is not None else _LOOK_S)
-        return self._follow(fleet, ended_unix_s) if part is not None else []
+        return self._follow(fleet, ended_unix_s) if part is not None and not left else []
 
     def _too_old(self, tx: Tx, size_bytes: int, now_unix_s: float) -> Part | None:
         """The oldest part, where it is no longer to be kept, and all rolled up. The newest one always stays."""
@@ -81,7 +92,7 @@ class Expiry:
         old = [job.id for job in ended if job.state not in UNFINISHED and answers[job.model, job.key] != job.id]
         for job in old[:_ROWS]:
             ledger.drop_job(job)
-        ledger.commit()
+        self._tell(ledger.commit())
 
     def _follow(self, fleet: Fleet, ended_unix_s: float | None) -> list[str]:
         """Newest windows of devices that have been silent for so long are gone; the fleet has what a restart loads."""

@@ -60,11 +60,18 @@ class Lost:
 
 
 @dataclass(frozen=True, slots=True)
+class Erased:
+    """The broker has confirmed that it retains nothing of a forgotten device any more."""
+
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """SIGTERM or its like."""
 
 
-Fact = LinkEvent | Asked | Question | JobMoved | JobMade | JobEnded | Lost | Stop
+Fact = LinkEvent | Asked | Question | JobMoved | JobMade | JobEnded | Lost | Erased | Stop
 
 
 def without_repeats(facts: Sequence[Fact]) -> list[Fact]:

@@ -18,7 +18,7 @@ from controller.core.nouns.variant import Variant
 from controller.loop.answer import answer
 from controller.loop.broadcast import Broadcast
 from controller.loop.eraser import Eraser
-from controller.loop.facts import Asked, Fact, JobEnded, JobMade, JobMoved, Lost, Question, Stop
+from controller.loop.facts import Asked, Erased, Fact, JobEnded, JobMade, JobMoved, Lost, Question, Stop
 from controller.loop.ledger import Ledger
 from controller.loop.manifests import needed_bytes
 from controller.loop.perform import Performer
@@ -44,11 +44,13 @@ class Taker:
         eraser: Eraser,
         performer: Performer,
         link_moved: Callable[[str], None],
+        later: Callable[[Fact], None],
     ) -> None:
         self._link, self._artifacts, self._broadcast = link, artifacts, broadcast
         self._eraser, self._performer, self._link_moved = eraser, performer, link_moved
+        self._later = later
 
-    def take(self, ledger: Ledger, fact: Fact, now_unix_s: float) -> list[Afterwards]:
+    def take(self, ledger: Ledger, fact: Fact, now_unix_s: float) -> list[Afterwards]:  # noqa: PLR0912 - one branch a fact
         match fact:
             case Arrived():
                 return self._after_message(ledger, self._recorded(ledger, fact, now_unix_s), now_unix_s)
@@ -69,7 +71,10 @@ class Taker:
                     lambda: self._link_moved(reason or "it ended the connection"),
                 ]
             case Delivered(token):
-                return self._delivered(ledger, token)
+                return [lambda: self._delivered(token)]
+            case Erased(device):
+                if (known := ledger.get_forgotten(device)) is not None:
+                    ledger.put_forgotten(replace(known, cleared=True))
             case Asked(intent, future):
                 return [_answered(ledger, intent, future, now_unix_s)]
             case JobMoved():
@@ -87,12 +92,10 @@ class Taker:
                 assert_never(fact)
         return []
 
-    def _delivered(self, ledger: Ledger, token: int) -> list[Afterwards]:
-        device = self._eraser.delivered(token)
-        erased = None if device is None else ledger.get_forgotten(device)
-        if erased is not None:
-            ledger.put_forgotten(replace(erased, cleared=True))
-        return [lambda: self._broadcast.push.delivered(token)]
+    def _delivered(self, token: int) -> None:
+        self._broadcast.push.delivered(token)
+        if (device := self._eraser.delivered(token)) is not None:
+            self._later(Erased(device))  # a fact of its own: a turn that fails hears of it again
 
     def ask_again(self) -> None:
         """Have the broker tell once more what it keeps of every device: what came meanwhile may be lost."""

@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from controller.core.nouns.incident import IncidentState
 from controller.loop.expiry import Expiry
@@ -28,6 +28,7 @@ _ROUND_S, _VISITS_HZ = 600.0, 30.0  # how long a round takes, but no more visits
 _TOGETHER = 5
 _WINDOWS = 300  # of a device, in one turn
 _SLICE_S = 0.02
+_FAR_S, _DOUBT_S = 3600.0, 86_400.0
 _REST, _BEHIND_REST = 10.0, 3.0  # so many times as long as it took until the next slice; where a round is behind
 
 
@@ -52,9 +53,18 @@ class Upkeep:
             moved = self._expiry.turn(fleet, ledger, began_s, now_unix_s)
         except (SQLAlchemyError, OSError) as error:
             log.error("event=database_error reason=%r", str(error))
+        except Exception:  # a fault of ours: nothing hangs on it, and the controller goes on
+            log.exception("event=unforeseen")
         rest = _BEHIND_REST if self._owed >= _VISITS_HZ else _REST
         self._rest_until_s = began_s + (1.0 + rest) * (self._steady_s() - began_s)
         return moved
+
+    def clock_stepped(self, step_s: float) -> None:
+        """The host's clock was corrected. Where it went far ahead, that may be a mistake that is mended in a while:
+        until then nothing goes for its age, as what went would not come back."""
+        if step_s > _FAR_S:
+            log.warning("event=nothing_expires for_s=%.0f reason='the clock went %.0f s ahead'", _DOUBT_S, step_s)
+            self._expiry.rest(self._steady_s() + _DOUBT_S)
 
     def _flush_marks(self, now_s: float) -> None:
         """A start reads all rows whose marks were not written down."""
@@ -76,13 +86,20 @@ class Upkeep:
         if not self._left:
             self._left, self._began_id = list(fleet.devices), self._store.telemetry.next_id
         visited, gone = 0, Counter[IncidentState]()
-        with self._store.begin() as tx:
-            while visited < min(int(self._owed), len(self._left)) and self._steady_s() - began_s < _SLICE_S:
-                if self._is_behind(tx, fleet, self._left[-1 - visited]):
-                    break
-                name = self._left[-1 - visited]
-                gone += self._expiry.visit(tx, name, fleet.histories.get(name), now_unix_s)
-                visited += 1
+        try:
+            with self._store.begin() as tx:
+                while visited < min(int(self._owed), len(self._left)) and self._steady_s() - began_s < _SLICE_S:
+                    if self._is_behind(tx, fleet, self._left[-1 - visited]):
+                        break
+                    name = self._left[-1 - visited]
+                    gone += self._expiry.visit(tx, name, fleet.histories.get(name), now_unix_s)
+                    visited += 1
+        except (OperationalError, OSError):  # the database's trouble, and no device's
+            raise
+        except Exception:
+            log.exception("event=not_rolled_up device=%s", self._left.pop(-1 - min(visited, len(self._left) - 1)))
+            self._owed -= 1
+            return
         fleet.census.incidents_go(gone)
         self._owed -= visited
         del self._left[len(self._left) - visited :]

@@ -8,17 +8,18 @@ from sqlalchemy import delete, select
 
 from controller.core.nouns.forgotten import Forgotten
 from controller.store.rows import Rows, to_row
-from controller.store.tables import desired, devices, forgotten, incidents, members, owners, placements
+from controller.store.tables import desired, devices, events, forgotten, incidents, members, owners, placements
 
 _OF_A_DEVICE = (
-    placements.c.device, desired.c.device, incidents.c.device, owners.c.device, members.c.device, devices.c.id
+    events.c.device, placements.c.device, desired.c.device, incidents.c.device, owners.c.device, members.c.device,
+    devices.c.id,
 )  # fmt: skip
-"""Rows that others refer to come last. Windows and events age out by themselves."""
+"""Rows that others refer to come last. Windows and what they were rolled up to age out by themselves."""
 
 
 class ForgottenRows(Rows):
     def forget_devices(self, ids: Iterable[str]) -> None:
-        """Take away all that was stored of these, but for their windows and events."""
+        """Take away all that was stored of these, but for their telemetry."""
         chosen = sorted(ids)
         for column in _OF_A_DEVICE if chosen else ():
             self._connection.execute(delete(column.table).where(column.in_(chosen)))

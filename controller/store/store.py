@@ -38,13 +38,14 @@ class Store:
             if engine.dialect.name == "sqlite":
                 _check_integrity(engine)
             schema.upgrade(engine)
+            self._telemetry = Telemetry(engine)
         except DatabaseError as error:
             engine.dispose()
             raise StoreError(f"database {engine.url!r} cannot be used: {error.orig}") from None
         except StoreError:
             engine.dispose()
             raise
-        self._engine, self._telemetry = engine, Telemetry(engine)
+        self._engine = engine
         with self.read() as tx:
             tx.find_newest()
 

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, event, insert, text
 from sqlalchemy.exc import OperationalError
 
 from agent.wire.messages import Window
-from controller.store import Store, schema
+from controller.store import Store, StoreError, schema
 from controller.store.engine import make_engine
 from controller.store.tables import windows
 from controller.store.telemetry.part import COLUMNS, DAY_S, LEGACY
@@ -302,3 +302,23 @@ def test_a_file_of_telemetry_survives_a_power_cut_as_the_database_does(tmp_path:
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in ("journal_mode", "synchronous")]
     store.close()
     assert found == ["wal", 2]
+
+
+def test_a_damaged_file_of_telemetry_is_named_and_what_is_no_day_is_left_alone(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'hedgerow.db'}")
+    store.open()
+    add(store, ("cam-1", "b", 1, NOW), ("cam-1", "b", 2, NOW + DAY_S))
+    store.close()
+    folder = tmp_path / "hedgerow.telemetry"
+    first, newest = sorted(folder.glob("*.db"))
+    (folder / "copy.db").write_bytes(newest.read_bytes())
+    store.open()
+    assert days(store) == [first.stem, newest.stem]
+    store.close()
+    first.write_bytes(b"no database at all" * 1000)
+    with pytest.raises(StoreError, match=f"{first.name} cannot be read.*moved away"):
+        store.open()
+    first.rename(tmp_path / "away.db")
+    store.open()
+    assert seqs(store, "cam-1") == [2]
+    store.close()

@@ -12,16 +12,13 @@ from tests.stories.world import World
 
 _OF_THE_DATABASE = (
     "bulk",
-    "history",
     "ownership",
     "restart",
     "restored",
-    "rollout",
     "server",
     "telemetry",
     "unwritable",
     "upgrade",
-    "wire",
 )
 _ALL = "HEDGEROW_TEST_ALL"
 

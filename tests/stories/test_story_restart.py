@@ -19,6 +19,7 @@ from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
 from controller.core.presence import Presence
 from controller.loop.facts import Stop
+from controller.loop.fleet import Fleet
 from controller.loop.perform import Send
 from controller.store.tx import Tx
 from tests.stories.world import World, profile
@@ -151,15 +152,15 @@ def fail_at_action(world: World, number: int) -> None:
 
 
 def fail_at_send(world: World, number: int) -> None:
-    send, left = world.daemon._send, [number]
+    send, left = world.daemon._dispatcher.send, [number]
 
-    def send_or_die(what: Send) -> None:
+    def send_or_die(fleet: Fleet, what: Send) -> None:
         left[0] -= 1
         if left[0] == 0:
             raise Killed
-        send(what)
+        send(fleet, what)
 
-    world.daemon._send = send_or_die  # type: ignore[method-assign, assignment]
+    world.daemon._dispatcher.send = send_or_die  # type: ignore[method-assign]
 
 
 def test_a_prune_that_was_running_is_run_again_and_the_lost_run_counts_as_no_attempt(tmp_path: Path) -> None:

@@ -88,3 +88,11 @@ def test_who_had_failed_by_silence_does_not_come_back_as_the_link_does(world: Wo
     broker_away(world, 60)
     world.run(5)
     assert failed()
+
+
+def test_a_short_restart_gives_no_more_time_though_nobody_else_is_heard(world: World) -> None:
+    rollout = silent_in_a_rollout(world)
+    world.run(DEADLINE_S / 2)
+    controller_off(world, 5)
+    world.run(DEADLINE_S / 2 + 10)
+    assert world.rollout(rollout).state is RolloutState.FAILED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -16,12 +17,14 @@ from sqlalchemy.schema import CreateTable
 
 from controller.durable import sync_folder
 from controller.store.engine import WRITES, make_engine
+from controller.store.errors import StoreError
 from controller.store.tables import windows
 from controller.store.telemetry.part import COLUMNS, Part, table_of
 from controller.store.telemetry.parts import Parts, Row
 
 _TABLE = windows.name
 _INDEX = "by_device"
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(\.\d+)?")
 _LEGACY_BYTES = 500  # about, a row with its places in two indexes
 
 
@@ -36,8 +39,17 @@ class FileParts(Parts):
         self._indexing: Any = None
 
     def _found(self, main: Connection) -> list[Part]:  # noqa: ARG002
-        found = [self._part(file.stem) for file in sorted(self._folder.glob("*.db"))]
+        names = (file.stem for file in sorted(self._folder.glob("*.db")) if _DAY.fullmatch(file.stem))
+        found = [self._readable(each) for each in names]
         return [each for each in found if each is not None]
+
+    def _readable(self, name: str) -> Part | None:
+        """Raises `StoreError`."""
+        try:
+            return self._part(name)
+        except DatabaseError as error:
+            path, hint = self._folder / f"{name}.db", "once it is moved away all goes on without it"
+            raise StoreError(f"telemetry {path} cannot be read: {error.orig}; {hint}") from None
 
     def _part(self, name: str) -> Part | None:
         """None where a kill left it without rows, or before it had a table."""

@@ -75,8 +75,7 @@ class Session:
 
     def _pay(self) -> None:
         """Undo what the parts have of transactions whose facts were not committed."""
-        owed, self.telemetry.owed = self.telemetry.owed, []
-        for part in owed:
+        for part in self.telemetry.owed:
             self.writer(part).execute(delete(part.table).where(part.table.c.id >= self.next_id))
 
     def drop(self, part: Part) -> None:
@@ -124,6 +123,7 @@ class Session:
     def commit(self) -> None:
         """What has transactions of its own."""
         if self.telemetry.kept.is_apart:
+            self.telemetry.is_full = self.telemetry.is_full and self.parts[-1:] == self._before
             self.telemetry.parts = self.parts
             for connection in self._writers.values():
                 if connection is not self.main:
@@ -136,7 +136,7 @@ class Session:
         known, before = self.telemetry, self._before
         gone = {each.name for each in self._dropped}
         known.parts = tuple(each for each in self.parts if each.name not in gone)
-        known.next_id = self.next_id
+        known.next_id, known.owed = self.next_id, []
         known.is_full = known.is_full and known.parts[-1:] == before
         known.newest.update(self._newest)
         known.unflushed.drop(self.flushed)

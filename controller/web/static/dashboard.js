@@ -216,9 +216,13 @@ function watch(page) {
   const shown = page.items.map((device) => ["device", device.id]);
   // Where the page is empty the events are of no device: no id is empty.
   const only = new URLSearchParams([["since", page.commit], ...(shown.length ? shown : [["device", ""]])]);
-  source = new EventSource(`${API}/events?${only}`);
+  const opened = new EventSource(`${API}/events?${only}`);
+  source = opened;
   source.addEventListener("open", () => say("live", "live"));
-  source.addEventListener("error", () => say("lost", "connection lost, trying again"));
+  source.addEventListener("error", () => {
+    say("lost", "connection lost, trying again");
+    if (source === opened && opened.readyState === EventSource.CLOSED) later();  // it was answered, but not with events
+  });
   source.addEventListener("reset", load);
   source.addEventListener("changed", (event) => {
     const data = JSON.parse(event.data);
@@ -233,7 +237,9 @@ function watch(page) {
       get("troubles").replaceChildren(
         ...data.counts.reasons.map((each) => node("p", "bad", each)), ...data.counts.warnings.map((each) => node("p", "warn", each)));
       // Others may match now; who is on another page stays there.
-      const size = [data.counts.devices, data.counts.devices_pending, data.counts.devices_accepted].join();
+      // Who is quiet or unknown became so by time alone, or by our own link: no event names him.
+      const { devices, devices_pending, devices_accepted, devices_quiet, devices_unknown } = data.counts;
+      const size = [devices, devices_pending, devices_accepted, devices_quiet, devices_unknown].join();
       if (fleetSize !== null && size !== fleetSize) later();
       fleetSize = size;
     }
