@@ -11,15 +11,22 @@ from tests.bench.soon.nets import NETS, Net
 from tests.bench.soon.pooled import above, pooled
 from tests.bench.soon.told import Parts, asked_for_s, beside_s, compared, holds, job, seconds
 
-_SECOND_SHARE, _MEMORY_TIMES, _BELOW = 0.5, 2.0, 0.005
+_PARTS = {"first": 1.0, "second": 0.5}
+"""How much of the seconds that are aimed for each prune of a network may take."""
+
+_MEMORY_TIMES, _BELOW = 2.0, 0.005
 Row = dict[str, Any]
 
 
 def targets(known: Parts) -> list[Row]:
     """One row a target of which something has been measured."""
     return [
-        *(_first(net, row) for net in NETS.values() if net.first_s and (row := job(known, net.name, "first"))),
-        *_over_all(known, "second prune beside its recovery, of the first", _SECOND_SHARE, _second),
+        *(
+            _beside(net, row, which, part)
+            for which, part in _PARTS.items()
+            for net in NETS.values()
+            if net.first_s and (row := job(known, net.name, which))
+        ),
         *_all_of(known, "what a refusal names holds", "relaxed", holds),
         *_all_of(known, "0.9 of it is refused", "tighter", lambda row: row["state"] == "infeasible"),
         *_over_all(known, "peak memory, of that of a step of training", _MEMORY_TIMES, _memory),
@@ -28,26 +35,15 @@ def targets(known: Parts) -> list[Row]:
     ]
 
 
-def _first(net: Net, row: Row) -> Row:
-    beside, limit = beside_s(row), net.first_s
-    assert limit is not None
+def _beside(net: Net, row: Row, which: str, part: float) -> Row:
+    """Seconds beside the recovery that the owner asked for."""
+    assert net.first_s is not None
+    beside, limit_s = beside_s(row), net.first_s * part
     told = f"no variant after {seconds(row)} s"
     if beside is not None:
         told = f"{beside:.0f} s, and {asked_for_s(row):.0f} s of recovery"
-    name = f"{net.name}: first variant beside its recovery"
-    return _target(name, f"at most {limit:.0f} s", told, beside is not None and beside <= limit)
-
-
-def _second(known: Parts, net: str) -> float | None:
-    """Infinite where one of the two did not come to be."""
-    pair = [beside_s(row) for name in ("first", "second") if (row := job(known, net, name))]
-    match pair:
-        case [float(first), float(second)]:
-            return second / first
-        case [_, _]:
-            return math.inf
-        case _:
-            return None
+    name = f"{net.name}: {which} variant beside its recovery"
+    return _target(name, f"at most {limit_s:.0f} s", told, beside is not None and beside <= limit_s)
 
 
 def _memory(known: Parts, net: str) -> float | None:
