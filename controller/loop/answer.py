@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import assert_never
 
 from agent.wire.errors import WireError
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import RUNTIMES, parse_profile
 from controller.core.caps import below_floor, shippable, use
 from controller.core.intents import (
     AbortRollout,
@@ -37,10 +37,9 @@ from controller.core.nouns.variant import Variant
 from controller.core.relax import lower_floor
 from controller.core.selector import parse_selector
 from controller.loop.answer_bulk import answer_bulk
-from controller.loop.answer_device import known_device, recalibrate, set_state
+from controller.loop.answer_device import known_device, recalibrate, register, set_state
 from controller.loop.answer_model import add_model, budget_of, set_model
 from controller.loop.ledger import Ledger
-from controller.loop.record import declared
 from controller.loop.refine import queue_refine
 from controller.pruning.spec import MOST_RUNGS
 
@@ -83,12 +82,8 @@ def answer(ledger: Ledger, intent: Intent, now_unix_s: float) -> str:  # noqa: P
 
 
 def _register(ledger: Ledger, text: str, source: str, now_unix_s: float) -> str:
-    """An operator's registration is an acceptance; again, it replaces the profile and keeps what was learned."""
-    device = declared(text, source, DeviceState.ACCEPTED, now_unix_s, None)
-    known = ledger.get_device(device.id)
-    device = declared(text, source, DeviceState.ACCEPTED, now_unix_s, known)
+    device = register(ledger, parse_profile(text, source), text, now_unix_s)
     log.info("event=registered device=%s class=%s", device.id, device.device_class)
-    ledger.put_device(device)
     return device.id
 
 

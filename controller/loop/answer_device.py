@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from agent.wire.profile import Profile
 from controller.core.intents import IntentError
 from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.device import Device, DeviceState
 from controller.loop.ledger import Ledger
+from controller.loop.record import declares
+
+
+def register(ledger: Ledger, profile: Profile, text: str, now_unix_s: float) -> Device:
+    """An operator's registration is an acceptance; again, it replaces the profile and keeps what was learned."""
+    device = declares(profile, text, DeviceState.ACCEPTED, now_unix_s, ledger.get_device(profile.device))
+    ledger.put_device(device)
+    return device
 
 
 def set_state(ledger: Ledger, device: str, state: DeviceState) -> None:

@@ -15,9 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from controller.core.intents import IntentError
 from controller.core.nouns.bulk import Bulk, BulkFailure, BulkKind, BulkState, Declared, Item
 from controller.core.nouns.device import DeviceState
-from controller.loop.answer_device import recalibrate, set_state
+from controller.loop.answer_device import recalibrate, register, set_state
 from controller.loop.ledger import Ledger
-from controller.loop.record import declares
 from controller.store.store import Store
 
 log = logging.getLogger("hedgerow.bulk")
@@ -105,7 +104,10 @@ class BulkWorker:
 
 def _do(ledger: Ledger, kind: BulkKind, item: Item, now_unix_s: float) -> str:
     if isinstance(item, Declared):
-        return _register(ledger, item, now_unix_s)
+        if item.profile is None:
+            return item.reason
+        register(ledger, item.profile, item.text, now_unix_s)
+        return ""
     match kind:
         case BulkKind.ACCEPT:
             set_state(ledger, item, DeviceState.ACCEPTED)
@@ -115,15 +117,6 @@ def _do(ledger: Ledger, kind: BulkKind, item: Item, now_unix_s: float) -> str:
             recalibrate(ledger, item)
         case BulkKind.REGISTER:
             return "to register takes a profile"
-    return ""
-
-
-def _register(ledger: Ledger, item: Declared, now_unix_s: float) -> str:
-    """An operator's registration is an acceptance; again, it replaces the profile and keeps what was learned."""
-    if item.profile is None:
-        return item.reason
-    known = ledger.get_device(item.profile.device)
-    ledger.put_device(declares(item.profile, item.text, DeviceState.ACCEPTED, now_unix_s, known))
     return ""
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Protocol, TypeVar
 
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.incident import UNCLOSED, Incident, IncidentState
@@ -12,7 +12,12 @@ from controller.core.nouns.job import UNFINISHED, JobState, PruneJob
 from controller.core.nouns.rollout import Rollout, RolloutState
 
 K = TypeVar("K")
-V = TypeVar("V")
+K_co = TypeVar("K_co", covariant=True)
+
+
+class _Stated(Protocol[K_co]):
+    @property
+    def state(self) -> K_co: ...
 
 
 class Census:
@@ -25,10 +30,10 @@ class Census:
         rollouts: Iterable[Rollout] = (),
         jobs: Iterable[PruneJob] = (),
     ) -> None:
-        self.devices = Counter[DeviceState](map(_state_of_device, devices))
+        self.devices = Counter[DeviceState](each.state for each in devices)
         self.incidents = Counter[IncidentState](each.state for each in incidents)
-        self.rollouts = Counter[RolloutState](map(_state_of_rollout, rollouts))
-        self.jobs = Counter[JobState](map(_state_of_job, jobs))
+        self.rollouts = Counter[RolloutState](each.state for each in rollouts)
+        self.jobs = Counter[JobState](each.state for each in jobs)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Census) and vars(self) == vars(other)
@@ -37,7 +42,7 @@ class Census:
         return id(self)
 
     def devices_move(self, known: Mapping[str, Device], new: Mapping[str, Device | None]) -> None:
-        _move(self.devices, _state_of_device, known, new)
+        _move(self.devices, known, new)
 
     def incident_moves(self, before: Incident | None, after: Incident) -> None:
         self.incidents[after.state] += 1
@@ -48,10 +53,10 @@ class Census:
         self.incidents.subtract(gone)
 
     def rollouts_move(self, known: Mapping[str, Rollout], new: Mapping[str, Rollout | None]) -> None:
-        _move(self.rollouts, _state_of_rollout, known, new)
+        _move(self.rollouts, known, new)
 
     def jobs_move(self, known: Mapping[str, PruneJob], new: Mapping[str, PruneJob | None]) -> None:
-        _move(self.jobs, _state_of_job, known, new)
+        _move(self.jobs, known, new)
 
     def figures(self) -> dict[str, int]:
         """By the names that `health` has them under."""
@@ -64,22 +69,10 @@ class Census:
         }
 
 
-def _move(counts: Counter[K], kind: Callable[[V], K], known: Mapping[str, V], new: Mapping[str, V | None]) -> None:
+def _move(counts: Counter[K], known: Mapping[str, _Stated[K]], new: Mapping[str, _Stated[K] | None]) -> None:
     for key, after in new.items():
         before = known.get(key)
         if before is not None:
-            counts[kind(before)] -= 1
+            counts[before.state] -= 1
         if after is not None:
-            counts[kind(after)] += 1
-
-
-def _state_of_device(device: Device) -> DeviceState:
-    return device.state
-
-
-def _state_of_rollout(rollout: Rollout) -> RolloutState:
-    return rollout.state
-
-
-def _state_of_job(job: PruneJob) -> JobState:
-    return job.state
+            counts[after.state] += 1

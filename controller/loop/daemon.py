@@ -20,7 +20,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from agent.link import Arrived, Link
 from controller.core.intents import Intent, IntentError
-from controller.core.nouns.forgotten import Forgotten
 from controller.core.nouns.job import AT_WORK, JobState
 from controller.core.policy import Policy
 from controller.core.presence import NEVER, Contact, Presence, presence
@@ -84,9 +83,7 @@ class Daemon:
         self._bulks = BulkWorker(store)
         self._broadcast = Broadcast(link, Blobs(store, artifacts), clock.steady_s)
         self._eraser = Eraser(link)
-        self._taker = Taker(
-            link, artifacts, self._broadcast, self._eraser, performer, self._link_moved, self._take_later
-        )
+        self._taker = Taker(link, artifacts, self._broadcast, self._eraser, performer, self._link_moved)
         self._contacts = dict[str, Contact]()
         self._linked, self._linked_unix_s = Linked(), 0.0
         self._waiting: list[Fact] = []
@@ -102,9 +99,6 @@ class Daemon:
     def enqueue(self, fact: Fact) -> None:
         """The one way in, from any thread."""
         self._queue.put(fact)
-
-    def _take_later(self, fact: Fact) -> None:
-        self.enqueue(fact)
 
     def ask(self, intent: Intent) -> Future[str]:
         """Hand an operator's intent to the loop; the future gets the answer or an `IntentError`."""
@@ -127,7 +121,7 @@ class Daemon:
                 tx.put_job(replace(job, state=JobState.QUEUED, attempts=max(job.attempts - 1, 0)))
             tx.number_commit(tx.commit_number() + 1)  # nobody is known to be there: who watches begins anew
         self.reload()
-        self._eraser.erase(each.device for each in self._fleet.forgotten.values() if self._is_to_be_erased(each))
+        self._eraser.erase(each.device for each in self._fleet.forgotten.values() if not each.cleared)
         self._link.start(self.enqueue)
 
     def reload(self) -> None:
@@ -135,10 +129,6 @@ class Daemon:
         with self._store.read() as tx:
             self._fleet: Fleet = self._load(tx)
         self._begin_anew()
-
-    def _is_to_be_erased(self, forgotten: Forgotten) -> bool:
-        """One that is there again says for itself what the broker retains."""
-        return not forgotten.cleared and forgotten.device not in self._fleet.devices
 
     def _load(self, tx: Tx) -> Fleet:
         fleet = load(tx, self._policy)
@@ -173,7 +163,7 @@ class Daemon:
         for each in questions:
             _answer(each, self._fleet)
         self._broadcast.go_on(self.enqueue)
-        self._eraser.go_on(self._fleet.devices)
+        self._eraser.go_on(self._fleet.devices, self.enqueue)
 
     def _attempt(self, facts: list[Fact], *, connected_anew: bool = False) -> None:
         """What is refused for good is found by halves and left out: all others would wait for it.
@@ -394,32 +384,23 @@ class Daemon:
             self._seen_s = now_s
             self._write_seen()
 
-    def _remember_link(self) -> None:
-        """Since when it is up, also where nobody is heard: just then deadlines wait for the silent."""
-        now_unix_s = self._clock.now()
-        if (memory := self._linked.memory(now_unix_s)) is None or now_unix_s - self._linked_unix_s < _REMEMBER_S:
-            return
-        try:
-            with self._store.begin() as tx:
-                tx.put_meta(_LINKED, memory)
-            self._linked_unix_s = now_unix_s
-        except SQLAlchemyError as error:
-            log.error("event=database_error reason=%r", str(error))
-
     def _write_seen(self) -> None:
-        """Where that fails now it is written later: nothing hangs on it. Who watches is told of it then, too."""
-        fleet = self._fleet
-        if not fleet.seen:
-            self._remember_link()
+        """Who was heard of, and since when our link is up; that also where nobody is, as deadlines wait for the silent.
+
+        Where it fails now it is written later: nothing hangs on it. Who watches is told of it then, too.
+        """
+        fleet, now_unix_s = self._fleet, self._clock.now()
+        memory, seen = self._linked.memory(now_unix_s), [*fleet.seen]
+        if not seen and (memory is None or now_unix_s - self._linked_unix_s < _REMEMBER_S):
             return
         try:
-            seen = [*fleet.seen]
             told = [seen[at : at + _TOLD] for at in range(0, len(seen), _TOLD)]
             with self._store.begin() as tx:
                 tx.saw_devices(fleet.heard_of())
                 tx.number_commit(fleet.commit + len(told))
-                if (memory := self._linked.memory(self._clock.now())) is not None:
+                if memory is not None:
                     tx.put_meta(_LINKED, memory)
+            self._linked_unix_s = now_unix_s
             for each in told:
                 fleet.commit += 1
                 self._tell(Change(fleet.commit, (*each,)))

@@ -79,22 +79,18 @@ class Directory:
             del self._ids[bisect_left(self._ids, before.id)]
 
     def _add(self, device: Device) -> None:
-        for word in _words(device):
+        for word in terms(device):
             self._by_word.setdefault(word, set()).add(device.id)
         self._by_state.setdefault(device.state, set()).add(device.id)
 
     def _remove(self, device: Device) -> None:
-        for word in _words(device):
+        for word in terms(device):
             self._by_word[word].discard(device.id)
             if not self._by_word[word]:
                 del self._by_word[word]
         self._by_state[device.state].discard(device.id)
         if not self._by_state[device.state]:
             del self._by_state[device.state]
-
-
-def _words(device: Device) -> Iterable[_Word]:
-    return terms(device)
 
 
 def _filed(device: Device) -> tuple[object, ...]:

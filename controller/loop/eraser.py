@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 
 from agent.link import Link
 from agent.wire.topics import RETAINED, topic
+from controller.loop.facts import Erased
 
 _IN_FLIGHT = 8  # devices, four messages each: nothing waits for it
 
@@ -19,6 +20,7 @@ class Eraser:
         self._link = link
         self._waiting = deque[str]()
         self._devices, self._left = dict[int, str](), Counter[str]()
+        self._erased = list[str]()
 
     def erase(self, devices: Iterable[str]) -> None:
         self._waiting.extend(devices)
@@ -28,19 +30,21 @@ class Eraser:
         self._devices.clear()
         self._left.clear()
 
-    def delivered(self, token: int) -> str | None:
-        """The device of which the broker retains nothing any more, if this was the last that it had to confirm."""
+    def delivered(self, token: int) -> None:
         device = self._devices.pop(token, None)
-        if device is None:
-            return None
-        self._left[device] -= 1
-        if self._left[device]:
-            return None
-        del self._left[device]
-        return device
+        if device is not None:
+            self._left[device] -= 1
+            if not self._left[device]:
+                del self._left[device]
+                self._erased.append(device)
 
-    def go_on(self, known: Container[str]) -> None:
-        """Send what may be sent now. A device that is `known` again says for itself what the broker is to retain."""
+    def go_on(self, known: Container[str], erased: Callable[[Erased], None]) -> None:
+        """Send what may be sent now; `erased` hears of whom the broker retains nothing any more.
+
+        A device that is `known` again says for itself what the broker is to retain.
+        """
+        while self._erased:
+            erased(Erased(self._erased.pop()))
         while self._waiting and len(self._left) < _IN_FLIGHT:
             if self._waiting[0] not in known and not self._sent(self._waiting[0]):
                 return

@@ -35,18 +35,19 @@ class Expiry:
     ) -> None:
         self._store, self._keep, self._windows_seen, self._tell = store, retention, windows_seen, tell
         self._rolled_id, self._due_s, self._rests_until_s = 0, -math.inf, -math.inf
-        self._rests = False
 
     def rest(self, until_s: float) -> None:
         """Let nothing go before."""
-        self._rests_until_s, self._rests = until_s, True
+        self._rests_until_s = until_s
 
     def rolled_up_to(self, row_id: int) -> None:
         self._rolled_id = row_id
 
-    def visit(self, tx: Tx, device: str, history: History | None, now_unix_s: float) -> Counter[IncidentState]:
+    def visit(
+        self, tx: Tx, device: str, history: History | None, now_s: float, now_unix_s: float
+    ) -> Counter[IncidentState]:
         """What a device has of old facts; how many incidents of each state went."""
-        if self._rests:
+        if now_s < self._rests_until_s:
             return Counter()
         known = history or History()
         kept = [each.id for each in (known.open, *known.past) if each is not None]
@@ -57,8 +58,7 @@ class Expiry:
 
     def turn(self, fleet: Fleet, ledger: Callable[[], Ledger], now_s: float, now_unix_s: float) -> list[str]:
         """What all have together. Returns the devices whose newest windows may have gone with it."""
-        self._rests = now_s < self._rests_until_s
-        if self._rests or now_s < self._due_s:
+        if now_s < max(self._rests_until_s, self._due_s):
             return []
         self._forget_jobs(fleet, ledger(), now_unix_s)
         telemetry = self._store.telemetry

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import TypeVar
@@ -18,6 +18,7 @@ from controller.core.selector import Selector
 from controller.loop.fleet import Fleet
 
 T = TypeVar("T")
+S = TypeVar("S", PruneJob, Rollout, Bulk)
 _Age = tuple[float, str]
 
 
@@ -44,14 +45,14 @@ def all_devices(fleet: Fleet, wanted: Selector) -> tuple[list[str], int]:
 
 def jobs(fleet: Fleet, states: Collection[JobState], after: str, limit: int) -> Page:
     """Newest first."""
-    found = [each for each in fleet.jobs.values() if not states or each.state in states]
+    found = _those_in(states, fleet.jobs)
     return _page(fleet, found, fleet.jobs.get(after), _age_of_job, "job", after, limit)
 
 
 def rollouts(fleet: Fleet, states: Collection[RolloutState], after: str, limit: int) -> Page:
     """Newest first."""
-    found = [each for each in fleet.rollouts.values() if not states or each.state in states]
-    return _page(fleet, found, fleet.rollouts.get(after), _age, "rollout", after, limit)
+    found = _those_in(states, fleet.rollouts)
+    return _page(fleet, found, fleet.rollouts.get(after), _number, "rollout", after, limit)
 
 
 def variants(fleet: Fleet, model: str, after: str, limit: int) -> Page:
@@ -63,13 +64,17 @@ def variants(fleet: Fleet, model: str, after: str, limit: int) -> Page:
 
 def bulks(fleet: Fleet, states: Collection[BulkState], after: str, limit: int) -> Page:
     """Newest first."""
-    found = [each for each in fleet.bulks.values() if not states or each.state in states]
-    return _page(fleet, found, fleet.bulks.get(after), _age_of_bulk, "bulk", after, limit)
+    found = _those_in(states, fleet.bulks)
+    return _page(fleet, found, fleet.bulks.get(after), _number, "bulk", after, limit)
 
 
 def incidents(fleet: Fleet, states: Collection[IncidentState]) -> tuple[int, int]:
     """How many there are in these states, or in any; and as of which commit."""
     return sum(fleet.census.incidents[state] for state in states or IncidentState), fleet.commit
+
+
+def _those_in(states: Collection[object], rows: Mapping[str, S]) -> list[S]:
+    return [each for each in rows.values() if not states or each.state in states]
 
 
 def _page(
@@ -95,13 +100,9 @@ def _age_of_job(job: PruneJob) -> _Age:
     return job.created_unix_s, job.id
 
 
-def _age_of_bulk(bulk: Bulk) -> _Age:
-    return bulk.number, bulk.id
-
-
 def _age_of_variant(variant: Variant) -> _Age:
     return variant.created_unix_s, variant.sha256
 
 
-def _age(rollout: Rollout) -> _Age:
-    return rollout.number, rollout.id
+def _number(numbered: Rollout | Bulk) -> _Age:
+    return numbered.number, numbered.id

@@ -44,11 +44,9 @@ class Taker:
         eraser: Eraser,
         performer: Performer,
         link_moved: Callable[[str], None],
-        later: Callable[[Fact], None],
     ) -> None:
         self._link, self._artifacts, self._broadcast = link, artifacts, broadcast
         self._eraser, self._performer, self._link_moved = eraser, performer, link_moved
-        self._later = later
 
     def take(self, ledger: Ledger, fact: Fact, now_unix_s: float) -> list[Afterwards]:  # noqa: PLR0912 - one branch a fact
         match fact:
@@ -71,7 +69,7 @@ class Taker:
                     lambda: self._link_moved(reason or "it ended the connection"),
                 ]
             case Delivered(token):
-                return [lambda: self._delivered(token)]
+                return [lambda: self._broadcast.push.delivered(token), lambda: self._eraser.delivered(token)]
             case Erased(device):
                 if (known := ledger.get_forgotten(device)) is not None:
                     ledger.put_forgotten(replace(known, cleared=True))
@@ -91,11 +89,6 @@ class Taker:
             case _:
                 assert_never(fact)
         return []
-
-    def _delivered(self, token: int) -> None:
-        self._broadcast.push.delivered(token)
-        if (device := self._eraser.delivered(token)) is not None:
-            self._later(Erased(device))  # a fact of its own: a turn that fails hears of it again
 
     def ask_again(self) -> None:
         """Have the broker tell once more what it keeps of every device: what came meanwhile may be lost."""

@@ -85,19 +85,19 @@ class Upkeep:
     def _visit(self, fleet: Fleet, began_s: float, now_unix_s: float) -> None:
         if not self._left:
             self._left, self._began_id = list(fleet.devices), self._store.telemetry.next_id
-        visited, gone = 0, Counter[IncidentState]()
+        visited, gone, name = 0, Counter[IncidentState](), ""
         try:
             with self._store.begin() as tx:
-                while visited < min(int(self._owed), len(self._left)) and self._steady_s() - began_s < _SLICE_S:
-                    if self._is_behind(tx, fleet, self._left[-1 - visited]):
+                for name in reversed(self._left[-int(self._owed) :]):
+                    if self._steady_s() - began_s >= _SLICE_S or self._is_behind(tx, fleet, name):
                         break
-                    name = self._left[-1 - visited]
-                    gone += self._expiry.visit(tx, name, fleet.histories.get(name), now_unix_s)
+                    gone += self._expiry.visit(tx, name, fleet.histories.get(name), began_s, now_unix_s)
                     visited += 1
         except (OperationalError, OSError):  # the database's trouble, and no device's
             raise
         except Exception:
-            log.exception("event=not_rolled_up device=%s", self._left.pop(-1 - min(visited, len(self._left) - 1)))
+            log.exception("event=not_rolled_up device=%s", name)
+            self._left.remove(name)
             self._owed -= 1
             return
         fleet.census.incidents_go(gone)

@@ -60,18 +60,7 @@ def _variants(tx: Tx, named: Sequence[Placement | Desired]) -> list[Variant]:
 
 
 def facts_of(tx: Tx, device: Device, presence: Presence) -> DeviceFacts:
-    placements, windows = _oldest_first(tx.placements(device.id)), tx.recent_windows(device.id, 1)
-    incidents, desired = tx.incidents(device.id, open_only=True), tx.latest_desired(device.id)
-    placement = placements[-1] if placements else None
-    return DeviceFacts(
-        device,
-        presence,
-        placement,
-        desired,
-        windows[0] if windows else None,
-        incidents[0] if incidents else None,
-        *_runs(placement, desired, tx.variants(_model(placement, desired))),
-    )
+    return facts_among(tx, [device.id], lambda _: presence)[device.id]
 
 
 def _model(placement: Placement | None, desired: Desired | None) -> str | None:
@@ -88,7 +77,3 @@ def _runs(
     assigned = next((each for each in of_model if each.sha256 == sha256), None)
     runtime = RUNTIMES[0] if assigned is None else assigned.runtime
     return assigned, next((each for each in of_model if each.dense and each.runtime == runtime), None)
-
-
-def _oldest_first(placements: Sequence[Placement]) -> list[Placement]:
-    return sorted(placements, key=lambda placement: placement.decided_unix_s)

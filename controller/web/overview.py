@@ -19,7 +19,7 @@ def product_version() -> str | None:
 
 
 def health_view(port: ControllerPort) -> Json:
-    """`degraded` with the reasons while the controller itself has troubles. Nothing is counted to say it."""
+    """`degraded` with the reasons while the controller itself has troubles. Only who is there is counted for it."""
     troubles = port.troubles()
     return {
         "status": "degraded" if troubles else "ok",
