@@ -196,7 +196,7 @@ def test_a_message_without_an_acknowledgement_has_no_id() -> None:
 
 
 def test_the_devices_telemetry_is_what_an_agent_could_send() -> None:
-    payload = devices.Windows("f" * 64, 10).message("dev-000007", 21)
+    payload = devices.Windows("f" * 64).message("dev-000007", 21, 10)
     told = decode(DeviceTopic("dev-000007", Leaf.TELEMETRY), payload)
     assert isinstance(told, Telemetry)
     assert [window.seq for window in told.windows] == list(range(21, 31))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import shutil
 import subprocess
@@ -16,11 +17,12 @@ _START_S = 10.0
 _CONFIG = """\
 listener {port} 127.0.0.1
 allow_anonymous true
-persistence false
 log_type error
-max_inflight_messages 2000
-max_queued_messages 1000000
+user {user}
+persistence_location {folder}/
 """
+_DEPLOYED = Path(__file__).parents[3] / "deploy" / "mosquitto" / "hedgerow.conf"
+_QUEUE = "max_queued_messages"
 
 
 class Broker(Protocol):
@@ -30,19 +32,28 @@ class Broker(Protocol):
     def pid(self) -> int | None:
         """None where it is not known."""
 
-    def stop(self) -> None: ...
+    def begin(self) -> None:
+        """Until it listens."""
+
+    def stop(self) -> None:
+        """At once: it is killed."""
 
 
 class Mosquitto(Process):
-    """A client may have 2,000 messages that it has not acknowledged; a million wait in its queue."""
+    """As it is deployed, but that a million messages wait for one client: one of these is all devices of a crowd."""
 
     def __init__(self, path: str, folder: Path, port: int) -> None:
-        (folder / "mosquitto.conf").write_text(_CONFIG.format(port=port))
+        limits = [each for each in _DEPLOYED.read_text().splitlines() if not each.startswith(_QUEUE)]
+        own = _CONFIG.format(port=port, folder=folder, user=getpass.getuser()) + f"{_QUEUE} 1000000\n"
+        (folder / "mosquitto.conf").write_text(own + "\n".join(limits) + "\n")
         super().__init__("mosquitto", "", (), folder / "mosquitto.log")
         self._command = [path, "-c", str(folder / "mosquitto.conf")]
+        self._port = port
+
+    def begin(self) -> None:
         self.start()
         until_s = time.monotonic() + _START_S
-        while not listens(port):
+        while not listens(self._port):
             assert self.alive, f"mosquitto has ended:\n{self.tail()}"
             assert time.monotonic() < until_s, f"mosquitto does not listen:\n{self.tail()}"
             time.sleep(0.05)
@@ -60,6 +71,8 @@ class Embedded:
         from controller.broker.embedded import EmbeddedBroker
 
         self._broker = EmbeddedBroker("127.0.0.1", port, folder)
+
+    def begin(self) -> None:
         self._broker.start()
 
     def stop(self) -> None:
@@ -68,7 +81,9 @@ class Embedded:
 
 def started(folder: Path, port: int) -> Broker:
     path = shutil.which("mosquitto", path=_PATH)
-    return Embedded(folder, port) if path is None else Mosquitto(path, folder, port)
+    broker: Broker = Embedded(folder, port) if path is None else Mosquitto(path, folder, port)
+    broker.begin()
+    return broker
 
 
 def version() -> str:

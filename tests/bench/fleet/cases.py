@@ -17,8 +17,23 @@ TURNS = int(os.environ.get("HEDGEROW_BENCH_TURNS", "10000"))
 
 BEFORE, POSTGRES = "before-", "postgres-"
 _BATCHES = {"ingest-batch": 10, "ingest-each": 1}
+_ORDINARY_S, _MONTH_S = 600.0, 30.0
+_AWAY_S = {"5 s": 5.0, "5 min": 300.0}
+_LONG = ("ordinary", "month")
+_BUDGET_S, _LONG_S = 510.0, 1110.0  # and less than a minute more
 _ACCEPT = ("accept-bulk", "accept-bulk-joining", "accept-each")
-_NOW = (*_ACCEPT, "ingest-batch", "ingest-each", "plan", "rollout", "turn", "memory")
+_NOW = (
+    *_ACCEPT,
+    "ingest-batch",
+    "ingest-each",
+    "ordinary",
+    "plan",
+    "rollout",
+    "turn",
+    "memory",
+    "reconnect",
+    "month",
+)
 PARTS = (*_NOW, f"{BEFORE}accept-each", f"{BEFORE}ingest-each", *(f"{POSTGRES}{part}" for part in _NOW))
 
 
@@ -29,15 +44,23 @@ def cases(part: str) -> dict[str, Row]:
         telemetry: Row = {"devices": SIZES[0], "batch": _BATCHES[plain], "rows": ROWS, "seconds": SECONDS}
         found = {what: telemetry | {"what": what} for what in ("controller", "script", "broker")}
         found = found if plain == part else {"controller": found["controller"]}
+    elif plain == "reconnect":
+        found = {name: {"what": plain, "devices": SIZES[1], "away_s": away_s} for name, away_s in _AWAY_S.items()}
     else:
         found = {str(size): {"devices": size, **_of(plain)} for size in _sizes(part)}
     return {name: case | {"postgres": part.startswith(POSTGRES)} for name, case in found.items()}
 
 
+def budget_s(part: str) -> float:
+    """A part stays under ten minutes, and the next run goes on; what takes so long by itself, under twenty."""
+    return _LONG_S if part.removeprefix(POSTGRES) in _LONG else _BUDGET_S
+
+
 def _sizes(part: str) -> tuple[int, ...]:
     if part.startswith(BEFORE):
         return SIZES[:1]
-    return SIZES[:2] if part.endswith("accept-each") else SIZES
+    of = {"accept-each": SIZES[:2], "ordinary": SIZES[2:], "month": SIZES[:1]}
+    return of.get(part.removeprefix(POSTGRES), SIZES)
 
 
 def _of(plain: str) -> Row:
@@ -50,6 +73,10 @@ def _of(plain: str) -> Row:
             return {"what": "accept-bulk", "selector": ""}
         case "turn":
             return {"what": "turn", "turns": TURNS}
+        case "ordinary":
+            return {"what": plain, "seconds": min(5 * SECONDS, _ORDINARY_S)}
+        case "month":
+            return {"what": plain, "seconds": min(SECONDS, _MONTH_S)}
         case "memory":
             return {"what": "memory", "seconds": min(SECONDS, 30.0)}
         case _:

@@ -85,16 +85,15 @@ def answer(device: str, what: Told) -> bytes:
 class Windows:
     """Telemetry as a device in service sends it, each figure drawn; only `seq` and the device are put in later."""
 
-    def __init__(self, sha256: str | None, batch: int) -> None:
+    def __init__(self, sha256: str | None) -> None:
         dice = random.Random(_SEED)
         self._drawn = [_template(window(dice, sha256)) for _ in range(_DRAWN)]
-        self._batch = batch
         whole = encode(Telemetry(device="DEVICE", boot=BOOT, windows=[])).replace(b"%", b"%%")
         self._whole = whole.replace(b"DEVICE", b"%b").replace(b"[]", b"[%b]")
 
-    def message(self, device: str, first_seq: int) -> bytes:
+    def message(self, device: str, first_seq: int, count: int) -> bytes:
         drawn = self._drawn
-        windows = b",".join([drawn[seq % _DRAWN] % seq for seq in range(first_seq, first_seq + self._batch)])
+        windows = b",".join([drawn[seq % _DRAWN] % seq for seq in range(first_seq, first_seq + count)])
         return self._whole % (device.encode(), windows)
 
 

@@ -32,10 +32,10 @@ def by_controller(lab: Lab, model: Path, count: int, batch: int, rows: int, seco
     lab.fleet(count, model, **STILL)
     with lab.crowd(ids(count)) as crowd:
         (sha256, *_) = set(rolled_out(lab, crowd).sha256.values())
-        load = Load(crowd, Windows(sha256, batch), batch)
+        load = Load(crowd, Windows(sha256), batch)
         load.run(_FILL_S, lambda: load.acknowledged >= rows or lab.until.left_s < seconds + _SPARE_S)
         before = load.acknowledged
-        row = _watched(lab, {"server": lab.controller.pid}, lambda: load.run(_in_time(lab, seconds)))
+        row = cores_of(lab, {"server": lab.controller.pid}, lambda: load.run(_in_time(lab, seconds)))
         acknowledged = load.acknowledged
     return row | {"rows_before": before, "missing": max(acknowledged - lab.windows(), 0)}
 
@@ -50,8 +50,8 @@ def by_script(lab: Lab, count: int, batch: int, rows: int, seconds: float) -> Ro
     try:
         time.sleep(_SETTLE_S)
         with lab.crowd(ids(count)) as crowd:
-            load = Load(crowd, Windows(None, batch), batch)
-            row = _watched(lab, {"server": server.pid}, lambda: load.run(seconds))
+            load = Load(crowd, Windows(None), batch)
+            row = cores_of(lab, {"server": server.pid}, lambda: load.run(seconds))
             acknowledged = load.acknowledged
     finally:
         server.end()
@@ -63,11 +63,11 @@ def by_script(lab: Lab, count: int, batch: int, rows: int, seconds: float) -> Ro
 def by_broker(lab: Lab, count: int, batch: int, seconds: float) -> Row:
     """Published, and received by a subscriber that does nothing with it."""
     with lab.crowd(ids(count)) as crowd:
-        load = Load(crowd, Windows(None, batch), batch, bare=True)
-        return _watched(lab, {}, lambda: load.run(min(seconds, _BARE_S)))
+        load = Load(crowd, Windows(None), batch, bare=True)
+        return cores_of(lab, {}, lambda: load.run(min(seconds, _BARE_S)))
 
 
-def _watched(lab: Lab, pids: dict[str, int], measure: Callable[[], Row]) -> Row:
+def cores_of(lab: Lab, pids: dict[str, int], measure: Callable[[], Row]) -> Row:
     """With the cores that each process took meanwhile."""
     known = pids | ({} if lab.broker.pid is None else {"broker": lab.broker.pid})
     processes = {name: psutil.Process(pid) for name, pid in known.items()}
@@ -88,14 +88,14 @@ def _in_time(lab: Lab, seconds: float) -> float:
 
 def _fill(database: Path, rows: int, in_time: Callable[[], bool]) -> None:
     """Of another device, so that none is taken for a resend. Raises `TimeIsUp`."""
-    windows, batch = Windows(None, 10), 10
+    windows, batch = Windows(None), 10
     with closing(sqlite3.connect(database)) as connection:
         connection.execute("PRAGMA synchronous=OFF")
         for at in range(0, rows, 10_000):
             if not in_time():
                 raise TimeIsUp(f"{at:,} of {rows:,} rows are there before")
             seqs = range(at + 1, min(at + 10_000, rows) + 1, batch)
-            messages = (script.rows_of(windows.message("filler", seq)) for seq in seqs)
+            messages = (script.rows_of(windows.message("filler", seq, batch)) for seq in seqs)
             connection.executemany(script.INSERT, [row for message in messages for row in message])
             connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -12,10 +12,10 @@ import yaml
 from sqlalchemy import create_engine, func, make_url, select, text
 
 from controller.client import Client, ClientError
-from controller.store import Store
+from controller.store.telemetry import Telemetry
 from tests.bench.fleet import devices
 from tests.bench.fleet.broker import started
-from tests.bench.fleet.crowd import Crowd
+from tests.bench.fleet.crowd import CONNECTIONS, Crowd
 from tests.bench.fleet.limits import Until
 from tests.e2e.grounds import Process, free_ports
 from tests.e2e.user_model import write_model
@@ -47,9 +47,10 @@ class Lab:
         self.broker = started(folder, self.port)
         self._engine = create_engine(self.url)
 
-    def serve(self, **policy: float) -> float:
-        """Start the controller; the seconds until it answers."""
-        (self.state / "controller.yaml").write_text(yaml.safe_dump({"policy": policy} if policy else {}))
+    def serve(self, *, retention: str | None = None, **policy: float) -> float:
+        """Start the controller; the seconds until it answers. `retention` is how long it keeps windows."""
+        kept = {} if retention is None else {"retention": {"windows": retention}}
+        (self.state / "controller.yaml").write_text(yaml.safe_dump(kept | ({"policy": policy} if policy else {})))
         began_s = time.monotonic()
         self.controller.start()
         while not self._answers():
@@ -74,14 +75,16 @@ class Lab:
 
     def windows(self) -> int:
         """How many are committed."""
-        store = Store(self.url)
-        store.open()
-        found = 0
-        for part in store.telemetry.parts:
-            with store.telemetry.kept.reader(part) as connection:
+        telemetry, found = Telemetry(self._engine), 0
+        for part in telemetry.parts:
+            with telemetry.kept.reader(part) as connection:
                 found += connection.execute(select(func.count()).select_from(part.table)).scalar_one()
-        store.close()
+        telemetry.close()
         return found
+
+    def parts(self) -> int:
+        """How many of the telemetry there are."""
+        return len(Telemetry(self._engine).parts)
 
     def announce(self, ids: Sequence[str]) -> None:
         """The devices say who they are, as they do when they connect; until the controller has written all down."""
@@ -102,20 +105,19 @@ class Lab:
         self.announce(ids)
         return ref
 
-    def fleet(self, count: int, model: Path, **policy: float) -> list[str]:
-        """A controller that knows the model and `count` accepted devices.
+    def fleet(self, count: int, model: Path, **policy: float) -> str:
+        """A controller that knows the model, whose ref it returns, and `count` accepted devices.
 
         They are accepted in the database between two runs of it: what requests for that cost has a part of its own.
         """
-        ids = devices.ids(count)
         self.serve()
-        self.announce(ids)
-        self.measured(model)
+        self.announce(devices.ids(count))
+        ref = self.measured(model)
         self.stop()
         with self._engine.begin() as connection:
             connection.execute(text("UPDATE devices SET state = 'accepted'"))
         self.serve(**policy)
-        return ids
+        return ref
 
     def measured(self, model: Path) -> str:
         """The model is added, and its dense variant there; returns its ref."""
@@ -126,8 +128,8 @@ class Lab:
         return ref
 
     @contextlib.contextmanager
-    def crowd(self, ids: Sequence[str]) -> Iterator[Crowd]:
-        crowd = Crowd(self.port, list(ids))
+    def crowd(self, ids: Sequence[str], connections: int = CONNECTIONS) -> Iterator[Crowd]:
+        crowd = Crowd(self.port, list(ids), connections)
         try:
             yield crowd
         finally:

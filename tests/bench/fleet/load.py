@@ -63,7 +63,7 @@ class Load:
 
     def _send(self, device: str, seq: int) -> None:
         self._sent[device] = (seq, time.monotonic())
-        self._crowd.say(device, "telemetry", self._windows.message(device, seq - self._batch + 1))
+        self._crowd.say(device, "telemetry", self._windows.message(device, seq - self._batch + 1, self._batch))
 
     def _remind(self, now_s: float) -> None:
         """An agent too sends what was not acknowledged again after a while."""

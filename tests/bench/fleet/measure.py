@@ -19,14 +19,17 @@ from tests.bench.fleet.ingest import by_broker, by_controller, by_script
 from tests.bench.fleet.lab import Lab, model_in
 from tests.bench.fleet.limits import TimeIsUp, Until
 from tests.bench.fleet.memory import memory
+from tests.bench.fleet.month import month
+from tests.bench.fleet.ordinary import ordinary
 from tests.bench.fleet.plan import plan
+from tests.bench.fleet.reconnect import reconnect
 from tests.bench.fleet.rollout import rollout
 from tests.bench.fleet.turn import turn
 
 Row = dict[str, Any]
 
 
-def measured(lab: Lab, model: Path, case: Row) -> Row:  # noqa: PLR0911 - one line a case
+def measured(lab: Lab, model: Path, case: Row) -> Row:  # noqa: PLR0911, PLR0912 - one line a case
     count = case["devices"]
     match case["what"]:
         case "accept":
@@ -39,6 +42,12 @@ def measured(lab: Lab, model: Path, case: Row) -> Row:  # noqa: PLR0911 - one li
             return rollout(lab, model, count)
         case "turn":
             return turn(lab, model, count, case["turns"])
+        case "ordinary":
+            return ordinary(lab, model, count, case["seconds"])
+        case "reconnect":
+            return reconnect(lab, model, count, case["away_s"])
+        case "month":
+            return month(lab, model, count, case["seconds"])
         case "memory":
             return memory(lab, model, count, case["seconds"])
         case "controller":

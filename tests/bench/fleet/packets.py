@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-CONNACK, PUBLISH, PUBACK, SUBACK = 2, 3, 4, 9
+PUBLISH, PUBACK, SUBACK = 3, 4, 9
 _KEEPALIVE_S = 3600  # longer than any part: nobody pings
 
 

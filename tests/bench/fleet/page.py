@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.bench.fleet.cases import BEFORE, POSTGRES
-from tests.bench.fleet.told import Parts, case, cuts, sizes
+from tests.bench.fleet.sentences import sentence
+from tests.bench.fleet.told import Parts, case
 from tests.bench.markdown import table, targets_table
 
 _HOW = """\
@@ -23,13 +24,17 @@ controller's table, one commit with `synchronous=FULL` for all that has come in,
 _OTHERS = """\
 *Accept-each*: one client, one request after the other, no rollout. *Accept-bulk*: one request for all, while a rollout
 runs that matches none of them; *accept-bulk-joining*: while one of one wave runs that all of them join, until all are
-accepted, and until all are placed. *Plan*: one request for
-24 variants, 500 profiles and a calibration of its own for each device, from its leaving until all rows are read.
-*Rollout*: one wave, from the request until the first
-device has its assignment, all placements are committed, the last device has its assignment. *Turn*: one message at a
-time, from its leaving until its acknowledgement is there, over the broker and back, with a rollout of all devices
-running and 1 % of them with an open incident. *Memory*: `VmHWM` after a rollout of all has ended, under telemetry of
-all; then a new process on the same database, until it answers.
+accepted, and until all are placed. *Plan*: one request for 24 variants, 500 profiles and a calibration of its own for
+each device, from its leaving until all rows are read. *Rollout*: one wave, from the request until the first device has
+its assignment, all placements are committed, the last device has its assignment. *Ordinary*: each device closes a
+window in 30 s, however far behind anybody is; the wait is from then until it knows that the window is kept. *Turn*: one
+message at a time, from its leaving until its acknowledgement is there, over the broker and back, with a rollout of all
+devices running and 1 % of them with an open incident. *Memory*: `VmHWM` after a rollout of all has ended, under
+telemetry of all; then a new process on the same database, until it answers. *Reconnect*: 10,000 devices of a connection
+each; a rollout of all is started, the broker killed and away for so long, then all come at once with the windows that
+they closed meanwhile. *Month*: 30 days of telemetry of 1,000 devices, rolled up; scaled down: a day that is over has 72
+windows a device and not 2,880, as its file has an index and is only read; today's, to which all is written, has all
+2,880. A page is what the dashboard shows of one device: itself, 100 windows, a week by hours.
 """
 Row = dict[str, Any]
 
@@ -55,7 +60,7 @@ def _lines(results: Row, known: Parts) -> Iterator[str]:
     yield "## From size to size"
     yield ""
     yield _OTHERS
-    yield from table(("part", "devices", "measured"), _sized(known))
+    yield from table(("part", "devices, or the broker away", "measured"), _sized(known))
     yield "## Ground"
     yield ""
     yield "The filesystem of the state, the median of 50 small writes with fsync, and what a commit promises:"
@@ -85,34 +90,9 @@ def _ingested(known: Parts) -> Iterator[list[str]]:
 
 def _sized(known: Parts) -> Iterator[list[str]]:
     for part in (each for each in known if "ingest" not in each):
-        for size, row in sizes(known, part).items():
-            yield [part, f"{size:,}", _told(part.removeprefix(BEFORE).removeprefix(POSTGRES), row)]
-        for told in cuts(known, part):
-            yield [part, *told.removeprefix("at ").split(": ", 1)]
-
-
-def _told(plain: str, row: Row) -> str:
-    match plain:
-        case "accept-each":
-            return f"{row['seconds']:.1f} s, {row['seconds'] / row['accepted'] * 1e3:.1f} ms a request"
-        case "plan":
-            told = f"{row['seconds']:.1f} s, {row['infeasible']:,} of {row['devices']:,} infeasible"
-            return f"{told}; telemetry waited {row['wait_s'] * 1e3:.0f} ms at the longest"
-        case "accept-bulk" | "accept-bulk-joining":
-            placed = "" if row["placed_s"] is None else f"; all placed after {row['placed_s']:.1f} s"
-            return f"{row['seconds']:.1f} s, {row['seconds'] / row['accepted'] * 1e6:.0f} us a device{placed}"
-        case "rollout":
-            return f"{row['first_s']:.2f} s, {row['placed_s']:.1f} s, {row['last_s']:.1f} s"
-        case "turn":
-            turns, figures = (
-                f"{row['count']:,} turns",
-                [row[f"{each}_s"] * 1e3 for each in ("p50", "p99", "p999", "max")],
-            )
-            told = ", ".join(f"{value:.2f}" for value in figures)
-            return f"{told} ms (p50, p99, p99.9, longest of {turns}); {row['incidents_open']:,} incidents open"
-        case _:
-            held = ", ".join(f"{row[each] / 1e6:,.0f}" for each in ("rolled_out_bytes", "peak_bytes", "started_bytes"))
-            return f"{held} MB (rolled out, under telemetry, started anew); started in {row['start_s']:.1f} s"
+        plain = part.removeprefix(BEFORE).removeprefix(POSTGRES)
+        for name, row in known[part]["cases"].items():
+            yield [part, f"{int(name):,}" if name.isdigit() else name, row.get("cut") or sentence(plain, row)]
 
 
 def _grounds(known: Parts) -> Iterator[list[str]]:

@@ -58,7 +58,7 @@ def plan(lab: Lab, model: Path, count: int) -> Row:
 def _wait(crowd: Crowd, seq: int) -> float:
     """Of one message of the first device."""
     (device, *_), began_s = crowd.ids, time.monotonic()
-    crowd.say(device, "telemetry", devices.Windows(None, 1).message(device, seq))
+    crowd.say(device, "telemetry", devices.Windows(None).message(device, seq, 1))
     while (device, "ack") not in [(who, leaf) for who, leaf, _ in crowd.turn(0.05)]:
         if time.monotonic() - began_s > _LONGEST_S:
             raise TimeIsUp(f"no acknowledgement within {_LONGEST_S:.0f} s")

@@ -57,7 +57,7 @@ def rolled_out(lab: Lab, crowd: Crowd) -> Answering:
 
 def rollout(lab: Lab, model: Path, count: int) -> Row:
     """Seconds from the request. The last one is when the last device has it: the broker confirmed it before."""
-    ids = lab.fleet(count, model, **STILL)
+    lab.fleet(count, model, **STILL)
     placed = list[float]()
 
     def all_placed() -> bool:
@@ -65,7 +65,7 @@ def rollout(lab: Lab, model: Path, count: int) -> Row:
             placed.append(time.monotonic())
         return bool(placed) and len(answering.when_s) >= count
 
-    with lab.crowd(ids) as crowd, ThreadPoolExecutor(1) as pool:
+    with lab.crowd(devices.ids(count)) as crowd, ThreadPoolExecutor(1) as pool:
         answering = Answering(crowd)
         began_s = time.monotonic()
         asked = _ask(lab, pool)

@@ -16,11 +16,11 @@ from typing import Any
 
 from tests.bench.before import HERE, checked_out
 from tests.bench.fleet.broker import version
-from tests.bench.fleet.cases import BEFORE, PARTS, POSTGRES, cases
+from tests.bench.fleet.cases import BEFORE, PARTS, POSTGRES, budget_s, cases
 from tests.bench.fleet.disk import disk
 from tests.bench.fleet.limits import Until
 from tests.bench.fleet.page import page
-from tests.bench.fleet.play import BUDGET_S, measured_in, played
+from tests.bench.fleet.play import measured_in, played
 from tests.bench.fleet.targets import targets
 from tests.bench.parts import host, in_turn, known, write_page
 
@@ -53,7 +53,7 @@ def publish(work: Path, docs: Path) -> None:
 
 
 def _made(work: Path, part: str) -> Row:
-    folder, until = work / part, Until(BUDGET_S)
+    folder, until = work / part, Until(budget_s(part))
     ground = {"disk": disk(folder), "broker": version()}
     code = checked_out(work, "fleet", _REVISION) if part.startswith(BEFORE) else HERE
     return ground | played(cases(part), folder / "cases.json", measured_in(code, folder), until)

@@ -14,6 +14,7 @@ _PLAN_S, _WAIT_S = 20.0, 0.1
 _BULK_S = 60.0
 _FIRST_S, _PLACED_S, _LAST_S = 1.0, 60.0, 180.0
 _BYTES, _START_S = 1e9, 30.0
+_ORDINARY_S, _BACK_S, _PAGE_S, _SLOWED = 5.0, 60.0, 0.1, 0.9
 _EACH, _ALL = 10_000, 100_000
 Row = dict[str, Any]
 
@@ -34,6 +35,9 @@ def targets(known: Parts) -> list[Row]:
         *_turn(known, "p99.9", "p999_s"),
         *_at_most(known, "memory", "most that is held", "peak_bytes", _BYTES, _megabytes),
         *_at_most(known, "memory", "start", "start_s", _START_S, _seconds),
+        *_ordinary(known),
+        *_reconnect(known),
+        *_month(known),
     ]
 
 
@@ -75,6 +79,34 @@ def _ingest(known: Parts) -> Iterator[Row]:
     ours = _hz(known, f"{POSTGRES}ingest-batch", "controller")
     if ours is not None:
         yield _at_least("ingest-batch on PostgreSQL: windows a second", _POSTGRES_HZ, ours)
+
+
+def _ordinary(known: Parts) -> Iterator[Row]:
+    if (row := case(known, "ordinary", str(_ALL))) is not None:
+        told = f"{_seconds(row['wait']['p99_s'])} at {row['windows_hz']:,.0f} windows/s, {row['left']:,} left"
+        reached = row["wait"]["p99_s"] <= _ORDINARY_S and not row["missing"] and not row["left"]
+        yield _target(f"ordinary: p99 of the wait at {_ALL:,}", f"at most {_seconds(_ORDINARY_S)}", told, reached)
+
+
+def _reconnect(known: Parts) -> Iterator[Row]:
+    """What was acknowledged and is no row is lost; that nobody's assignment is, is what the time is counted to."""
+    for name in known.get("reconnect", {}).get("cases", {}):
+        row = case(known, "reconnect", name)
+        later_s = None if row is None else max(row["kept_s"], row["succeeded_s"])
+        told = known["reconnect"]["cases"][name]["cut"] if row is None else ""
+        told = told or f"{_seconds(later_s or 0.0)}, {row['missing'] if row else 0:,} windows lost"
+        reached = row is not None and later_s is not None and later_s <= _BACK_S and not row["missing"]
+        yield _target(f"reconnect: all is well again after {name}", f"at most {_seconds(_BACK_S)}", told, reached)
+
+
+def _month(known: Parts) -> Iterator[Row]:
+    for row in sizes(known, "month").values():
+        page_s, hz = row["page"]["p99_s"], [row[f"{each}_hz"] / row["without_hz"] for each in ("beside", "going")]
+        yield _target("month: a device's page, p99", f"at most {_PAGE_S * 1e3:.0f} ms", f"{page_s * 1e3:.0f} ms",
+                      page_s <= _PAGE_S)  # fmt: skip
+        told = f"{hz[0]:.2f} beside it, {hz[1]:.2f} while the old goes"
+        yield _target("month: ingest, of that without", f"at least {_SLOWED:g}", told,
+                      min(hz) >= _SLOWED and not row["missing"])  # fmt: skip
 
 
 def _hz(known: Parts, part: str, name: str) -> float | None:

@@ -30,7 +30,8 @@ def turn(lab: Lab, model: Path, count: int, turns: int = _TURNS) -> Row:
 
     The way over the broker and back is in it. As many of `turns` as fit into the time.
     """
-    ids = lab.fleet(count, model, **STILL)
+    lab.fleet(count, model, **STILL)
+    ids = devices.ids(count)
     with lab.crowd(ids) as crowd:
         (sha256, *_) = set(rolled_out(lab, crowd).sha256.values())
         crowd.hear("ack", qos=0)
@@ -51,13 +52,13 @@ def _trouble(lab: Lab, crowd: Crowd, troubled: list[str], sha256: str) -> None:
 
 
 def _turns(lab: Lab, crowd: Crowd, chosen: list[str], sha256: str) -> list[float]:
-    windows, waits = devices.Windows(sha256, 1), list[float]()
+    windows, waits = devices.Windows(sha256), list[float]()
     end_s = time.monotonic() + min(_SECONDS, lab.until.left_s)
     for seq, device in enumerate(chosen, start=1):
         if time.monotonic() > end_s and len(waits) >= _FEWEST:
             break
         began_s = time.monotonic()
-        crowd.say(device, "telemetry", windows.message(device, seq))
+        crowd.say(device, "telemetry", windows.message(device, seq, 1))
         while (device, "ack") not in [(who, leaf) for who, leaf, _ in crowd.turn(0.05)]:
             if time.monotonic() - began_s > _LONGEST_S:
                 raise TimeIsUp(f"no acknowledgement within {_LONGEST_S:.0f} s after {len(waits)} turns")
