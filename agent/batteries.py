@@ -9,7 +9,7 @@ from pathlib import Path
 from agent import sysfs
 from agent.choice import Sensor, choose, words
 from agent.sensed import any_known, known
-from agent.wire.plausible import CHARGE
+from agent.wire.ranges import CHARGE
 
 FULL_TO_PERCENT = 125.0
 """A gauge that was never recalibrated counts a full battery above its capacity, by up to a fifth or so."""

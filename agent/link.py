@@ -7,7 +7,7 @@ the broker sends again, after a reconnect, what nobody has acknowledged.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -66,6 +66,9 @@ class Link(Protocol):
         None: it was not taken, as the link is down or its outbox full. It is not sent later either, so whoever wants it
         sent tries again.
         """
+
+    def tell(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        """Topics and payloads with QoS 0, for what is asked for again where it gets lost; nobody hears of it."""
 
     def acknowledge(self, tokens: Iterable[int]) -> None:
         """Tell the broker that these messages are safe with us. From any thread, in any order.

@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -134,6 +134,11 @@ class MqttLink:
             self._outbox.append(_Publish(token, topic, payload, retain))
         self._pump.soon(self._feed)
         return token
+
+    def tell(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        safe = tuple(messages)
+        if safe:
+            self._pump.soon(lambda: self._tell_all(safe))
 
     def acknowledge(self, tokens: Iterable[int]) -> None:
         safe = tuple(tokens)
@@ -258,6 +263,11 @@ class MqttLink:
         packet_ids = self._receipts.confirm(tokens)
         if packet_ids:
             self._client.acknowledge(packet_ids)
+            self._settle()
+
+    def _tell_all(self, messages: tuple[tuple[str, bytes], ...]) -> None:
+        if self._up:
+            self._client.tell(messages)
             self._settle()
 
     def _feed(self) -> None:

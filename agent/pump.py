@@ -30,6 +30,7 @@ class Pump:
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._count = itertools.count()
         self._wake_read, self._wake_write = socket.socketpair()
+        self._awake = False  # a wake-up is under way: a call into the kernel lets the other thread run first
         for each in (self._wake_read, self._wake_write):
             each.setblocking(False)
         self._selector.register(self._wake_read, READ, self._woken)
@@ -37,8 +38,10 @@ class Pump:
     def soon(self, call: Callable[[], None]) -> None:
         """Call once, in the next turn."""
         self._soon.append(call)
-        with contextlib.suppress(OSError):  # full: a wake-up is under way; closed: no turn comes
-            self._wake_write.send(b"\0")
+        if not self._awake:
+            self._awake = True
+            with contextlib.suppress(OSError):  # closed: no turn comes
+                self._wake_write.send(b"\0")
 
     def later(self, wait_s: float, call: Callable[[], None]) -> None:
         """Call once, so many seconds from now."""
@@ -61,6 +64,7 @@ class Pump:
         """Call what is there to be called; where there is nothing, wait for it, at most so long."""
         for key, mask in self._selector.select(self._patience_s(wait_s)):
             key.data(mask)
+        self._awake = False  # before looking what there is: who comes after that wakes the next turn
         for _ in range(len(self._soon)):
             self._soon.popleft()()
         while self._due and self._due[0][0] <= self._clock():

@@ -15,7 +15,7 @@ from agent import batteries, meters, sysfs, thermometers
 from agent.choice import BY_KIND, Found, Named, Sensor, choose, words
 from agent.sensed import Reading, known
 from agent.steady import Steady
-from agent.wire.plausible import CHARGE, FREQUENCY, POWER, TEMPERATURE
+from agent.wire.ranges import CHARGE, FREQUENCY, POWER, TEMPERATURE
 
 PACKAGE = "class/powercap/intel-rapl:0"
 """RAPL's folder of the processor package, below the root."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agent.wire.plausible import STEP_S, Range, with_unit
+from agent.wire.ranges import STEP_S, Range, with_unit
 
 _Look = tuple[float, float]  # value, seconds
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from agent import sysfs
 from agent.choice import Choice, Found, Sensor, choose, words
 from agent.sensed import known
-from agent.wire.plausible import TEMPERATURE
+from agent.wire.ranges import TEMPERATURE
 
 _PROCESSOR, _CHIP, _UNKNOWN = range(0, 6, 2)  # a zone; a chip of hwmon, which may repeat one, goes after it
 # What drivers, device trees and firmware call their zones and chips, with "-" and " " as "_". Where several words fit

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from agent.link import Arrived, Connected, Delivered, Disconnected, LinkEvent, Sink
@@ -108,6 +108,12 @@ class MemoryBroker:
             if session.accepts(topic):
                 self._send(client_id, Arrived(topic, payload))
 
+    def tell(self, topic: str, payload: bytes) -> None:
+        """With QoS 0: who is away does not get it later."""
+        for client_id, link in self._present.items():
+            if self._sessions[client_id].accepts(topic):
+                self._queue.extend((link, Arrived(topic, payload)) for _ in range(self._copies()))
+
     def subscribe(self, client_id: str, filters: Iterable[str]) -> None:
         for each in filters:
             self._sessions[client_id].subscribe(each)
@@ -144,7 +150,7 @@ class MemoryBroker:
     def _part(self, link: MemoryLink) -> None:
         """What is on the way to the link goes with its connection."""
         del self._present[link.client_id]
-        on_the_way = (Packet, Delivered)
+        on_the_way = (Packet, Arrived, Delivered)
         self._queue = deque(each for each in self._queue if each[0] is not link or not isinstance(each[1], on_the_way))
         link.parted()
 
@@ -217,6 +223,11 @@ class MemoryLink:
         self._broker.publish(topic, payload, retain=retain)
         self._broker.answer(self, Delivered(self._tokens))
         return self._tokens
+
+    def tell(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        if self._broker.has(self):
+            for topic, payload in messages:
+                self._broker.tell(topic, payload)
 
     def acknowledge(self, tokens: Iterable[int]) -> None:
         packet_ids = self._receipts.confirm(tokens)

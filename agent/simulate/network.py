@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.link import Arrived, LinkEvent, Sink
@@ -51,6 +51,9 @@ class NetworkLink:
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
         return 0 if self._network.loses() else self._link.publish(topic, payload, retain=retain)
+
+    def tell(self, messages: Sequence[tuple[str, bytes]]) -> None:
+        self._link.tell([each for each in messages if not self._network.loses()])
 
     def acknowledge(self, tokens: Iterable[int]) -> None:
         self._link.acknowledge(tokens)

@@ -15,15 +15,14 @@ way does not count: a device has one message under way, and sends it anew with t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from agent.wire.messages import Telemetry, Window
-from agent.wire.plausible import OLDEST_S, believed
+from agent.wire.ranges import OLDEST_S, believed
 from controller.core.policy import Policy
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(NamedTuple):
     """`history` is stored and judged by nobody: what it tells of is long over."""
 
     unix_s: float

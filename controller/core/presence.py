@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from agent.wire.messages import Status
-from agent.wire.plausible import believed
+from agent.wire.ranges import believed
 from controller.core.policy import Policy
 
 

@@ -76,7 +76,7 @@ class Daemon:
         retention: Retention | None = None,
     ) -> None:
         self._store, self._link, self._jobs, self._policy, self._clock = store, link, jobs, policy, clock
-        self._queue: queue.Queue[Fact] = queue.Queue()
+        self._queue = queue.SimpleQueue[Fact]()
         self._watch = Watch()
         self._settler = Settler(performer, policy, self._watch)
         self._dispatcher = Dispatcher(store, link, jobs, policy, clock, self._watch)
@@ -204,6 +204,7 @@ class Daemon:
         sends = self._settler.settle(ledger, self._now_unix_s, enough)
         self._tell(ledger.commit(even_if_empty=bool(self.degraded)))
         afterwards.append(lambda: self._eraser.erase(ledger.forgotten_now))
+        afterwards.append(lambda: self._link.tell(ledger.answers))
         return afterwards, sends
 
     def _follow(self, facts: list[Fact], afterwards: list[Afterwards], sends: list[Send]) -> None:
@@ -321,7 +322,7 @@ class Daemon:
             return
         log.warning("event=clock_corrected by_s=%.0f", step_s)
         with self._store.begin() as tx:
-            tx.saw_devices(self._fleet.heard_of())
+            tx.saw_devices(self._fleet.seen)
             tx.restamp(self._clock.now() - self._policy.longest_s, step_s)
             tx.put_meta("clock", self._clock.memory(step_s))
             tx.number_commit(self._fleet.commit + 1)
@@ -396,7 +397,7 @@ class Daemon:
         try:
             told = [seen[at : at + _TOLD] for at in range(0, len(seen), _TOLD)]
             with self._store.begin() as tx:
-                tx.saw_devices(fleet.heard_of())
+                tx.saw_devices(fleet.seen)
                 tx.number_commit(fleet.commit + len(told))
                 if memory is not None:
                     tx.put_meta(_LINKED, memory)

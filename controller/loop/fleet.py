@@ -70,11 +70,8 @@ class Fleet:
     contacts: dict[str, Contact] = field(default_factory=dict)
     """What was heard of a device's connection since our link came up or went down."""
 
-    seen: set[str] = field(default_factory=set)
-    """Whose `last_seen_unix_s` is newer than its row."""
-
-    def heard_of(self) -> list[Device]:
-        return [self.devices[each] for each in self.seen]
+    seen: dict[str, float] = field(default_factory=dict)
+    """When devices were last heard of, in Unix seconds, where that is newer than their row."""
 
 
 VOLATILE = ("sent_unix_s", "linked_unix_s", "contacts", "seen", "catalogs")
@@ -109,7 +106,7 @@ def load(tx: Tx, policy: Policy) -> Fleet:
 
 
 def lasting(device: Device) -> Device:
-    """Without what is not worth a row for each message: when it was last heard of, and how far a download is."""
+    """Without what is not worth a row for each message: how far a download is. When it was last heard of is `seen`."""
     reported = device.reported
     if reported is not None and reported.blocks_have:
         reported = msgspec.structs.replace(reported, blocks_have=0)

@@ -9,11 +9,26 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from agent.link import Arrived
+from agent.wire.bounded import read_telemetry
 from agent.wire.errors import WireError
-from agent.wire.messages import Ack, Event, Info, Message, Need, Reported, Status, Telemetry, Window, decode, encode
-from agent.wire.plausible import SEQ, sensible, why_no_age
+from agent.wire.messages import (
+    MAX_BYTES,
+    Ack,
+    Event,
+    Info,
+    Message,
+    Need,
+    Reported,
+    Status,
+    Telemetry,
+    Window,
+    decode,
+    encode,
+)
+from agent.wire.plausible import sensible, why_no_age
 from agent.wire.profile import Profile, parse_profile
-from agent.wire.topics import BlobTopic, Leaf, parse, topic
+from agent.wire.ranges import SEQ
+from agent.wire.topics import BlobTopic, DeviceTopic, Leaf, parse, topic
 from controller.core.ages import closings
 from controller.core.breach import Limits, is_outside, limits_of
 from controller.core.nouns.device import Device, DeviceState
@@ -46,14 +61,23 @@ def record(ledger: Ledger, arrived: Arrived, now_unix_s: float) -> Recorded:
             return Recorded()
         if arrived.retained and _is_being_erased(ledger, where.device):
             return Recorded()
-        message = decode(where, arrived.payload)
-        recorded = _RECORDERS[type(message)](ledger, message, now_unix_s)
+        message = _read(where, arrived.payload)
+        recorded = _RECORDERS[where.leaf](ledger, message, now_unix_s)
         _heard(ledger, message, now_unix_s, live=not (arrived.retained or arrived.repeated))
         return recorded
     except WireError as error:
         log.warning("event=dead_letter topic=%s reason=%r", arrived.topic, str(error))
         ledger.add_dead_letter(arrived.topic, arrived.payload, str(error), now_unix_s)
         return Recorded()
+
+
+def _read(where: DeviceTopic, payload: bytes) -> Message:
+    """Raises `WireError`."""
+    if where.leaf is Leaf.TELEMETRY and len(payload) <= MAX_BYTES:
+        told = read_telemetry(payload)
+        if told is not None and told.device == where.device:
+            return told
+    return decode(where, payload)
 
 
 def _is_being_erased(ledger: Ledger, device: str) -> bool:
@@ -74,7 +98,7 @@ def _heard(ledger: Ledger, message: Message, now_unix_s: float, *, live: bool) -
         ledger.put_contact(device.id, spoke(contact, ledger.now_s))
     after = ledger.presence(device.id)
     if live and after is not Presence.OFFLINE:
-        ledger.put_device(replace(device, last_seen_unix_s=now_unix_s))
+        ledger.saw_device(device.id, now_unix_s)
     if live and after is not before is not Presence.UNKNOWN:  # else all of them, whenever our own link came up
         log.info("event=%s device=%s", after, device.id)
 
@@ -155,7 +179,9 @@ def _telemetry(ledger: Ledger, message: Message, now_unix_s: float) -> Recorded:
         return Recorded()
     stored, impossible = _stored(message, limits_of(device.profile, device.calibration), now_unix_s, ledger.policy)
     fresh = ledger.add_windows(device.id, message.boot, stored)
-    ledger.put_device(_doubted(device, [*impossible, *(each.window.implausible for each in fresh)]))
+    doubted = _doubted(device, [*impossible, *(each.window.implausible for each in fresh)])
+    if doubted is not device:
+        ledger.put_device(doubted)
     if not stored:
         return Recorded(device.id)
     highest = max(each.window.seq for each in stored)
@@ -213,11 +239,11 @@ def _need(_ledger: Ledger, message: Message, _now_unix_s: float) -> Recorded:
     return Recorded(need=message)
 
 
-_RECORDERS: dict[type[Message], Callable[[Ledger, Message, float], Recorded]] = {
-    Status: _status,
-    Info: _info,
-    Reported: _reported,
-    Telemetry: _telemetry,
-    Event: _event,
-    Need: _need,
+_RECORDERS: dict[Leaf, Callable[[Ledger, Message, float], Recorded]] = {
+    Leaf.STATUS: _status,
+    Leaf.INFO: _info,
+    Leaf.REPORTED: _reported,
+    Leaf.TELEMETRY: _telemetry,
+    Leaf.EVENT: _event,
+    Leaf.NEED: _need,
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
 from struct import Struct
 from typing import Any
 
@@ -21,6 +22,7 @@ _FIGURES = (
     "throttled_share",
 )  # fmt: skip
 _ROW = Struct(f"<{1 + len(_FIGURES)}d")
+_figures = attrgetter(*_FIGURES)
 
 
 def packed(windows: Iterable[StoredWindow]) -> bytes:
@@ -51,8 +53,8 @@ def unpacked(device: str, ring: bytes) -> list[StoredWindow]:
 
 
 def _packed(stored: StoredWindow) -> bytes:
-    figures = (getattr(stored.window, name) for name in _FIGURES)
-    return _ROW.pack(stored.received_unix_s, *(math.nan if each is None else each for each in figures))
+    figures = [math.nan if each is None else each for each in _figures(stored.window)]
+    return _ROW.pack(stored.received_unix_s, *figures)
 
 
 def _unpacked(device: str, ring: bytes) -> Iterator[StoredWindow]:

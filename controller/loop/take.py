@@ -112,8 +112,8 @@ class Taker:
         if (need := recorded.need) is not None:
             size_bytes = needed_bytes(ledger, self._artifacts, need, now_unix_s, self._performer.lose)
             afterwards.append(lambda: self._broadcast.needed(need, size_bytes))
-        if (ack := recorded.ack) is not None:
-            afterwards.append(lambda: self._link.publish(*ack))
+        if recorded.ack is not None:
+            ledger.answers.append(recorded.ack)
         return afterwards
 
 

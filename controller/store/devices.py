@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import RowMapping, bindparam, select, update
@@ -21,14 +21,14 @@ class DeviceRows(Rows):
         self.put_devices([device])
 
     def put_devices(self, changed: Iterable[Device]) -> None:
-        self._put_all(devices, [to_row(each) for each in changed])
+        """When one was last heard of stays as it was."""
+        self._put_all(devices, [to_row(each) for each in changed], keep=("last_seen_unix_s",))
 
-    def saw_devices(self, seen: Iterable[Device]) -> None:
-        """Write down when these were last heard of, and nothing else."""
-        when = [{"of": each.id, "when": each.last_seen_unix_s} for each in seen]
-        if when:
+    def saw_devices(self, seen: Mapping[str, float]) -> None:
+        """Write down when these were last heard of, in Unix seconds by id, and nothing else."""
+        if seen:
             query = update(devices).where(devices.c.id == bindparam("of")).values(last_seen_unix_s=bindparam("when"))
-            self._connection.execute(query, when)
+            self._connection.execute(query, [{"of": device, "when": when} for device, when in seen.items()])
 
     def get_device(self, device: str) -> Device | None:
         row = self._connection.execute(select(devices).where(devices.c.id == device)).mappings().one_or_none()

@@ -36,17 +36,17 @@ def _insert_into(table: Table, database: str) -> Insert:
     return postgresql.insert(table) if database == "postgresql" else sqlite.insert(table)
 
 
-def upsert(table: Table, dialect: Dialect) -> Insert:
-    """Insert a row, or replace every other column where one of the same primary key stands."""
-    return _upsert(table, dialect.name)
+def upsert(table: Table, dialect: Dialect, keep: tuple[str, ...] = ()) -> Insert:
+    """Insert a row, or replace every other column but those to `keep` where one of the same primary key stands."""
+    return _upsert(table, dialect.name, keep)
 
 
 @cache
-def _upsert(table: Table, database: str) -> Insert:
+def _upsert(table: Table, database: str, keep: tuple[str, ...]) -> Insert:
     """It takes longer to say than to write a hundred rows by it, so it is said once."""
     insert = _insert_into(table, database)
     keys, excluded = [column.name for column in table.primary_key], insert.excluded
-    rest = {column.name: excluded[column.name] for column in table.columns if column.name not in keys}
+    rest = {column.name: excluded[column.name] for column in table.columns if column.name not in (*keys, *keep)}
     return insert.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
@@ -60,9 +60,9 @@ class Rows:
     def _put(self, table: Table, row: dict[str, Any]) -> None:
         self._put_all(table, [row])
 
-    def _put_all(self, table: Table, rows: list[dict[str, Any]]) -> None:
+    def _put_all(self, table: Table, rows: list[dict[str, Any]], keep: tuple[str, ...] = ()) -> None:
         if rows:
-            self._connection.execute(upsert(table, self._connection.dialect), rows)
+            self._connection.execute(upsert(table, self._connection.dialect, keep), rows)
 
     def _all(self, kind: type[N], query: Select[Any]) -> list[N]:
         return [from_row(kind, row) for row in self._connection.execute(query).mappings()]

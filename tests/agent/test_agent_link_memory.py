@@ -51,6 +51,20 @@ def repeated(heard: list[LinkEvent]) -> list[bool]:
     return [each.repeated for each in heard if isinstance(each, Arrived)]
 
 
+def test_what_is_told_arrives_once_and_not_later_at_who_is_away() -> None:
+    broker = MemoryBroker()
+    _, here = subscribed(broker, "here")
+    away, missed = subscribed(broker, "away")
+    away.drop()
+    sender, told = joined(broker, "sender")
+    sender.tell([("x", b"1"), ("x", b"2")])
+    broker.pump()
+    away.start(missed.append)
+    broker.pump()
+    assert (payloads(here), payloads(missed)) == ([b"1", b"2"], [])
+    assert not any(isinstance(each, Delivered) for each in told)
+
+
 def test_what_is_not_acknowledged_fills_the_window_and_the_rest_waits() -> None:
     broker = MemoryBroker(window=2)
     link, heard = subscribed(broker)

@@ -35,6 +35,29 @@ def test_a_publish_arrives_and_is_confirmed(join: Callable[..., Ear]) -> None:
         receiver.wait(arrived, 0.5)
 
 
+def test_what_is_told_arrives_whole_and_in_order_and_nobody_hears_of_its_delivery(join: Callable[..., Ear]) -> None:
+    sender, receiver = join("a"), join("b")
+    receiver.link.subscribe(["x/+"])
+    time.sleep(0.2)
+    told = [(f"x/{size}", b"o" * size) for size in (0, 1, 119, 120, 121, 16_380, 20_000)]
+    sender.link.tell(told)
+    token = sender.link.publish("x/last", b"")
+    assert [receiver.wait(arrived) for _ in told] == [Arrived(topic, payload) for topic, payload in told]
+    assert sender.events.get(timeout=10.0) == Delivered(token or 0)
+
+
+def test_what_is_told_while_the_link_is_down_is_never_sent(join: Callable[..., Ear], proxy: Proxy) -> None:
+    receiver, sender = join("b"), join("a", port=proxy.port)
+    receiver.link.subscribe(["x"])
+    proxy.cut()
+    sender.wait(disconnected)
+    sender.link.tell([("x", b"stale")])
+    proxy.restore()
+    sender.wait(connected)
+    sender.link.tell([("x", b"fresh")])
+    assert receiver.wait(arrived) == Arrived("x", b"fresh")
+
+
 def test_many_large_messages_come_whole_and_in_order(join: Callable[..., Ear]) -> None:
     sender, receiver = join("a"), join("b")
     receiver.link.subscribe(["blob/+"])

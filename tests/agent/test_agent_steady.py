@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.steady import Steady
-from agent.wire.plausible import POWER, TEMPERATURE
+from agent.wire.ranges import POWER, TEMPERATURE
 
 
 def believed(*values: float, step_s: float = 1.0) -> list[float]:

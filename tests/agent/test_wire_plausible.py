@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.wire import plausible
-from agent.wire.messages import Trial, Window
-from agent.wire.plausible import CHARGE, FIELDS, LATENCY, POWER, TEMPERATURE, Range, sensible
+from agent.wire.bounded import read_telemetry
+from agent.wire.messages import Telemetry, Trial, Window, encode
+from agent.wire.plausible import sensible
+from agent.wire.ranges import CHARGE, FIELDS, LATENCY, POWER, TEMPERATURE, Range
 
 GOOD = Window(
     seq=3, duration_s=5.0, count=50, latency_p50_ms=3.0, latency_p95_ms=4.0, latency_p99_ms=5.0, busy_share=0.2,
@@ -124,6 +127,26 @@ def test_a_glance_passes_nothing_that_a_look_would_not(said: dict[str, float]) -
     looked = {**dict(plausible._impossible(window)), **dict(plausible._contradictory(window, {}))}
     if plausible._is_sound(window):
         assert looked == {}
+
+
+@given(
+    st.fixed_dictionaries(
+        {name: st.sampled_from([None, 0, 1, 50, -1, 2**41]) for name in NUMBERS}
+        | {"power_source": st.sampled_from([None, "measured", "guessed"])}
+    )
+)
+def test_what_is_read_as_bounded_has_no_figure_that_cannot_be_and_nothing_else_is_refused(said: dict[str, Any]) -> None:
+    told = Telemetry(device="cam", boot="b", windows=[GOOD, Window(seq=2, **said)], now_s=3.0)
+    found = read_telemetry(encode(told))
+    assert (found is not None) == (not any(True for each in told.windows for _ in plausible._impossible(each)))
+    if found is not None:
+        assert msgspec.to_builtins(found) == msgspec.to_builtins(told)
+        assert [sensible(each)[1] for each in found.windows] == [sensible(each)[1] for each in told.windows]
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"[]", b'{"device":"cam"}', b"\xff", b"[" * 100_000])
+def test_what_is_no_telemetry_is_not_read_as_bounded(payload: bytes) -> None:
+    assert read_telemetry(payload) is None
 
 
 def test_figures_of_load_are_held_to_what_can_be() -> None:

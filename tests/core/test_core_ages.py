@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.wire.messages import Telemetry, Window
-from agent.wire.plausible import OLDEST_S, sensible, why_no_age
+from agent.wire.plausible import sensible, why_no_age
+from agent.wire.ranges import OLDEST_S
 from controller.core.ages import Closed, closings
 from controller.core.policy import Policy
 from controller.core.repeats import FURTHEST, came_before

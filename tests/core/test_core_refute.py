@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from agent.wire.messages import Result
 from agent.wire.profile import Power, Thermal
@@ -71,7 +72,7 @@ def judged(
 
 
 def seen(calibration: Calibration, now_unix_s: float, shown: list[StoredWindow], **fields: Any) -> DeviceView:
-    moved = [replace(each, received_unix_s=each.received_unix_s + now_unix_s - NOW) for each in shown]
+    moved = [structs.replace(each, received_unix_s=each.received_unix_s + now_unix_s - NOW) for each in shown]
     return view(profile=CAMERA, calibration=calibration, windows=moved, **fields)
 
 
@@ -164,7 +165,7 @@ def test_the_windows_that_taught_it_are_not_heard_again() -> None:
 def test_a_device_that_warms_up_does_not_tell_of_cooler_surroundings() -> None:
     cold = windows(5, **QUIET)
     warming = [
-        replace(each, window=type(each.window)(**{**_fields(each), "temperature_celsius": 40.0 + 2 * at}))
+        structs.replace(each, window=type(each.window)(**{**_fields(each), "temperature_celsius": 40.0 + 2 * at}))
         for at, each in enumerate(cold)
     ]
     known = taught("ambient_celsius")

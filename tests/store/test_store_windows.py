@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import msgspec
 
@@ -63,7 +62,7 @@ def test_every_column_comes_back_and_what_is_missing_stays_missing(store: Store)
 def test_when_a_window_was_closed_comes_back_and_the_devices_own_clock_is_not_kept(store: Store) -> None:
     late = StoredWindow("cam-1", "b1", 200.0, FULL, closed_unix_s=20.0, history=True)
     with store.begin() as tx:
-        tx.put_windows([replace(late, window=msgspec.structs.replace(FULL, closed_s=7.0))])
+        tx.put_windows([msgspec.structs.replace(late, window=msgspec.structs.replace(FULL, closed_s=7.0))])
         assert tx.recent_windows("cam-1", 10) == [late]
 
 

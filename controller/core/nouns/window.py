@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from agent.wire.messages import Window
 
 
-@dataclass(frozen=True, slots=True)
-class StoredWindow:
+class StoredWindow(msgspec.Struct, frozen=True):
     """A telemetry window with the boot it belongs to and when the controller received it.
 
     `closed_unix_s` is when it was closed, by the controller's clock; None of one that was stored before that was known.

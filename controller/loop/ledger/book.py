@@ -12,12 +12,13 @@ from controller.store.tx import Tx
 class Book:
     """`woken` are devices of which something was written, `models` those of which variants, jobs or policy changed, and
     `rollouts_moved` those rollouts that started or ended. `jobs_moved` where any job did, or what devices wait for, and
-    `bulks_moved` where any request about many devices did."""
+    `bulks_moved` where any request about many devices did. `answers` are told to devices once the turn is committed."""
 
     def __init__(self, fleet: Fleet, policy: Policy, now_s: float) -> None:
         """`now_s` is of the steady clock."""
         self._fleet, self.policy, self.now_s = fleet, policy, now_s
         self._notes = list[Callable[[Tx], None]]()
+        self.answers = list[tuple[str, bytes]]()
         self.woken, self.models, self.rollouts_moved = set[str](), set[str](), set[str]()
         self.jobs_moved, self.bulks_moved = False, False
 

@@ -28,6 +28,7 @@ class DeviceBook(WindowBook):
         self._incidents_gone = dict[IncidentState, int]()
         self.sent_unix_s, self.forgotten_now = dict[str, float](), list[str]()
         self._contacts, self._contacts_lost = dict[str, Contact](), False
+        self._seen = dict[str, float]()
 
     def get_device(self, device: str) -> Device | None:
         return self._devices.get(device)
@@ -43,6 +44,10 @@ class DeviceBook(WindowBook):
         self._devices.put(device.id, device)
         self.woken.add(device.id)
 
+    def saw_device(self, device: str, unix_s: float) -> None:
+        """It was heard of then."""
+        self._seen[device] = unix_s
+
     def forget_device(self, device: str, now_unix_s: float) -> None:
         """All of it but its mark, and which windows came; what else is staged of it in this turn goes too."""
         known = self._devices.get(device)
@@ -54,6 +59,7 @@ class DeviceBook(WindowBook):
         self._assigned = [each for each in self._assigned if each.device != device]
         self._finished = [each for each in self._finished if each.device != device]
         self._contacts.pop(device, None)
+        self._seen.pop(device, None)
         self.forgotten_now.append(device)
         self.woken.add(device)
 
@@ -129,18 +135,15 @@ class DeviceBook(WindowBook):
         tx.finish_desired(self._finished)
 
     def _is_rewritten(self, device: Device) -> bool:
-        """Not for what each of its messages changes; when it was last heard of is written now and then."""
+        """Not for how far a download is."""
         known = self._fleet.devices.get(device.id)
         return known is None or lasting(known) != lasting(device)
 
     def _apply_devices(self) -> None:
-        seen = self._fleet.seen
-        seen.update(each.id for each in self._devices.written())
-        seen.difference_update(each.id for each in self._rewritten)
-        seen.difference_update(self._devices.dropped())
         for device in self.forgotten_now:
             self._fleet.sent_unix_s.pop(device, None)
             self._fleet.contacts.pop(device, None)
+            self._fleet.seen.pop(device, None)
         self._fleet.directory.move(self._fleet.devices, self._devices.new)
         self._fleet.census.devices_move(self._fleet.devices, self._devices.new)
         self._fleet.census.incidents_go(self._incidents_gone)
@@ -149,6 +152,8 @@ class DeviceBook(WindowBook):
         self._desired.apply(self._fleet.desired)
 
     def _apply_contacts(self) -> None:
+        """What is heard of devices; no row is written for it at once."""
         if self._contacts_lost:
             self._fleet.contacts.clear()
         self._fleet.contacts.update(self._contacts)
+        self._fleet.seen.update(self._seen)

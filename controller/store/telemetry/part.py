@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Container
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import msgspec
 from sqlalchemy import BigInteger, Column, MetaData, Table, literal_column
@@ -18,7 +18,7 @@ DAY_S = 86_400.0
 LEGACY = "before"
 """The name of the part that an earlier release filled: the table `windows`, with an index and without links."""
 
-HEAD = tuple(each.name for each in fields(StoredWindow) if each.name != "window")
+HEAD = tuple(each for each in StoredWindow.__struct_fields__ if each != "window")
 FIGURES = tuple(each.name for each in msgspec.structs.fields(Window) if each.name in windows.columns)
 COLUMNS = ("id", "prev", *HEAD, *FIGURES)
 """What a part is made with: all that a stored window says."""

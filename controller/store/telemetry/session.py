@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from controller.core.nouns.window import StoredWindow
 from controller.store.telemetry.part import DAY_S, FIGURES, HEAD, Part, day_of
 from controller.store.telemetry.telemetry import Telemetry
-from controller.store.telemetry.unflushed import Moved
+from controller.store.telemetry.unflushed import Moved, Unflushed
 
 _head, _figures = attrgetter(*HEAD), attrgetter(*FIGURES)
 
@@ -31,7 +31,7 @@ class Session:
         self._before = telemetry.parts[-1:]
         self.flushed: list[Moved] = []
         self._newest = dict[str, int]()
-        self._added, self._dropped = list[tuple[int, StoredWindow]](), list[Part]()
+        self._moved, self._dropped = Unflushed(), list[Part]()
         self._writers = dict[str, Connection]()
         self._written = list[Part]()
 
@@ -48,7 +48,7 @@ class Session:
         for row_id, each in enumerate(windows, self.next_id):
             rows.append((row_id, self.newest_id(each.device), *_head(each), *_figures(each.window)))
             self._newest[each.device] = row_id
-            self._added.append((row_id, each))
+            self._moved.put(each.device, each.boot, each.window.seq, row_id)
         self.telemetry.kept.add(self.writer(part), part, rows)
         self.next_id += len(rows)
 
@@ -140,8 +140,7 @@ class Session:
         known.is_full = known.is_full and known.parts[-1:] == before
         known.newest.update(self._newest)
         known.unflushed.drop(self.flushed)
-        for row_id, each in self._added:
-            known.unflushed.put(each.device, each.boot, each.window.seq, row_id)
+        known.unflushed.add(self._moved)
         if known.kept.is_apart:
             for part in self._dropped:
                 if not part.is_legacy:

@@ -29,6 +29,12 @@ class Unflushed:
         else:
             known.seq, known.newest_id = seq, row_id
 
+    def add(self, later: Unflushed) -> None:
+        """What moved after all of this."""
+        for key, moved in later._moved.items():
+            known = self._moved.setdefault(key, moved)
+            known.seq, known.newest_id = moved.seq, moved.newest_id
+
     def oldest(self, most: int) -> tuple[list[Moved], int | None]:
         """The first ones, and up to which row all is written once these are; None where nothing else is left."""
         first = list(islice(self._moved.values(), most + 1))
