@@ -6,13 +6,14 @@ import queue
 from pathlib import Path
 
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.model import Model
+from controller.core.nouns.work import Prune
 from controller.loop.facts import Fact, JobEnded
 from controller.loop.jobs import ProcessJobs
 
 MODEL = Model(name="none", version="1", spec_path="/there/is/none.yaml", digest="")
-JOB = PruneJob(id="j", model=MODEL.ref, kind=JobKind.PRUNE, caps=Caps(ram_bytes=1))
+JOB = Job(id="j", model=MODEL.ref, work=Prune(Caps(ram_bytes=1)))
 
 
 def test_a_job_that_is_ended_says_so_once_and_as_what_may_pass(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from controller.core.nouns.calibration import Calibration
-from controller.core.nouns.caps import Caps
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
-from controller.core.nouns.job import Prediction, PruneJob
+from controller.core.nouns.job import Job
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
+from controller.core.nouns.work import Prune
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +22,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class QueuePrune:
-    """Write down that a variant under these caps is wanted, or what it is predicted to win by now. An `audit` waits
-    until nothing else is to do."""
+    """Write down that it is wanted, or what it is predicted to win by now. An audit waits until nothing else is to
+    do."""
 
     model: str
-    caps: Caps
-    prediction: Prediction | None = None
-    audit: bool = False
+    prune: Prune
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +38,14 @@ class DropJob:
 
 @dataclass(frozen=True, slots=True)
 class StartJob:
-    job: PruneJob
+    job: Job
 
 
 @dataclass(frozen=True, slots=True)
 class StopJob:
     """End a running job without its answer: something else is to do, and it goes on later."""
 
-    job: PruneJob
+    job: Job
 
 
 @dataclass(frozen=True, slots=True)

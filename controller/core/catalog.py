@@ -10,9 +10,10 @@ from controller.core.caps import below, costs_as_caps, shippable, use
 from controller.core.choose import choose
 from controller.core.costs import Use
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState, prunes
 from controller.core.nouns.model import Model, Prefer
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prune
 
 NEAR = 1 / 1.1
 """Caps within 10 % of each other are served by one variant, made under the tighter of each."""
@@ -27,7 +28,7 @@ class Catalog:
 
     model: Model
     variants: Sequence[Variant]
-    jobs: Mapping[str, PruneJob]
+    jobs: Mapping[str, Job]
 
     def of_runtime(self, runtime: str) -> Catalog:
         """What of it a device with this runtime can run."""
@@ -67,16 +68,16 @@ class Catalog:
             self._chosen[asked] = choose(fitting, model)
         return self._chosen[asked]
 
-    def answer(self, caps: Caps) -> PruneJob | None:
+    def answer(self, caps: Caps) -> Job | None:
         """The job that says how a prune to `caps` ends: that one, or one that was refused under looser caps or measured
         that nothing is so small."""
         own = self.jobs.get(caps.key)
         if own is not None and own.state is not JobState.QUEUED:
             return own
         refused = self._prunes(JobState.INFEASIBLE)
-        told = next((each for each in refused if each.caps.covers(caps)), None)
+        told = next((job for job, prune in refused if prune.caps.covers(caps)), None)
         if told is None and self.too_small(caps) is not None:
-            told = next((each for each in refused if each.least is not None), None)
+            told = next((job for job, prune in refused if prune.least is not None), None)
         return told or own
 
     def too_small(self, caps: Caps) -> Use | None:
@@ -86,7 +87,8 @@ class Catalog:
     def least(self, runtime: str) -> Caps | None:
         """What the smallest that was ever measured for this runtime takes; None where no job looked for it."""
         if runtime not in self._least:
-            told = [job.least for job in self.jobs.values() if job.least is not None and job.caps.runtime == runtime]
+            known = [prune for _, prune in prunes(self.jobs.values()) if prune.caps.runtime == runtime]
+            told = [each.least for each in known if each.least is not None]
             made = [costs_as_caps(each) for each in self.variants if each.runtime == runtime]
             self._least[runtime] = reduce(Caps.meet, [*told, *made]) if told else None
         return self._least[runtime]
@@ -94,16 +96,15 @@ class Catalog:
     def is_made(self, caps: Caps) -> bool:
         """A variant was made under caps that are hardly tighter, or it was made under looser ones and is inside these
         all the same: another prune would make much the same."""
-        return any(caps.near(each.caps, NEAR) or self._holds(each, caps) for each in self._prunes(JobState.DONE))
+        return any(caps.near(job.caps, NEAR) or self._holds(job, caps) for job, _ in self._prunes(JobState.DONE))
 
-    def _holds(self, job: PruneJob, caps: Caps) -> bool:
-        made = self.variant(job.sha256 or "") if job.caps.covers(caps) else None
+    def _holds(self, prune: Job, caps: Caps) -> bool:
+        made = self.variant(prune.sha256 or "") if prune.caps.covers(caps) else None
         return made is not None and use(caps, made) <= 1
 
-    def _prunes(self, state: JobState) -> list[PruneJob]:
+    def _prunes(self, state: JobState) -> list[tuple[Job, Prune]]:
         if state not in self._by_state:
-            prunes = [each for each in self.jobs.values() if each.kind is JobKind.PRUNE]
-            self._by_state[state] = [each for each in prunes if each.state is state]
+            self._by_state[state] = prunes(each for each in self.jobs.values() if each.state is state)
         return self._by_state[state]
 
     @cached_property
@@ -119,5 +120,5 @@ class Catalog:
         return {}
 
     @cached_property
-    def _by_state(self) -> dict[JobState, list[PruneJob]]:
+    def _by_state(self) -> dict[JobState, list[tuple[Job, Prune]]]:
         return {}

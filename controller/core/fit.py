@@ -21,9 +21,10 @@ from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.envelope import Envelope
-from controller.core.nouns.job import AT_WORK, UNFINISHED, JobState, Prediction, PruneJob
+from controller.core.nouns.job import AT_WORK, UNFINISHED, Job, JobState
 from controller.core.nouns.model import Model, Prefer
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prediction, Prune
 from controller.core.pays import pays, predict
 from controller.core.relax import UNTRIED, lower_floor, relaxations
 
@@ -31,9 +32,9 @@ WELL_USED = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Prune:
-    """A variant to be made under `caps` (in the reference host's terms), and what it is modelled to win where one fits
-    already. `pays`: it is worth a job."""
+class Proposal:
+    """A prune to `caps` (in the reference host's terms), and what it is modelled to win where a variant fits already.
+    `pays`: it is worth a job."""
 
     caps: Caps
     prediction: Prediction | None = None
@@ -47,7 +48,7 @@ class Fitted:
     variant: Variant
     binding: Constraint
     envelope: Envelope
-    prune: Prune | None = None
+    prune: Proposal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def fit(
     if job.state is JobState.FAILED:
         again = caps.key if job.retry and (attempts is None or job.attempts < attempts) else None
         return Infeasible(binding, envelope, f"pruning failed: {job.detail}", (), waiting_for=again)
-    return _refuse(profile, calibration, envelope, catalog, job.binding or binding, _reason(catalog.model, job))
+    return _refuse(profile, calibration, envelope, catalog, _bound(job) or binding, _reason(catalog.model, job))
 
 
 def choices(profile: Profile, calibration: Calibration, catalog: Catalog) -> dict[Prefer, Variant]:
@@ -130,7 +131,7 @@ def _fitting(
     return [each for each in may_ship if each.sha256 == kept or within(profile, calibration, envelope, each)]
 
 
-def _better(best: Variant, caps: Caps, catalog: Catalog) -> Prune | None:
+def _better(best: Variant, caps: Caps, catalog: Catalog) -> Proposal | None:
     """The prune that could make a more right variant than the `best` that fits; None where it was made or refused.
 
     What goes out may be tied with the best and cost less: a prune that only makes up for that would not go out either.
@@ -139,9 +140,9 @@ def _better(best: Variant, caps: Caps, catalog: Catalog) -> Prune | None:
     if catalog.is_made(caps) or (job is not None and job.state not in UNFINISHED):
         return None
     if job is not None and job.state in AT_WORK:
-        return Prune(caps, job.prediction)
+        return Proposal(caps, job.work.prediction if isinstance(job.work, Prune) else None)
     prediction = predict(best, caps, catalog.variants, list(catalog.jobs.values()))
-    return Prune(caps, prediction, pays=prediction is None or pays(prediction))
+    return Proposal(caps, prediction, pays=prediction is None or pays(prediction))
 
 
 def _first(runtime: str, envelope: Envelope, catalog: Catalog) -> NeedsPrune | Infeasible:
@@ -211,6 +212,10 @@ def _shrunk(dense: Variant, least: Caps) -> Variant:
     )
 
 
+def _bound(job: Job) -> Constraint | None:
+    return job.work.binding if isinstance(job.work, Prune) else None
+
+
 def _on_the_device(binding: Constraint | None, envelope: Envelope) -> Constraint | None:
     """A job names which of its caps binds; the device's envelope says what that cap comes from."""
     caps = {
@@ -222,7 +227,7 @@ def _on_the_device(binding: Constraint | None, envelope: Envelope) -> Constraint
     return None if cap is None else cap.binding
 
 
-def _reason(model: Model, job: PruneJob) -> str:
+def _reason(model: Model, job: Job) -> str:
     if job.state is JobState.DONE:
         return "a variant made for these caps was measured above them"
     floor = "" if model.accuracy_floor is None else f" at or above {_share(model.accuracy_floor)} accuracy"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from controller.core.nouns.bulk import BulkKind, Item
-from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind
 from controller.core.nouns.model import Recovery
+from controller.core.nouns.work import Ladder, Prune, Unstructured
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +89,16 @@ class SetModel:
 
 @dataclass(frozen=True, slots=True)
 class AskJob:
-    """A prune under at least one cap, a ladder of `rungs`, or a report on unstructured sparsity at this `share`.
+    """A prune under at least one cap, a ladder, or a report on unstructured sparsity. The dense variant is made when
+    its model is added, and a refine follows its prune.
 
-    Asked twice it is one job with one answer; one that failed or found nothing is run once more `again`. `budget_s` is
-    how long a refine may follow the prune, whatever its model says, 0 not at all; where the prune is done, at once.
+    Asked twice it is one job with one answer; one that failed or found nothing is run once more `again`. A prune's
+    `budget_s` is how long a refine may follow it, whatever its model says, 0 not at all; where the prune is done, at
+    once.
     """
 
     model: str
-    kind: JobKind
-    caps: Caps = field(default_factory=Caps)
-    rungs: int | None = None
-    share: float | None = None
-    budget_s: float | None = None
+    work: Prune | Ladder | Unstructured
     again: bool = False
 
 

@@ -25,15 +25,16 @@ from statistics import mean, median
 from controller.core.caps import figures
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.evidence import paired
-from controller.core.nouns.job import JobState, Prediction, PruneJob
+from controller.core.nouns.job import Job, JobState, prunes
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prediction
 
 PRIOR_COUNT, PRIOR_MEAN, PRIOR_DEVIATION = 5, 0.29, 0.88
 _Z90, _Z95 = 1.281552, 1.959964
 _SHORTEST = PRIOR_MEAN - PRIOR_DEVIATION
 
 
-def predict(best: Variant, caps: Caps, variants: Sequence[Variant], jobs: Sequence[PruneJob]) -> Prediction | None:
+def predict(best: Variant, caps: Caps, variants: Sequence[Variant], jobs: Sequence[Job]) -> Prediction | None:
     """What a variant made under `caps` is modelled to win against `best`; None where there is nothing to go by.
 
     `variants` are the model's, of the runtime of the caps; `jobs` its jobs, whose predictions may have come out.
@@ -53,12 +54,12 @@ def pays(prediction: Prediction) -> bool:
     return prediction.high > _Z95 * prediction.error
 
 
-def residuals(jobs: Sequence[PruneJob], variants: Sequence[Variant]) -> list[float]:
+def residuals(jobs: Sequence[Job], variants: Sequence[Variant]) -> list[float]:
     """By how many of its scale each finished prune won more than was expected of it."""
     accuracy = {each.sha256: each.accuracy for each in variants}
     found = list[float]()
-    for job in jobs:
-        made, told = accuracy.get(job.sha256 or ""), job.prediction
+    for job, prune in prunes(jobs):
+        made, told = accuracy.get(job.sha256 or ""), prune.prediction
         before = None if told is None else accuracy.get(told.against)
         if job.state is JobState.DONE and told is not None and made is not None and before is not None:
             found.append(max((made - before - told.win) / (told.scale or told.error), _SHORTEST))

@@ -7,12 +7,13 @@ from dataclasses import replace
 from agent.wire.messages import Result
 from controller.core.actions import Action, Place, QueuePrune
 from controller.core.choose import better
-from controller.core.fit import Fit, Fitted, Infeasible, NeedsPrune, Prune, fit
+from controller.core.fit import Fit, Fitted, Infeasible, NeedsPrune, Proposal, fit
 from controller.core.incumbent import still_fits
 from controller.core.jobs import audited
-from controller.core.nouns.job import JobState, Prediction, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import RolloutState
+from controller.core.nouns.work import Prediction, Prune
 from controller.core.policy import Policy
 from controller.core.speaks import foreign
 from controller.core.standing import desired_here, failed
@@ -84,7 +85,7 @@ def placement_of(device: str, model: str, fitted: Fit, now_unix_s: float) -> Pla
             )  # fmt: skip
 
 
-def _outlook(prune: Prune | None) -> str:
+def _outlook(prune: Proposal | None) -> str:
     """What becomes of the prune that might make a better variant, and why."""
     if prune is None:
         return ""
@@ -106,25 +107,29 @@ def wanted(view: DeviceView, found: Fit, policy: Policy) -> list[Action]:
     ref, jobs = view.catalog.model.ref, view.catalog.jobs
     match found:
         case NeedsPrune(caps) if caps.key not in jobs:
-            return [QueuePrune(ref, caps)]
-        case Fitted(prune=Prune(caps, prediction, pays)) if caps.key not in jobs:
+            return [QueuePrune(ref, Prune(caps))]
+        case Fitted(prune=Proposal(caps, prediction, pays)) if caps.key not in jobs:
             audit = not pays and audited(ref, caps, policy)
-            return [QueuePrune(ref, caps, prediction, audit)] if pays or audit else []
-        case Fitted(prune=Prune(caps, Prediction() as prediction, True)) if _wins_less(prediction, jobs[caps.key]):
-            return [QueuePrune(ref, caps, prediction)]
+            return [QueuePrune(ref, Prune(caps, prediction, audit))] if pays or audit else []
+        case Fitted(prune=Proposal(caps, Prediction() as prediction, True)) if _wins_less(prediction, jobs[caps.key]):
+            return [QueuePrune(ref, Prune(caps, prediction))]
         case _:
             return []
 
 
-def _wins_less(prediction: Prediction, job: PruneJob) -> bool:
-    """What the queued job would win shrank, as something better fits by now."""
-    return job.state is JobState.QUEUED and (job.prediction is None or prediction.win < job.prediction.win)
+def _wins_less(prediction: Prediction, job: Job) -> bool:
+    """What the queued prune would win shrank, as something better fits by now."""
+    match job:
+        case Job(state=JobState.QUEUED, work=Prune(prediction=known)):
+            return known is None or prediction.win < known.win
+        case _:
+            return False
 
 
 def _unless_asked_again(found: Fit, old: Placement) -> Fit:
     """A device that runs what fits asks for no further prune as its calibration drifts, unless one is shown to pay."""
     match found:
-        case Fitted(prune=Prune(caps, None)) if caps.key != old.waiting_for:
+        case Fitted(prune=Proposal(caps, None)) if caps.key != old.waiting_for:
             return replace(found, prune=None)
         case _:
             return found

@@ -8,46 +8,39 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from controller.core.jobs import identified
-from controller.core.nouns.job import AT_WORK, JobKind, JobState, PruneJob
+from controller.core.jobs import identified, job_id
+from controller.core.nouns.job import AT_WORK, Job, JobState
 from controller.core.nouns.model import Model
+from controller.core.nouns.work import Prune, Refine
 
 
-def refinement(prune: PruneJob, model: Model) -> PruneJob | None:
-    """The refine that is to follow `prune`; None where that is not done, or nobody gave a budget above 0.
+def refinement(job: Job, model: Model) -> Job | None:
+    """The refine that is to follow a prune; None where that is not done, or nobody gave a budget above 0.
 
     An audit is made to see what it wins, and no further than that, unless an operator asked for it.
     """
+    prune = job.work
+    if not isinstance(prune, Prune) or job.state is not JobState.DONE:
+        return None
     budget_s = model.refine_s if prune.budget_s is None else prune.budget_s
-    if prune.kind is not JobKind.PRUNE or prune.state is not JobState.DONE or budget_s <= 0:
+    if budget_s <= 0 or (prune.audit and not job.asked):
         return None
-    if prune.audit and not prune.asked:
-        return None
-    asked = prune.created_unix_s if prune.finished_unix_s is None else prune.finished_unix_s
-    return identified(
-        PruneJob(
-            id="",
-            model=prune.model,
-            kind=JobKind.REFINE,
-            caps=prune.caps,
-            asked=True,
-            budget_s=budget_s,
-            created_unix_s=asked,
-        )
-    )
+    ended_unix_s = job.created_unix_s if job.finished_unix_s is None else job.finished_unix_s
+    refine = Refine(prune.caps, budget_s)
+    return identified(Job(id="", model=job.model, work=refine, asked=True, created_unix_s=ended_unix_s))
 
 
-def refined(refine: PruneJob) -> str:
+def refined(model: str, refine: Refine) -> str:
     """The id of the prune that a refine follows."""
-    return identified(replace(refine, kind=JobKind.PRUNE)).id
+    return job_id(model, Prune(refine.caps).key)
 
 
-def refine_of(prune: PruneJob) -> str:
-    """The id of the refine that follows a prune, where one does."""
-    return identified(replace(prune, kind=JobKind.REFINE)).id
+def refine_of(model: str, prune: Prune) -> str:
+    """The id of the refine that follows a prune, where one does, whatever its budget."""
+    return job_id(model, Refine(prune.caps, budget_s=0.0).key)
 
 
-def to_queue(wanted: PruneJob, known: PruneJob | None, again: bool) -> PruneJob | None:
+def to_queue(wanted: Job, known: Job | None, again: bool) -> Job | None:
     """The refine to write down where `wanted` is to follow a prune and `known` is what there is of it; None leaves it.
 
     With a larger budget it goes on from what it made. One that has failed or found nothing better is begun anew only
@@ -56,6 +49,11 @@ def to_queue(wanted: PruneJob, known: PruneJob | None, again: bool) -> PruneJob 
     """
     if known is None or (again and known.state in (JobState.FAILED, JobState.INFEASIBLE)):
         return wanted
-    if known.state in AT_WORK or (known.budget_s or 0.0) >= (wanted.budget_s or 0.0):
+    if known.state in AT_WORK or budget_s_of(known) >= budget_s_of(wanted):
         return None
-    return replace(known, state=JobState.QUEUED, budget_s=wanted.budget_s, attempts=0)
+    return replace(known, state=JobState.QUEUED, work=wanted.work, attempts=0)
+
+
+def budget_s_of(job: Job) -> float:
+    """How long a refine may take in all."""
+    return job.work.budget_s if isinstance(job.work, Refine) else 0.0

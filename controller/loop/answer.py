@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
+import msgspec
+
 from agent.wire.errors import WireError
 from agent.wire.profile import RUNTIMES, parse_profile
 from controller.core.caps import below_floor, shippable, use
@@ -30,10 +32,11 @@ from controller.core.intents import (
 )
 from controller.core.jobs import identified
 from controller.core.nouns.device import DeviceState
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.model import Model
 from controller.core.nouns.rollout import Rollout, RolloutState, rollout_id
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Ladder, Prune, Unstructured, Work
 from controller.core.relax import lower_floor
 from controller.core.selector import parse_selector
 from controller.loop.answer_bulk import answer_bulk
@@ -112,35 +115,29 @@ def _forget(ledger: Ledger, device: str, now_unix_s: float) -> str:
 def _ask_job(ledger: Ledger, intent: AskJob, now_unix_s: float) -> str:
     """The job that is asked for: the one that there is, or a new one. An ended one waits again only for a reason."""
     model, _ = _measured(ledger, intent.model)
-    _refuse_nonsense(intent)
-    job = identified(
-        PruneJob(
-            id="",
-            model=model.ref,
-            kind=intent.kind,
-            caps=intent.caps,
-            rungs=intent.rungs,
-            share=intent.share,
-            budget_s=intent.budget_s,
-            asked=True,
-            created_unix_s=now_unix_s,
-        )
-    )
+    _refuse_nonsense(intent.work)
+    job = identified(Job(id="", model=model.ref, work=intent.work, asked=True, created_unix_s=now_unix_s))
     known = ledger.get_job(job.id)
-    if known is not None and job.budget_s is None:
-        job = replace(job, budget_s=known.budget_s)
     if known is None or _runs_anew(ledger, model, known, intent.again):
         log.info("event=asked job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
-        ledger.put_job(job)
+        ledger.put_job(job if known is None else replace(job, work=_budgeted(job.work, job.work, known.work)))
         return job.id
-    known = replace(known, asked=True, budget_s=job.budget_s)
+    known = replace(known, asked=True, work=_budgeted(known.work, job.work, known.work))
     ledger.put_job(known)
-    if intent.budget_s is not None:
+    if isinstance(intent.work, Prune) and intent.work.budget_s is not None:
         queue_refine(ledger, known, intent.again)
     return job.id
 
 
-def _runs_anew(ledger: Ledger, model: Model, known: PruneJob, again: bool) -> bool:
+def _budgeted(work: Work, *told: Work) -> Work:
+    """With the budget of the refine that is to follow it, from the first that tells one."""
+    if not isinstance(work, Prune):
+        return work
+    budgets = [each.budget_s for each in told if isinstance(each, Prune) and each.budget_s is not None]
+    return msgspec.structs.replace(work, budget_s=next(iter(budgets), None))
+
+
+def _runs_anew(ledger: Ledger, model: Model, known: Job, again: bool) -> bool:
     """A job that failed or found nothing, where told so; the latter also where by now some variant is inside its caps.
 
     An infeasible job's detail would else be the answer for ever, whatever a ladder has made since.
@@ -151,26 +148,23 @@ def _runs_anew(ledger: Ledger, model: Model, known: PruneJob, again: bool) -> bo
     return known.state is JobState.FAILED and again
 
 
-def _refuse_nonsense(intent: AskJob) -> None:
-    caps, rungs, share = intent.caps, intent.rungs, intent.share
-    budget_of(intent.budget_s or 0.0)
-    match intent.kind:
-        case JobKind.PRUNE:
+def _refuse_nonsense(work: Prune | Ladder | Unstructured) -> None:
+    match work:
+        case Prune(caps):
+            budget_of(work.budget_s or 0.0)
             given = [cap for cap in (caps.ram_bytes, caps.storage_bytes, caps.latency_s) if cap is not None]
             if not given or not all(0 < cap < math.inf for cap in given):
                 raise IntentError(400, "a prune needs a cap on RAM, storage or latency; each given one is above 0")
             if caps.runtime not in RUNTIMES:
                 raise IntentError(400, f"runtime {caps.runtime!r}: one of {', '.join(RUNTIMES)} is allowed")
-        case JobKind.LADDER:
-            if rungs is None or not 1 <= rungs <= MOST_RUNGS:
+        case Ladder(rungs):
+            if not 1 <= rungs <= MOST_RUNGS:
                 raise IntentError(400, f"rungs {rungs}: 1 to {MOST_RUNGS} are allowed")
-        case JobKind.UNSTRUCTURED:
-            if share is None or not 0 < share < 1:
+        case Unstructured(share):
+            if not 0 < share < 1:
                 raise IntentError(400, f"share {share}: above 0 and below 1 is allowed, as in 80 %")
-        case JobKind.DENSE:
-            raise IntentError(400, "the dense variant is made when its model is added")
-        case JobKind.REFINE:
-            raise IntentError(400, "a refine follows its prune: ask for that, with a budget above 0")
+        case _:
+            assert_never(work)
 
 
 def _measured(ledger: Ledger, ref: str) -> tuple[Model, Variant]:

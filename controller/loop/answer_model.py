@@ -10,8 +10,9 @@ from pathlib import Path
 from controller.core.caps import shippable
 from controller.core.intents import IntentError, SetModel
 from controller.core.jobs import identified
-from controller.core.nouns.job import AT_WORK, JobKind, JobState, PruneJob
+from controller.core.nouns.job import AT_WORK, Job, JobState
 from controller.core.nouns.model import Model
+from controller.core.nouns.work import Dense, Ladder, Prune, Refine
 from controller.loop.ledger import Ledger
 from controller.pruning.identity import formerly_stored, stored_digest
 from controller.pruning.spec import ModelSpec, load_spec, prefer_of, rungs_of
@@ -37,7 +38,7 @@ def add_model(ledger: Ledger, spec_path: Path, now_unix_s: float) -> str:
     log.info("event=model_added model=%s digest=%s", model.ref, digest[:12])
     _put(ledger, known, model, now_unix_s)
     if not usable:  # also after a failure: the operator has mended what was wrong
-        dense = PruneJob(id="", model=model.ref, kind=JobKind.DENSE, created_unix_s=now_unix_s)
+        dense = Job(id="", model=model.ref, work=Dense(), created_unix_s=now_unix_s)
         known_job = ledger.get_job(identified(dense).id)
         if known_job is None or known_job.state not in AT_WORK:  # what is being measured is not begun twice
             ledger.put_job(identified(dense))
@@ -86,9 +87,7 @@ def _put(ledger: Ledger, known: Model | None, model: Model, now_unix_s: float) -
     if known is not None and _terms(known) != _terms(model):
         _ask_again(ledger, model)
     if model.ladder:
-        rungs = PruneJob(
-            id="", model=model.ref, kind=JobKind.LADDER, rungs=model.ladder, asked=True, created_unix_s=now_unix_s
-        )
+        rungs = Job(id="", model=model.ref, work=Ladder(model.ladder), asked=True, created_unix_s=now_unix_s)
         if ledger.get_job(identified(rungs).id) is None:
             ledger.put_job(identified(rungs))
 
@@ -102,7 +101,7 @@ def _ask_again(ledger: Ledger, model: Model) -> None:
     may_ship = {each.sha256 for each in shippable(ledger.variants(model.ref), model.accuracy_floor)}
     for job in ledger.jobs(JobState.INFEASIBLE, JobState.DONE):
         stale = job.state is JobState.INFEASIBLE or job.sha256 not in may_ship
-        if job.model == model.ref and job.kind in (JobKind.PRUNE, JobKind.REFINE) and stale:
+        if job.model == model.ref and isinstance(job.work, Prune | Refine) and stale:
             ledger.put_job(replace(job, state=JobState.QUEUED, attempts=0))
 
 

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.incident import UNCLOSED, Incident, IncidentState
-from controller.core.nouns.job import UNFINISHED, JobState, PruneJob
+from controller.core.nouns.job import UNFINISHED, Job, JobState
 from controller.core.nouns.rollout import Rollout, RolloutState
 
 K = TypeVar("K")
@@ -28,7 +28,7 @@ class Census:
         devices: Iterable[Device] = (),
         incidents: Iterable[Incident] = (),
         rollouts: Iterable[Rollout] = (),
-        jobs: Iterable[PruneJob] = (),
+        jobs: Iterable[Job] = (),
     ) -> None:
         self.devices = Counter[DeviceState](each.state for each in devices)
         self.incidents = Counter[IncidentState](each.state for each in incidents)
@@ -55,7 +55,7 @@ class Census:
     def rollouts_move(self, known: Mapping[str, Rollout], new: Mapping[str, Rollout | None]) -> None:
         _move(self.rollouts, known, new)
 
-    def jobs_move(self, known: Mapping[str, PruneJob], new: Mapping[str, PruneJob | None]) -> None:
+    def jobs_move(self, known: Mapping[str, Job], new: Mapping[str, Job | None]) -> None:
         _move(self.jobs, known, new)
 
     def figures(self) -> dict[str, int]:

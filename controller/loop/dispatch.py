@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from agent.link import Link
 from agent.wire.topics import Leaf, topic
-from controller.core.nouns.job import PruneJob
+from controller.core.nouns.job import Job
 from controller.core.nouns.model import Model
 from controller.core.policy import Policy
 from controller.loop.clock import Clock
@@ -24,9 +24,9 @@ _AGAIN_S = 1.0  # until the next try where the link took nothing
 
 
 class Jobs(Protocol):
-    """Runs prune jobs elsewhere; progress and results come back as facts."""
+    """Runs jobs elsewhere; progress and results come back as facts."""
 
-    def start(self, job: PruneJob, model: Model, start_from: tuple[str, ...]) -> None:
+    def start(self, job: Job, model: Model, start_from: tuple[str, ...]) -> None:
         """`start_from` are the model's known variants, which a prune may go on from."""
 
     def cancel(self, job: str) -> None:

@@ -16,7 +16,7 @@ from controller.core.nouns.bulk import Bulk
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.forgotten import Forgotten
-from controller.core.nouns.job import PruneJob
+from controller.core.nouns.job import Job
 from controller.core.nouns.manifest import Named
 from controller.core.nouns.member import Member
 from controller.core.nouns.model import Model
@@ -53,7 +53,7 @@ class Fleet:
     members: dict[str, Member]
     models: dict[str, Model]
     variants: dict[tuple[str, str], Variant]
-    jobs: dict[str, PruneJob]
+    jobs: dict[str, Job]
     manifests: dict[str, Named]
     catalogs: dict[str, Catalog] = field(default_factory=dict)
     bulks: dict[str, Bulk] = field(default_factory=dict)

@@ -1,11 +1,11 @@
-"""Prune jobs as the daemon sees them: started by an action, heard of again as facts."""
+"""Jobs as the daemon sees them: started by an action, heard of again as facts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
 
-from controller.core.nouns.job import PruneJob
+from controller.core.nouns.job import Job
 from controller.core.nouns.model import Model
 from controller.loop.facts import Fact, JobEnded, JobMade, JobMoved
 from controller.pruning.job import JobPolicy, JobRequest, JobRunner
@@ -22,15 +22,11 @@ class ProcessJobs:
     def report_to(self, report: Callable[[Fact], None]) -> None:
         self._report = report
 
-    def start(self, job: PruneJob, model: Model, start_from: tuple[str, ...]) -> None:
+    def start(self, job: Job, model: Model, start_from: tuple[str, ...]) -> None:
         request = JobRequest(
-            kind=job.kind,
+            work=job.work,
             spec_path=model.spec_path,
             artifact_dir=str(self._artifacts),
-            caps=job.caps,
-            rungs=job.rungs or 0,
-            share=job.share or 0.0,
-            budget_s=job.budget_s or 0.0,
             start_from=start_from,
             threads=self._threads,
             policy=JobPolicy(

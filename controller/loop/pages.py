@@ -11,14 +11,14 @@ from controller.core.intents import IntentError
 from controller.core.nouns.bulk import Bulk, BulkState
 from controller.core.nouns.device import DeviceState
 from controller.core.nouns.incident import IncidentState
-from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.rollout import Rollout, RolloutState
 from controller.core.nouns.variant import Variant
 from controller.core.selector import Selector
 from controller.loop.fleet import Fleet
 
 T = TypeVar("T")
-S = TypeVar("S", PruneJob, Rollout, Bulk)
+S = TypeVar("S", Job, Rollout, Bulk)
 _Age = tuple[float, str]
 
 
@@ -96,7 +96,7 @@ def _page(
     return Page([name for _, name in ages[:limit]], len(found), len(ages) > limit, fleet.commit)
 
 
-def _age_of_job(job: PruneJob) -> _Age:
+def _age_of_job(job: Job) -> _Age:
     return job.created_unix_s, job.id
 
 

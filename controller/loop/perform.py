@@ -9,6 +9,7 @@ import logging
 from dataclasses import dataclass, replace
 from typing import assert_never
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agent.wire import blocks, signing
@@ -21,11 +22,12 @@ from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident, IncidentState
-from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.manifest import Named
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prune
 from controller.loop.ledger import Ledger
 from controller.loop.manifests import manifest_of
 from controller.store.artifacts import Artifacts
@@ -44,7 +46,7 @@ class Deliver:
 
 @dataclass(frozen=True, slots=True)
 class RunJob:
-    job: PruneJob
+    job: Job
     model: Model
     start_from: tuple[str, ...]
 
@@ -67,11 +69,8 @@ class Performer:
         match action:
             case do.Place(placement):
                 return self._place(ledger, placement)
-            case do.QueuePrune(model, caps, prediction, audit):
-                job = PruneJob(
-                    id="", model=model, caps=caps, prediction=prediction, audit=audit, created_unix_s=now_unix_s
-                )
-                return self._queue(ledger, identified(job))
+            case do.QueuePrune(model, prune):
+                self._queue(ledger, model, prune, now_unix_s)
             case do.DropJob(job_id):
                 log.info("event=dropped job=%s: nobody waits for it any more", job_id)
                 ledger.drop_job(job_id)
@@ -116,17 +115,18 @@ class Performer:
         ledger.put_placement(placement)
         return []
 
-    def _queue(self, ledger: Ledger, job: PruneJob) -> list[Send]:
+    def _queue(self, ledger: Ledger, model: str, prune: Prune, now_unix_s: float) -> None:
         """What is queued already is told its new prediction."""
-        known = ledger.get_job(job.id)
-        if known is None:
-            log.info("event=queued job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
-            ledger.put_job(job)
-        elif known.state is JobState.QUEUED:
-            ledger.put_job(replace(known, prediction=job.prediction))
-        return []
+        job = identified(Job(id="", model=model, work=prune, created_unix_s=now_unix_s))
+        match ledger.get_job(job.id):
+            case None:
+                log.info("event=queued job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
+                ledger.put_job(job)
+            case Job(state=JobState.QUEUED, work=Prune() as queued) as known:
+                told = msgspec.structs.replace(queued, prediction=prune.prediction)
+                ledger.put_job(replace(known, work=told))
 
-    def _start(self, ledger: Ledger, job: PruneJob) -> list[Send]:
+    def _start(self, ledger: Ledger, job: Job) -> list[Send]:
         model = ledger.get_model(job.model)
         if model is None:
             return []
@@ -137,7 +137,7 @@ class Performer:
         known = tuple(variant.sha256 for variant in ledger.variants(model.ref))
         return [RunJob(running, model, known)]
 
-    def _stop(self, ledger: Ledger, job: PruneJob) -> list[Send]:
+    def _stop(self, ledger: Ledger, job: Job) -> list[Send]:
         log.info("event=stopping job=%s model=%s kind=%s key=%r", job.id, job.model, job.kind, job.key)
         ledger.put_job(replace(job, state=JobState.STOPPING))
         return [EndJob(job.id)]

@@ -8,13 +8,15 @@ from concurrent.futures import Future
 from dataclasses import replace
 from typing import assert_never
 
+import msgspec
 from sqlalchemy.exc import SQLAlchemyError
 
 from agent.link import Arrived, Connected, Delivered, Disconnected, Link
 from agent.wire.topics import controller_filters, retained_filters
 from controller.core.intents import Intent, IntentError
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Dense, Ladder, Prune, Refine, Unstructured, Work
 from controller.loop.answer import answer
 from controller.loop.broadcast import Broadcast
 from controller.loop.eraser import Eraser
@@ -165,10 +167,10 @@ def _job_ended(ledger: Ledger, ended: JobEnded, now_unix_s: float) -> None:
         _keep(ledger, job.model, rung, now_unix_s)
     known = _as_it_ended(job, result, now_unix_s)
     ledger.put_job(known)
-    queue_refine(ledger, known, again=job.kind is JobKind.PRUNE)
+    queue_refine(ledger, known, again=isinstance(job.work, Prune))
 
 
-def _as_it_ended(job: PruneJob, result: JobResult, now_unix_s: float) -> PruneJob:
+def _as_it_ended(job: Job, result: JobResult, now_unix_s: float) -> Job:
     """What was told to stop and did is no failure; what came to its own end before it was is as good as ever."""
     if job.state is JobState.STOPPING and result.state is JobState.FAILED and result.retry:
         detail, attempts = "stopped as something else was to do; goes on later", max(job.attempts - 1, 0)
@@ -176,11 +178,22 @@ def _as_it_ended(job: PruneJob, result: JobResult, now_unix_s: float) -> PruneJo
     return replace(
         job,
         state=result.state,
+        work=_as_its_kind_ended(job.work, result),
         sha256=None if result.variant is None else result.variant.sha256,
-        binding=result.binding,
-        least=result.least or job.least,
         detail=result.detail,
-        report=result.report,
         retry=result.retry,
         finished_unix_s=now_unix_s,
     )
+
+
+def _as_its_kind_ended(work: Work, result: JobResult) -> Work:
+    """With what only its kind ends with."""
+    match work:
+        case Prune():
+            return msgspec.structs.replace(work, binding=result.binding, least=result.least or work.least)
+        case Unstructured():
+            return msgspec.structs.replace(work, report=result.report)
+        case Dense() | Ladder() | Refine():
+            return work
+        case _:
+            assert_never(work)

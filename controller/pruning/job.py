@@ -14,17 +14,18 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import IO
 
 import msgspec
 
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
 from controller.core.nouns.model import Recovery
 from controller.core.nouns.sparsity import SparseSide, SparsityReport
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Work
 
 __all__ = [
     "Announce",
@@ -43,7 +44,7 @@ _ERROR_TAIL_CHARS = 600
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobPolicy:
-    """What a model's owner asks of its variants, see `controller.core.types.Model`. No `recovery`: the spec file's."""
+    """What a model's owner asks of its variants, see `controller.core.nouns.model`. No `recovery`: the spec file's."""
 
     accuracy_floor: float | None = None
     accuracy_margin: float | None = None
@@ -52,9 +53,7 @@ class JobPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRequest:
-    """`dense`: check, export and measure the model as it is. `prune`: a variant under `caps`. `ladder`: of `rungs`.
-    `unstructured`: a report on `share` of the weights at zero. `refine`: a better variant under `caps`, within
-    `budget_s` in all.
+    """What is to be made of the model whose spec this is.
 
     The owner's `policy` is the controller's, whatever the spec file says by now; None takes the file's.
     `artifact_dir` takes the artifact, called as `controller.core.artifacts` says. `start_from` names variants of the
@@ -62,13 +61,9 @@ class JobRequest:
     there is none. `threads` is for torch; measurements always use one.
     """
 
-    kind: JobKind
+    work: Work
     spec_path: str
     artifact_dir: str
-    caps: Caps = field(default_factory=Caps)
-    rungs: int = 0
-    share: float = 0.0
-    budget_s: float = 0.0
     seed: int | None = None
     start_from: tuple[str, ...] = ()
     threads: int = 1
@@ -80,9 +75,9 @@ class JobResult:
     """DONE with the variant; INFEASIBLE with the cap that binds and the closest variant known; FAILED with why.
 
     Of a DONE job the artifact is in place. A ladder has its rungs in `variants`, told of before or not, and a prune
-    what else it made; all with their artifact in place however the job ended. `least`: as a `PruneJob` has it.
-    `retry`: a failure that may pass by itself. `model_digest` names weights, spec and factory source that it was made
-    from.
+    what else it made; all with their artifact in place however the job ended. `binding`, `least`: as a `Prune` has
+    them. `retry`: a failure that may pass by itself. `model_digest` names weights, spec and factory source that it was
+    made from.
     """
 
     state: JobState

@@ -9,10 +9,11 @@ from controller.core.caps import closest, shippable, uses
 from controller.core.ladder import ladder
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.model import Model
 from controller.core.nouns.sparsity import SparseSide, SparsityReport
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Dense, Ladder, Prune, Refine, Unstructured
 from controller.core.relax import relaxations_of_caps
 from controller.web.device_views import Json, short
 from controller.web.views import variant_view
@@ -20,23 +21,24 @@ from controller.web.views import variant_view
 _USES = {Constraint.RAM_MODEL: "ram", Constraint.STORAGE: "storage", Constraint.DEADLINE: "latency"}
 
 
-def job_view(job: PruneJob) -> Json:
+def job_view(job: Job) -> Json:
+    work, caps = job.work, job.caps
     return {
         "id": job.id,
         "model": job.model,
         "kind": job.kind,
         "state": job.state,
-        "ram_cap_bytes": job.caps.ram_bytes,
-        "storage_cap_bytes": job.caps.storage_bytes,
-        "runtime": job.caps.runtime,
-        "latency_cap_ms": None if job.caps.latency_s is None else job.caps.latency_s * 1e3,
-        "rungs": job.rungs,
-        "share": job.share,
-        "budget_s": job.budget_s,
+        "ram_cap_bytes": caps.ram_bytes,
+        "storage_cap_bytes": caps.storage_bytes,
+        "runtime": caps.runtime,
+        "latency_cap_ms": None if caps.latency_s is None else caps.latency_s * 1e3,
+        "rungs": work.rungs if isinstance(work, Ladder) else None,
+        "share": work.share if isinstance(work, Unstructured) else None,
+        "budget_s": work.budget_s if isinstance(work, Prune | Refine) else None,
         "asked": job.asked,
         "sha256": job.sha256,
         "variant": short(job.sha256),
-        "binding": job.binding,
+        "binding": work.binding if isinstance(work, Prune) else None,
         "detail": job.detail,
         "attempts": job.attempts,
         "created_unix_s": job.created_unix_s,
@@ -44,13 +46,15 @@ def job_view(job: PruneJob) -> Json:
     }
 
 
-def job_detail(job: PruneJob, model: Model, variants: Sequence[Variant], refine: PruneJob | None) -> Json:
+def job_detail(job: Job, model: Model, variants: Sequence[Variant], refine: Job | None) -> Json:
     """A job with its answer: what it made, or the variant closest to its caps and what would do; or its report. A prune
     also with the `refine` that follows it, where there is one.
 
     `closest` and `relaxations` are of the variants that are known now; none is below the accuracy floor.
     """
     done, refused = job.state is JobState.DONE, job.state is JobState.INFEASIBLE
+    least = job.work.least if isinstance(job.work, Prune) else None
+    report = job.work.report if isinstance(job.work, Unstructured) else None
     of_runtime = [each for each in variants if each.runtime == job.caps.runtime]
     candidates = shippable(of_runtime, model.accuracy_floor) if refused else []
     made = next((each for each in variants if done and each.sha256 == job.sha256), None)
@@ -60,9 +64,9 @@ def job_detail(job: PruneJob, model: Model, variants: Sequence[Variant], refine:
         "made": None if made is None else variant_view(made),
         "closest": None if near is None else variant_view(near),
         **_uses(job.caps, made or near),
-        "relaxations": list(relaxations_of_caps(job.caps, candidates, job.least)),
-        "report": None if job.report is None else report_view(job.report),
-        "refine": None if refine is None or job.kind is not JobKind.PRUNE else job_view(refine),
+        "relaxations": list(relaxations_of_caps(job.caps, candidates, least)),
+        "report": None if report is None else report_view(report),
+        "refine": None if refine is None else job_view(refine),
     }
 
 
@@ -104,6 +108,6 @@ def ladder_view(variants: Sequence[Variant], runtime: str = RUNTIMES[0]) -> list
     ]
 
 
-def is_measuring(job: PruneJob, model: Model) -> bool:
+def is_measuring(job: Job, model: Model) -> bool:
     """True of the job that makes the model's dense variant."""
-    return job.model == model.ref and job.kind is JobKind.DENSE
+    return job.model == model.ref and isinstance(job.work, Dense)

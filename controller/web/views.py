@@ -12,7 +12,7 @@ from controller.core.fit import choices
 from controller.core.nouns.bulk import Bulk
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
-from controller.core.nouns.job import PruneJob
+from controller.core.nouns.job import Job
 from controller.core.nouns.member import Member
 from controller.core.nouns.model import Model, Prefer
 from controller.core.nouns.placement import Placement
@@ -22,7 +22,7 @@ from controller.web.device_views import Json, battery_view, envelope_view, short
 from controller.web.facts import DeviceFacts
 
 
-def model_view(model: Model, measuring: PruneJob | None = None) -> Json:
+def model_view(model: Model, measuring: Job | None = None) -> Json:
     """`measuring` is the job of the dense variant; a model is `done` when it can be rolled out."""
     return {
         "ref": model.ref,

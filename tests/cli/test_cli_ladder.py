@@ -14,7 +14,8 @@ from typer.testing import Result
 from controller.cli.plot import Plot
 from controller.client import ClientError
 from controller.core.intents import AskJob
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
+from controller.core.nouns.work import Ladder
 from tests.cli.conftest import ends, meanwhile, moves
 from tests.cli.test_cli_prune import variant
 from tests.real import DENSE, SHA, RealController
@@ -62,7 +63,7 @@ def test_building_is_followed_and_then_shown(run: Run, shop: RealController) -> 
     result = run("model", "ladder", "fall", "--build", "--rungs", "4")
     thread.join()
     assert result.exit_code == 0, result.stderr
-    assert shop.asked == [AskJob("fall@1", JobKind.LADDER, rungs=4, again=True)]
+    assert shop.asked == [AskJob("fall@1", Ladder(4), again=True)]
     assert "30% rung 2 of 4, 3 min left" in result.stderr
     assert SHA[:12] in result.stdout
 

@@ -16,9 +16,10 @@ from controller.client import Client
 from controller.core.intents import AskJob
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.sparsity import SparseSide, SparsityReport
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prune, Unstructured
 from tests.cli.conftest import ends, meanwhile, moves
 from tests.real import DENSE, SHA, RealController
 
@@ -79,7 +80,7 @@ def test_it_is_followed_on_stderr_and_the_variant_is_printed(run: Run, shop: Rea
     result = run(*ASKED)
     thread.join()
     assert result.exit_code == 0, result.stderr
-    assert shop.asked == [AskJob("fall@1", JobKind.PRUNE, caps=CAPS)]
+    assert shop.asked == [AskJob("fall@1", Prune(CAPS))]
     assert "running 40% recovering, 20 s left" in result.stderr
     lines = result.stdout.splitlines()
     assert "accuracy: 94.2 % (92.9 to 95.3)" in lines
@@ -104,7 +105,7 @@ def test_the_same_caps_have_their_answer_at_once(run: Run, shop: RealController)
 
 def test_how_it_goes_with_making_it_better_is_told_with_the_answer(run: Run, shop: RealController) -> None:
     run(*ASKED, "--no-wait", "--refine", "10min")
-    assert shop.asked == [AskJob("fall@1", JobKind.PRUNE, caps=CAPS, budget_s=600.0)]
+    assert shop.asked == [AskJob("fall@1", Prune(CAPS, budget_s=600.0))]
     shop.end(shop.at_work, state=JobState.DONE, variant=variant(SHA))
     refine = shop.at_work
     shop.move(refine, 0.4, "recovering")
@@ -180,7 +181,7 @@ def test_a_report_on_unstructured_sparsity_is_a_table_and_a_sentence(run: Run, s
         compression="deflate",
     )
     run("prune", "fall", "--unstructured", "--no-wait")
-    assert shop.asked == [AskJob("fall@1", JobKind.UNSTRUCTURED, share=0.8)]
+    assert shop.asked == [AskJob("fall@1", Unstructured(0.8))]
     shop.end(shop.at_work, state=JobState.DONE, report=report)
     result = run("prune", "fall", "--unstructured", "80 %")
     assert (result.exit_code, result.stderr) == (0, "")
@@ -206,6 +207,6 @@ def test_the_share_may_be_left_out(given: list[str], expected: list[str]) -> Non
 
 def test_a_fleets_job_is_no_hurdle(run: Run, shop: RealController) -> None:
     """Its caps may be the same; then it is the same job."""
-    fleets = PruneJob(id="fleet", model="fall@1", caps=Caps(ram_bytes=5), state=JobState.RUNNING)
+    fleets = Job(id="fleet", model="fall@1", work=Prune(Caps(ram_bytes=5)), state=JobState.RUNNING)
     shop.put(lambda tx: tx.put_job(fleets))
     assert "state: queued" in run(*ASKED, "--no-wait").stdout

@@ -16,7 +16,7 @@ from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.incident import BreachKind, Incident
-from controller.core.nouns.job import PruneJob
+from controller.core.nouns.job import Job
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
@@ -52,7 +52,7 @@ DENSE, HALF, QUARTER = variant(), variant("half", 0.5), variant("quarter", 0.25)
 LADDER = (DENSE, HALF, QUARTER)
 
 
-def catalog(*jobs: PruneJob, variants: tuple[Variant, ...] = LADDER) -> Catalog:
+def catalog(*jobs: Job, variants: tuple[Variant, ...] = LADDER) -> Catalog:
     return Catalog(MODEL, variants, {each.key: each for each in jobs})
 
 

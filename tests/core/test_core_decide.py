@@ -27,7 +27,7 @@ from controller.core.nouns.calibration import Calibration, Learned
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.incident import Incident, IncidentState
-from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.member import Standing
 from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
@@ -164,10 +164,10 @@ def test_a_failed_trial_leads_to_another_variant() -> None:
     queued, placed = told(settled)
     assert isinstance(queued, QueuePrune)
     assert isinstance(placed, Place)
-    assert placed.placement.waiting_for == queued.caps.key
+    assert placed.placement.waiting_for == queued.prune.key
 
     pruned = replace(HALF, sha256="made")
-    job = PruneJob(id="j", model=MODEL.ref, caps=queued.caps, state=JobState.DONE, sha256="made")
+    job = Job(id="j", model=MODEL.ref, work=queued.prune, state=JobState.DONE, sha256="made")
     answered = replace(settled, catalog=catalog(job, variants=(DENSE, pruned)), placement=placed.placement)
     placed = only(told(answered))
     assert isinstance(placed, Place)
@@ -227,7 +227,7 @@ def test_a_gap_queues_one_prune_and_waits_without_saying_so_again() -> None:
     queued, placed = told(tight)
     assert isinstance(queued, QueuePrune)
     assert isinstance(placed, Place)
-    waiting = PruneJob(id="j", model=MODEL.ref, caps=queued.caps)
+    waiting = Job(id="j", model=MODEL.ref, work=queued.prune)
     assert told(replace(tight, catalog=catalog(waiting), placement=placed.placement)) == []
 
 
@@ -236,8 +236,8 @@ def test_what_fits_goes_out_at_once_while_a_better_one_is_made() -> None:
     queued, placed = told(roomy_for_half)
     assert isinstance(queued, QueuePrune)
     assert isinstance(placed, Place)
-    assert (placed.placement.sha256, placed.placement.waiting_for) == ("half", queued.caps.key)
-    waiting = PruneJob(id="j", model=MODEL.ref, caps=queued.caps)
+    assert (placed.placement.sha256, placed.placement.waiting_for) == ("half", queued.prune.key)
+    waiting = Job(id="j", model=MODEL.ref, work=queued.prune)
     assigned = only(told(replace(roomy_for_half, catalog=catalog(waiting), placement=placed.placement)))
     assert isinstance(assigned, Assign)
     assert assigned.sha256 == "half"
@@ -250,10 +250,11 @@ def test_a_wish_that_waits_is_told_when_it_would_win_less() -> None:
     queued, placed = told(new)
     assert isinstance(queued, QueuePrune)
     assert isinstance(placed, Place)
-    assert queued.prediction is not None
-    for win, again in ((queued.prediction.win + 0.01, [queued]), (queued.prediction.win, [])):
-        before = replace(queued.prediction, win=win)
-        job = PruneJob(id="j", model=MODEL.ref, caps=queued.caps, prediction=before)
+    told_of = queued.prune.prediction
+    assert told_of is not None
+    for win, again in ((told_of.win + 0.01, [queued]), (told_of.win, [])):
+        before = replace(told_of, win=win)
+        job = Job(id="j", model=MODEL.ref, work=msgspec.structs.replace(queued.prune, prediction=before))
         waiting = replace(new, catalog=catalog(job, variants=judged), placement=placed.placement)
         assert [each for each in told(waiting) if isinstance(each, QueuePrune)] == again
 
@@ -272,11 +273,11 @@ def test_a_prune_that_failed_for_good_makes_the_device_infeasible() -> None:
     queued = told(tight)[0]
     assert isinstance(queued, QueuePrune)
     for attempts, expected in ((2, Standing.WAITING), (3, Standing.INFEASIBLE)):
-        job = PruneJob(id="j", model=MODEL.ref, caps=queued.caps, state=JobState.FAILED, attempts=attempts)
+        job = Job(id="j", model=MODEL.ref, work=queued.prune, state=JobState.FAILED, attempts=attempts)
         failed = replace(tight, catalog=catalog(job))
         placed = only(told(failed))
         assert isinstance(placed, Place)
-        assert placed.placement.waiting_for == (queued.caps.key if attempts == 2 else None)
+        assert placed.placement.waiting_for == (queued.prune.key if attempts == 2 else None)
         assert stands(replace(failed, placement=placed.placement)) is expected
 
 
@@ -454,10 +455,10 @@ def performed(made: DeviceView, action: Action) -> DeviceView:
             return replace(made, device=replace(made.device, calibration=calibration), placement=known)
         case Place(placed):
             return replace(made, placement=placed)
-        case QueuePrune(model, caps, prediction):
+        case QueuePrune(model, prune):
             assert made.catalog is not None
-            queued = PruneJob(id=caps.key, model=model, caps=caps, prediction=prediction)
-            return replace(made, catalog=replace(made.catalog, jobs={**made.catalog.jobs, caps.key: queued}))
+            queued = Job(id=prune.key, model=model, work=prune)
+            return replace(made, catalog=replace(made.catalog, jobs={**made.catalog.jobs, prune.key: queued}))
         case Assign(_, placed, sha256, rollout_id, incident_id, attempts):
             seq = made.desired.seq + 1 if made.desired else 1
             new = desired(sha256, None, seq=seq, rollout=rollout_id, incident=incident_id, attempts=attempts)

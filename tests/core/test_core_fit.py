@@ -14,13 +14,14 @@ from controller.core.caps import shippable
 from controller.core.catalog import Catalog
 from controller.core.compare import ERROR, shown_worse
 from controller.core.envelope import Impossible, collapse
-from controller.core.fit import WELL_USED, Fitted, Infeasible, NeedsPrune, Prune, fit
+from controller.core.fit import WELL_USED, Fitted, Infeasible, NeedsPrune, Proposal, fit
 from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.envelope import Envelope
-from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Dense, Prune
 from controller.core.relax import UNTRIED
 from tests.core.builders import (
     BARE,
@@ -50,11 +51,17 @@ def asked(made: Profile, known: Catalog, calibration: Calibration = BARE) -> Cap
     return found.caps
 
 
-def answered(made: Profile, state: JobState, calibration: Calibration = BARE, **fields: object) -> PruneJob:
+def answered(
+    made: Profile,
+    state: JobState,
+    sha256: str | None = None,
+    binding: Constraint | None = None,
+    least: Caps | None = None,
+) -> Job:
     """The job that this device's fit asks for, as it ended."""
-    caps = asked(made, catalog(), calibration)
-    job = PruneJob(id="j", model=MODEL.ref, caps=caps, state=state, detail="the head is the limit", attempts=1)
-    return replace(job, **fields)  # type: ignore[arg-type]
+    work = Prune(asked(made, catalog()), binding=binding, least=least)
+    detail = "the head is the limit"
+    return Job(id="j", model=MODEL.ref, work=work, state=state, sha256=sha256, detail=detail, attempts=1)
 
 
 def envelope_of(made: Profile, calibration: Calibration = BARE) -> Envelope:
@@ -94,7 +101,7 @@ def test_each_runtime_leaves_the_model_what_it_does_not_take_itself() -> None:
 def test_a_model_that_cannot_be_made_for_the_runtime_is_refused_with_the_reason() -> None:
     made = replace(profile(deadline_s=1.0), runtime="ncnn")
     caps = Caps(runtime="ncnn")
-    job = PruneJob(id="j", model=MODEL.ref, caps=caps, state=JobState.FAILED, detail="no operator", retry=False)
+    job = Job(id="j", model=MODEL.ref, work=Prune(caps), state=JobState.FAILED, detail="no operator", retry=False)
     found = fit(made, BARE, replace(catalog(), jobs={caps.key: job}))
     assert isinstance(found, Infeasible)
     assert (found.waiting_for, "for ncnn: no operator" in found.reason) == (None, True)
@@ -122,7 +129,7 @@ def test_a_request_under_way_is_waited_for(state: JobState) -> None:
     assert isinstance(found, NeedsPrune)
     found = fit(TIGHT, BARE, catalog(answered(TIGHT, state)))
     assert isinstance(found, Fitted)
-    assert (found.variant, found.prune) == (HALF, Prune(asked(TIGHT, catalog()))), "what fits goes out meanwhile"
+    assert (found.variant, found.prune) == (HALF, Proposal(asked(TIGHT, catalog()))), "what fits goes out meanwhile"
 
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.INFEASIBLE, JobState.FAILED])
@@ -308,7 +315,7 @@ def test_a_cap_of_nothing_is_not_a_cap_that_is_missing() -> None:
 
 def test_ram_that_is_used_up_by_what_the_device_adds_asks_for_zero_bytes_and_not_for_anything() -> None:
     made, greedy = profile(ram_model_bytes=MIB), Calibration(ram_extra_bytes=2 * MIB)
-    dense = PruneJob(id="d", model=MODEL.ref, caps=Caps(), state=JobState.DONE)
+    dense = Job(id="d", model=MODEL.ref, work=Dense(), state=JobState.DONE)
     assert asked(made, catalog(dense), greedy).ram_bytes == 0
 
 
@@ -324,7 +331,7 @@ def test_a_fit_is_inside_every_cap_and_above_the_floor_and_nothing_inside_is_sho
 ) -> None:
     found = fit(made, calibration, catalog(variants=ladder))
     if isinstance(found, NeedsPrune):
-        job = PruneJob(id="j", model=MODEL.ref, caps=found.caps, state=state)
+        job = Job(id="j", model=MODEL.ref, work=Prune(found.caps), state=state)
         found = fit(made, calibration, catalog(job, variants=ladder))
     may_ship = shippable(ladder, MODEL.accuracy_floor)
     inside = [each for each in may_ship if within(made, calibration, found.envelope, each)]
@@ -441,7 +448,8 @@ def test_intervals_beside_dense_decide_where_there_is_no_evidence_sample_by_samp
 def test_what_looser_caps_made_and_these_hold_answers_these_too() -> None:
     """Another prune would find it again."""
     small = variant("small", 0.3, accuracy=0.93)
-    made = PruneJob(id="m", model=MODEL.ref, caps=Caps(latency_s=0.0095), state=JobState.DONE, sha256="small")
+    work = Prune(Caps(latency_s=0.0095))
+    made = Job(id="m", model=MODEL.ref, work=work, state=JobState.DONE, sha256="small")
     known = catalog(made, variants=(DENSE, small))
     assert known.is_made(Caps(latency_s=0.008))
     assert not known.is_made(Caps(latency_s=0.0029)), "it is not inside"

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 
 from controller.core.gain import gains
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import Prediction, PruneJob
+from controller.core.nouns.job import Job
+from controller.core.nouns.work import Prediction, Prune
 from tests.core.builders import MODEL, always
 
 
-def wish(name: str, latency_s: float, win: float, against: str = "tiny") -> PruneJob:
+def wish(name: str, latency_s: float, win: float, against: str = "tiny") -> Job:
     told = Prediction(against=against, win=win, high=win + 0.01, error=0.005)
-    return PruneJob(id=name, model=MODEL.ref, caps=Caps(latency_s=latency_s), prediction=told)
+    return Job(id=name, model=MODEL.ref, work=Prune(Caps(latency_s=latency_s), told))
 
 
 def test_what_serves_many_well_wins_more_than_what_serves_one_best() -> None:
@@ -32,7 +33,7 @@ def test_what_runs_another_variant_by_now_or_another_model_is_not_counted() -> N
 
 
 def test_a_wish_that_nothing_is_predicted_of_is_not_weighed() -> None:
-    assert gains([replace(wish("unknown", 1.0, 0.1), prediction=None)]) == {}
+    assert gains([replace(wish("unknown", 1.0, 0.1), work=Prune(Caps(latency_s=1.0)))]) == {}
 
 
 @always
@@ -42,5 +43,5 @@ def test_of_very_many_some_are_weighed_the_most_promising_among_them(rows: list[
     won = gains(wishes)
     best = max(win for _, win in rows)
     assert len(won) == 64
-    assert any(each.prediction is not None and each.prediction.win == best for each in wishes if each.id in won)
+    assert any(win == best for at, (_, win) in enumerate(rows) if f"w{at}" in won)
     assert all(0 <= value <= max(best, 0.0) * len(rows) + 1e-9 for value in won.values())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,19 +13,31 @@ from hypothesis import strategies as st
 from controller.core.actions import Action, DropJob, StartJob, StopJob
 from controller.core.jobs import audited, decide_jobs, identified
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import AT_WORK, JobKind, JobState, Prediction, PruneJob
+from controller.core.nouns.job import AT_WORK, Job, JobState
+from controller.core.nouns.work import Dense, Ladder, Prediction, Prune, Refine, Unstructured, Work
 from controller.core.policy import Policy
 from tests.core.builders import MODEL, NOW, always
 
 POLICY = Policy(attempts=3, retry_s=60, parallel_jobs=1)
 
 
-def job(name: str, state: JobState = JobState.QUEUED, **fields: object) -> PruneJob:
-    made = PruneJob(id=name, model=MODEL.ref, caps=Caps(ram_bytes=1), state=state)
-    return replace(made, **fields)  # type: ignore[arg-type]
+def made(work: Work, name: str, state: JobState = JobState.QUEUED, **fields: Any) -> Job:
+    return replace(Job(id=name, model=MODEL.ref, work=work, state=state), **fields)
 
 
-def started(*jobs: PruneJob, policy: Policy = POLICY) -> list[str]:
+def job(
+    name: str,
+    state: JobState = JobState.QUEUED,
+    caps: Caps = Caps(ram_bytes=1),  # noqa: B008 - it is frozen
+    prediction: Prediction | None = None,
+    audit: bool = False,
+    **fields: Any,
+) -> Job:
+    """A prune."""
+    return made(Prune(caps, prediction, audit), name, state, **fields)
+
+
+def started(*jobs: Job, policy: Policy = POLICY) -> list[str]:
     waited_for = frozenset((each.model, each.key) for each in jobs if each.id != "unwanted")
     return [
         each.job.id for each in decide_jobs(jobs, waited_for, waited_for, policy, NOW) if isinstance(each, StartJob)
@@ -34,7 +48,7 @@ def test_jobs_start_oldest_first_while_there_is_room() -> None:
     young, old = job("young", created_unix_s=2.0), job("old", created_unix_s=1.0)
     assert started(young, old) == ["old"]
     assert started(young, old, job("at work", JobState.RUNNING)) == []
-    young = replace(young, caps=Caps(ram_bytes=2))
+    young = job("young", caps=Caps(ram_bytes=2), created_unix_s=2.0)
     assert started(young, old, policy=replace(POLICY, parallel_jobs=2)) == ["old", "young"]
 
 
@@ -68,11 +82,11 @@ def test_of_what_would_only_serve_better_the_largest_win_over_all_goes_first() -
 
 
 def test_of_prunes_that_become_one_the_least_win_is_expected() -> None:
-    wishes = [replace(each, prediction=predicted(at / 100)) for at, each in enumerate(NEAR, 1)]
+    wishes = [job(str(at), caps=caps, prediction=predicted((at + 1) / 100)) for at, caps in enumerate(CLOSE)]
     (meet,) = begun(*wishes)
-    assert (meet.caps, meet.prediction) == (MEET, predicted(0.01))
-    (unknown,) = begun(replace(wishes[0], prediction=None), *wishes[1:])
-    assert unknown.prediction is None
+    assert meet.work == Prune(MEET, predicted(0.01))
+    (unknown,) = begun(NEAR[0], *wishes[1:])
+    assert unknown.work == Prune(MEET)
 
 
 CLOSE = (
@@ -84,7 +98,7 @@ MEET = Caps(latency_s=1.0, ram_bytes=1000)
 NEAR = [job(str(at), caps=caps) for at, caps in enumerate(CLOSE)]
 
 
-def begun(*jobs: PruneJob, policy: Policy = POLICY) -> list[PruneJob]:
+def begun(*jobs: Job, policy: Policy = POLICY) -> list[Job]:
     waited_for = frozenset((each.model, each.key) for each in jobs)
     found = decide_jobs(jobs, waited_for, waited_for, policy, NOW)
     return [each.job for each in found if isinstance(each, StartJob)]
@@ -151,7 +165,7 @@ def test_a_failed_job_is_tried_again_after_a_pause_and_a_few_times() -> None:
 def test_a_prune_that_nobody_waits_for_any_more_is_not_started_but_a_dense_model_is() -> None:
     assert started(job("unwanted", caps=Caps(ram_bytes=2)), job("j", created_unix_s=NOW)) == ["j"]
     assert decide_jobs([job("unwanted")], frozenset(), frozenset(), POLICY, NOW) == [DropJob("unwanted")]
-    assert started(job("unwanted", kind=JobKind.DENSE, caps=Caps())) == ["unwanted"]
+    assert started(made(Dense(), "unwanted")) == ["unwanted"]
 
 
 @pytest.mark.parametrize("state", [JobState.DONE, JobState.INFEASIBLE])
@@ -171,8 +185,12 @@ def test_what_fails_for_good_is_not_tried_again() -> None:
     assert started(job("j", JobState.FAILED, attempts=1, finished_unix_s=0.0, retry=False)) == []
 
 
-def ladder(name: str = "unwanted", state: JobState = JobState.QUEUED, **fields: object) -> PruneJob:
-    return job(name, state, **{"kind": JobKind.LADDER, "caps": Caps(), "rungs": 8, "asked": True, **fields})
+def ladder(name: str = "unwanted", state: JobState = JobState.QUEUED, rungs: int = 8, **fields: Any) -> Job:
+    return made(Ladder(rungs), name, state, **{"asked": True, **fields})
+
+
+def report(name: str = "unwanted", **fields: Any) -> Job:
+    return made(Unstructured(0.8), name, asked=True, **fields)
 
 
 def test_an_operators_prune_runs_though_no_device_waits_but_after_those_that_devices_wait_for() -> None:
@@ -203,12 +221,16 @@ def test_a_ladder_that_nobody_asked_for_is_not_built() -> None:
 
 
 def test_a_report_goes_before_a_ladder() -> None:
-    report = ladder("report", kind=JobKind.UNSTRUCTURED, share=0.8, created_unix_s=9.0)
-    assert started(ladder(created_unix_s=1.0), report) == ["report"]
+    assert started(ladder(created_unix_s=1.0), report("report", created_unix_s=9.0)) == ["report"]
 
 
-def refine(name: str = "unwanted", state: JobState = JobState.QUEUED, **fields: object) -> PruneJob:
-    return job(name, state, **{"kind": JobKind.REFINE, "asked": True, "budget_s": 600.0, **fields})
+def refine(
+    name: str = "unwanted",
+    state: JobState = JobState.QUEUED,
+    caps: Caps = Caps(ram_bytes=1),  # noqa: B008 - it is frozen
+    **fields: Any,
+) -> Job:
+    return made(Refine(caps, budget_s=600.0), name, state, asked=True, **fields)
 
 
 @pytest.mark.parametrize(
@@ -221,20 +243,20 @@ def refine(name: str = "unwanted", state: JobState = JobState.QUEUED, **fields: 
         job("unwanted", caps=Caps(ram_bytes=9), audit=True, state=JobState.RUNNING),
         ladder(),
         ladder(state=JobState.RUNNING),
-        ladder(kind=JobKind.UNSTRUCTURED, share=0.8),
+        report(),
         refine("another", JobState.RUNNING, caps=Caps(ram_bytes=3)),
         refine("another", JobState.STOPPING, caps=Caps(ram_bytes=3)),
     ],
     ids=lambda each: f"{each.kind} {each.state}",
 )
 @pytest.mark.parametrize("parallel", [1, 2, 9])
-def test_a_refine_only_starts_where_nothing_else_is_to_do_or_under_way(other: PruneJob, parallel: int) -> None:
+def test_a_refine_only_starts_where_nothing_else_is_to_do_or_under_way(other: Job, parallel: int) -> None:
     policy = replace(POLICY, parallel_jobs=parallel)
     assert started(refine("r"), policy=policy) == ["r"]
     assert "r" not in started(refine("r"), other, policy=policy)
 
 
-def decided(*jobs: PruneJob, policy: Policy = POLICY) -> list[Action]:
+def decided(*jobs: Job, policy: Policy = POLICY) -> list[Action]:
     waited_for = frozenset((each.model, each.key) for each in jobs if each.id != "unwanted")
     return decide_jobs(jobs, waited_for, waited_for, policy, NOW)
 
@@ -250,7 +272,7 @@ def test_a_refine_that_runs_is_stopped_for_a_prune_that_starts_at_once_beside_it
 
 def test_a_refine_is_stopped_for_what_an_operator_follows_though_that_starts_only_once_it_has_ended() -> None:
     running = refine("r", JobState.RUNNING)
-    for other in (ladder("l"), ladder("u", kind=JobKind.UNSTRUCTURED, share=0.8)):
+    for other in (ladder("l"), report("u")):
         assert decided(running, other) == [StopJob(running)]
         stopping = replace(running, state=JobState.STOPPING)
         assert decided(stopping, other) == []
@@ -268,7 +290,7 @@ def test_a_refine_is_stopped_for_what_an_operator_follows_though_that_starts_onl
     ],
     ids=lambda each: each.id,
 )
-def test_a_refine_is_not_stopped_for_what_will_not_start(other: PruneJob) -> None:
+def test_a_refine_is_not_stopped_for_what_will_not_start(other: Job) -> None:
     running = refine("r", JobState.RUNNING)
     assert [each for each in decided(running, other) if not isinstance(each, DropJob)] == []
 
@@ -278,21 +300,25 @@ def test_a_refine_that_is_asked_for_is_kept_and_the_tightest_goes_first() -> Non
     assert decide_jobs([loose, tight], frozenset(), frozenset(), POLICY, NOW) == [StartJob(tight)]
 
 
-kinds = st.builds(
-    job, st.uuids().map(str), st.sampled_from(JobState), kind=st.sampled_from(JobKind), rungs=st.just(8),
-    share=st.just(0.8), asked=st.booleans(), attempts=st.integers(0, 4), finished_unix_s=st.just(0.0),
-    audit=st.booleans(), caps=st.sampled_from([Caps(ram_bytes=1), Caps(ram_bytes=2), Caps(latency_s=1.0), *CLOSE]),
+caps = st.sampled_from([Caps(ram_bytes=1), Caps(ram_bytes=2), Caps(latency_s=1.0), *CLOSE])
+works = st.one_of(
+    st.just(Dense()), st.builds(Prune, caps, audit=st.booleans()), st.just(Ladder(8)), st.just(Unstructured(0.8)),
+    st.builds(Refine, caps, st.just(600.0)),
 )  # fmt: skip
-some_jobs = st.lists(kinds, max_size=8)
+any_job = st.builds(
+    made, works, st.uuids().map(str), st.sampled_from(JobState), asked=st.booleans(), attempts=st.integers(0, 4),
+    finished_unix_s=st.just(0.0),
+)  # fmt: skip
+some_jobs = st.lists(any_job, max_size=8)
 
 
 @always
 @given(some_jobs, st.integers(1, 3))
-def test_whatever_is_asked_for_room_is_kept_and_no_ladder_delays_a_prune(jobs: list[PruneJob], parallel: int) -> None:
+def test_whatever_is_asked_for_room_is_kept_and_no_ladder_delays_a_prune(jobs: list[Job], parallel: int) -> None:
     policy = replace(POLICY, parallel_jobs=parallel)
     names = set(started(*jobs, policy=policy))
     starting = [each for each in jobs if each.id in names]
-    patient = [each for each in jobs if each.kind in (JobKind.LADDER, JobKind.UNSTRUCTURED, JobKind.REFINE)]
+    patient = [each for each in jobs if isinstance(each.work, Ladder | Unstructured | Refine)]
     without = [each for each in jobs if each not in patient]
     urgent_after = [each for each in without if each.state in AT_WORK or each in starting]
     assert len([each for each in starting if each in without]) == len(started(*without, policy=policy))
@@ -300,7 +326,7 @@ def test_whatever_is_asked_for_room_is_kept_and_no_ladder_delays_a_prune(jobs: l
     assert sum(each in starting for each in patient) <= 1
 
 
-def after(jobs: list[PruneJob], actions: list[Action]) -> list[PruneJob]:
+def after(jobs: list[Job], actions: list[Action]) -> list[Job]:
     """The jobs once the actions are performed; how a job ends is another day's news."""
     rows = {each.id: each for each in jobs}
     for action in actions:
@@ -319,7 +345,7 @@ def after(jobs: list[PruneJob], actions: list[Action]) -> list[PruneJob]:
 @always
 @given(some_jobs, st.sets(st.sampled_from([Caps(ram_bytes=1), *CLOSE])), st.integers(1, 3))
 def test_no_refine_runs_while_anything_else_does_and_all_comes_to_rest(
-    jobs: list[PruneJob], waiting: set[Caps], parallel: int
+    jobs: list[Job], waiting: set[Caps], parallel: int
 ) -> None:
     policy = replace(POLICY, parallel_jobs=parallel)
     waited_for = frozenset((MODEL.ref, caps.key) for caps in waiting)
@@ -331,28 +357,30 @@ def test_no_refine_runs_while_anything_else_does_and_all_comes_to_rest(
         jobs = after(jobs, actions)
         begun |= {each.job.id for each in actions if isinstance(each, StartJob)}
         stopped |= {each.job.id for each in actions if isinstance(each, StopJob)}
-        alone = [each for each in jobs if each.kind is JobKind.REFINE and each.state is JobState.RUNNING]
-        assert not alone or not any(each.state in AT_WORK and each.kind is not JobKind.REFINE for each in jobs)
+        alone = [each for each in jobs if isinstance(each.work, Refine) and each.state is JobState.RUNNING]
+        assert not alone or not any(each.state in AT_WORK and not isinstance(each.work, Refine) for each in jobs)
     else:
         raise AssertionError("it never comes to rest")
     assert not begun & stopped, "nothing is begun only to be stopped"
-    assert {each.kind for each in jobs if each.id in stopped} <= {JobKind.REFINE}
-    urgent = [each for each in jobs if each.kind is JobKind.PRUNE and each.asked and each.state is JobState.QUEUED]
-    assert not (urgent and any(each.kind is JobKind.REFINE and each.state is JobState.RUNNING for each in jobs))
+    assert {type(each.work) for each in jobs if each.id in stopped} <= {Refine}
+    urgent = [each for each in jobs if isinstance(each.work, Prune) and each.asked and each.state is JobState.QUEUED]
+    assert not (urgent and any(isinstance(each.work, Refine) and each.state is JobState.RUNNING for each in jobs))
 
 
 def test_equal_requests_are_one_job_and_others_are_not() -> None:
-    asked = [
-        PruneJob(id="", model=MODEL.ref, caps=Caps(ram_bytes=5)),
-        PruneJob(id="", model=MODEL.ref, caps=Caps(storage_bytes=5)),
-        PruneJob(id="", model="other@1", caps=Caps(ram_bytes=5)),
-        PruneJob(id="", model=MODEL.ref, kind=JobKind.DENSE),
-        PruneJob(id="", model=MODEL.ref, kind=JobKind.LADDER, rungs=8),
-        PruneJob(id="", model=MODEL.ref, kind=JobKind.LADDER, rungs=4),
-        PruneJob(id="", model=MODEL.ref, kind=JobKind.UNSTRUCTURED, share=0.8),
-        PruneJob(id="", model=MODEL.ref, kind=JobKind.UNSTRUCTURED, share=0.9),
-        PruneJob(id="", model=MODEL.ref, kind=JobKind.REFINE, caps=Caps(ram_bytes=5)),
-        PruneJob(id="", model=MODEL.ref, kind=JobKind.REFINE, caps=Caps(storage_bytes=5)),
+    works = [
+        Prune(Caps(ram_bytes=5)),
+        Prune(Caps(storage_bytes=5)),
+        Dense(),
+        Ladder(8),
+        Ladder(4),
+        Unstructured(0.8),
+        Unstructured(0.9),
+        Refine(Caps(ram_bytes=5), 600.0),
+        Refine(Caps(storage_bytes=5), 600.0),
     ]
+    asked = [*(made(each, "") for each in works), made(works[0], "", model="other@1")]
     assert len({identified(each).id for each in asked}) == len(asked)
-    assert identified(asked[0]).id == identified(replace(asked[0], created_unix_s=9.0, asked=True)).id
+    told = msgspec.structs.replace(works[0], prediction=predicted(0.1), audit=True, budget_s=9.0)
+    again = made(told, "", asked=True, created_unix_s=9.0)
+    assert identified(asked[0]).id == identified(again).id

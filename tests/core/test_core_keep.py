@@ -81,7 +81,7 @@ def test_where_none_fits_one_is_made() -> None:
     queued, place = told(unheld(profile=profile(deadline_s=0.002), calibration=Calibration(slowness=1.0)))
     assert isinstance(queued, QueuePrune)
     assert isinstance(place, Place)
-    assert place.placement.waiting_for == queued.caps.key
+    assert place.placement.waiting_for == queued.prune.key
 
 
 def test_what_it_fell_back_to_is_assigned_as_it_runs_already() -> None:

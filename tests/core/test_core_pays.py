@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.evidence import right_or_not
-from controller.core.nouns.job import JobState, Prediction, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prediction, Prune
 from controller.core.pays import (
     PRIOR_COUNT,
     PRIOR_DEVIATION,
@@ -82,9 +83,9 @@ def test_the_gates_error_is_that_of_what_two_variants_differ_on() -> None:
     assert gate_error(before, []) == pytest.approx(0.006 / 3.92, rel=1e-3)
 
 
-def job(name: str, win: float, made: str, state: JobState = JobState.DONE) -> PruneJob:
+def job(name: str, win: float, made: str, state: JobState = JobState.DONE) -> Job:
     told = Prediction(against="fifth", win=win, high=win + 0.01, error=0.002)
-    return PruneJob(id=name, model=MODEL.ref, state=state, sha256=made, prediction=told)
+    return Job(id=name, model=MODEL.ref, work=Prune(Caps(), told), state=state, sha256=made)
 
 
 def test_what_was_missed_is_told_in_errors_of_the_gate_and_only_of_prunes_that_came_out() -> None:
@@ -174,5 +175,5 @@ def test_between_what_differs_much_little_is_promised_and_a_miss_counts_for_less
     assert told.scale == pytest.approx(scale_at(size_under(under(0.21), FALLING) or 0, FALLING, told.error))
     assert told.scale > 10 * told.error
     missed = Prediction(against="fifth", win=0.04, high=0.3, error=0.002, scale=0.05)
-    surprise = PruneJob(id="s", model=MODEL.ref, state=JobState.DONE, sha256="half", prediction=missed)
+    surprise = Job(id="s", model=MODEL.ref, work=Prune(Caps(), missed), state=JobState.DONE, sha256="half")
     assert residuals([surprise], FALLING) == [pytest.approx(0.1 / 0.05)]

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from controller.core.jobs import identified
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState, PruneJob
-from controller.core.refine import refined, refinement, to_queue
+from controller.core.nouns.job import Job, JobState
+from controller.core.nouns.work import Dense, Ladder, Prune, Refine, Unstructured, Work
+from controller.core.refine import refine_of, refined, refinement, to_queue
 from tests.core.builders import MODEL, NOW, catalog
 
 REFINED = replace(MODEL, refine_s=600.0)
+CAPS = Caps(ram_bytes=5)
 PRUNE = identified(
-    PruneJob(id="", model=MODEL.ref, caps=Caps(ram_bytes=5), state=JobState.DONE, sha256="half", finished_unix_s=NOW)
+    Job(id="", model=MODEL.ref, work=Prune(CAPS), state=JobState.DONE, sha256="half", finished_unix_s=NOW)
 )
+
+
+def pruned(**fields: Any) -> Job:
+    return replace(PRUNE, work=Prune(CAPS, **fields))
+
+
+def refine(budget_s: float = 600.0, **fields: Any) -> Job:
+    assert WANTED is not None
+    return replace(WANTED, work=Refine(CAPS, budget_s), **fields)
 
 
 @pytest.mark.parametrize("state", [state for state in JobState if state is not JobState.DONE])
@@ -23,23 +35,25 @@ def test_a_prune_that_is_not_done_has_nothing_to_make_better(state: JobState) ->
     assert refinement(replace(PRUNE, state=state), REFINED) is None
 
 
-@pytest.mark.parametrize("kind", [kind for kind in JobKind if kind is not JobKind.PRUNE])
-def test_only_a_prune_is_refined(kind: JobKind) -> None:
-    assert refinement(replace(PRUNE, kind=kind, rungs=8, share=0.8), REFINED) is None
+@pytest.mark.parametrize(
+    "work", [Dense(), Ladder(8), Unstructured(0.8), Refine(CAPS, 600.0)], ids=lambda work: work.kind
+)
+def test_only_a_prune_is_refined(work: Work) -> None:
+    assert refinement(replace(PRUNE, work=work), REFINED) is None
 
 
 def test_without_a_budget_nothing_follows_and_a_prunes_own_word_counts_before_its_models() -> None:
     assert refinement(PRUNE, MODEL) is None
-    assert refinement(replace(PRUNE, budget_s=0.0), REFINED) is None
-    assert refinement(replace(PRUNE, budget_s=-1.0), REFINED) is None
-    for prune, model, budget_s in ((PRUNE, REFINED, 600.0), (replace(PRUNE, budget_s=9.0), MODEL, 9.0)):
+    assert refinement(pruned(budget_s=0.0), REFINED) is None
+    assert refinement(pruned(budget_s=-1.0), REFINED) is None
+    for prune, model, budget_s in ((PRUNE, REFINED, 600.0), (pruned(budget_s=9.0), MODEL, 9.0)):
         found = refinement(prune, model)
         assert found is not None
-        assert found.budget_s == budget_s
+        assert found.work == Refine(CAPS, budget_s)
 
 
 def test_an_audit_is_refined_only_where_an_operator_asked_for_it() -> None:
-    audit = replace(PRUNE, audit=True)
+    audit = pruned(audit=True)
     assert refinement(audit, REFINED) is None
     assert refinement(replace(audit, asked=True), REFINED) is not None
 
@@ -47,11 +61,11 @@ def test_an_audit_is_refined_only_where_an_operator_asked_for_it() -> None:
 def test_it_is_asked_for_under_the_same_caps_with_a_name_of_its_own_and_knows_its_prune() -> None:
     found = refinement(PRUNE, REFINED)
     assert found is not None
-    assert (found.kind, found.state, found.caps, found.asked) == (JobKind.REFINE, JobState.QUEUED, PRUNE.caps, True)
+    assert (found.work, found.state, found.asked) == (Refine(CAPS, 600.0), JobState.QUEUED, True)
     assert found.created_unix_s == NOW
     assert (found == identified(found), found.id != PRUNE.id) == (True, True)
-    assert refined(found) == PRUNE.id
-    assert (found.prediction, found.audit) == (None, False), "it says nothing of what prunes are predicted to win"
+    assert refined(found.model, Refine(CAPS, 600.0)) == PRUNE.id
+    assert refine_of(PRUNE.model, Prune(CAPS)) == found.id
 
 
 WANTED = refinement(PRUNE, REFINED)
@@ -61,7 +75,7 @@ assert WANTED is not None
 @pytest.mark.parametrize("state", [JobState.RUNNING, JobState.STOPPING])
 def test_one_at_work_is_left_alone_whatever_its_budget(state: JobState) -> None:
     assert WANTED is not None
-    assert to_queue(WANTED, replace(WANTED, state=state, budget_s=1.0), again=True) is None
+    assert to_queue(WANTED, refine(1.0, state=state), again=True) is None
 
 
 @pytest.mark.parametrize("state", list(JobState))
@@ -70,7 +84,7 @@ def test_one_that_has_as_much_already_is_left_alone_and_a_failure_too_unless_tol
     state: JobState, budget_s: float
 ) -> None:
     assert WANTED is not None
-    known = replace(WANTED, state=state, budget_s=budget_s, detail="as it was", attempts=2)
+    known = refine(budget_s, state=state, detail="as it was", attempts=2)
     assert to_queue(WANTED, known, again=False) is None
     anew = to_queue(WANTED, known, again=True)
     assert anew == (WANTED if state in (JobState.FAILED, JobState.INFEASIBLE) else None)
@@ -79,9 +93,9 @@ def test_one_that_has_as_much_already_is_left_alone_and_a_failure_too_unless_tol
 @pytest.mark.parametrize("state", [JobState.QUEUED, JobState.DONE, JobState.INFEASIBLE, JobState.FAILED])
 def test_a_larger_budget_takes_it_further(state: JobState) -> None:
     assert WANTED is not None
-    known = replace(WANTED, state=state, budget_s=60.0, sha256="half", attempts=2)
+    known = refine(60.0, state=state, sha256="half", attempts=2)
     further = to_queue(WANTED, known, again=False)
-    assert further == replace(known, state=JobState.QUEUED, budget_s=600.0, attempts=0)
+    assert further == refine(600.0, sha256="half")
 
 
 def test_what_there_is_none_of_is_queued() -> None:

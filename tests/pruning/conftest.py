@@ -14,8 +14,8 @@ import pytest
 import torch
 from torch import nn
 
-from controller.core.nouns.job import JobKind
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Dense, Ladder
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.shelf import Shelf
 
@@ -95,7 +95,7 @@ class Followed:
 
 
 def ladder_request(spec: Path, shelf: Path) -> JobRequest:
-    return JobRequest(kind=JobKind.LADDER, spec_path=str(spec), artifact_dir=str(shelf), rungs=RUNGS, seed=SEED)
+    return JobRequest(work=Ladder(RUNGS), spec_path=str(spec), artifact_dir=str(shelf), seed=SEED)
 
 
 def artifacts(folder: Path) -> set[str]:
@@ -232,5 +232,5 @@ def shelf_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def dense(glyphs: Path, shelf_dir: Path, briefly: Follow) -> JobResult:
-    request = JobRequest(kind=JobKind.DENSE, spec_path=str(glyphs / "model.yaml"), artifact_dir=str(shelf_dir))
+    request = JobRequest(work=Dense(), spec_path=str(glyphs / "model.yaml"), artifact_dir=str(shelf_dir))
     return briefly(request).result

@@ -13,8 +13,9 @@ import pytest
 import torch
 
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Dense, Ladder, Prune, Refine, Unstructured
 from controller.pruning.job import JobRequest, JobResult, JobRunner, ProgressLine, ResultLine, VariantLine
 from controller.pruning.jobs import child
 
@@ -41,7 +42,7 @@ def said(*lines: bytes, then: str = "", monkeypatch: pytest.MonkeyPatch) -> Hear
     ended: queue.Queue[JobResult] = queue.Queue()
     JobRunner().start(
         "job",
-        JobRequest(kind=JobKind.LADDER, spec_path="m.yaml", artifact_dir=".", rungs=3),
+        JobRequest(work=Ladder(3), spec_path="m.yaml", artifact_dir="."),
         lambda _, share, text: heard.append(("progress", text)),
         lambda _, result: ended.put(result),
         lambda _, variant: heard.append(("variant", variant)),
@@ -90,7 +91,7 @@ def test_only_what_may_pass_is_tried_again(
 
     monkeypatch.setattr("controller.pruning.spec.load_spec", lambda _: None)
     monkeypatch.setattr("controller.pruning.jobs.bench.open_bench", failing)
-    request = JobRequest(kind=JobKind.DENSE, spec_path="m.yaml", artifact_dir=str(tmp_path))
+    request = JobRequest(work=Dense(), spec_path="m.yaml", artifact_dir=str(tmp_path))
     result = child.run_job(request, lambda _share, _text: None)
     assert (result.state, result.retry) == (JobState.FAILED, retry)
     assert result.detail
@@ -101,7 +102,7 @@ def test_what_torch_itself_raises_where_memory_is_short_may_pass(
 ) -> None:
     monkeypatch.setattr("controller.pruning.spec.load_spec", lambda _: None)
     monkeypatch.setattr("controller.pruning.jobs.bench.open_bench", lambda *_: torch.empty(10**15))
-    request = JobRequest(kind=JobKind.DENSE, spec_path="m.yaml", artifact_dir=str(tmp_path))
+    request = JobRequest(work=Dense(), spec_path="m.yaml", artifact_dir=str(tmp_path))
     result = child.run_job(request, lambda _share, _text: None)
     assert (result.state, result.retry) == (JobState.FAILED, True)
 
@@ -124,11 +125,8 @@ def test_each_kind_does_its_own_work_with_what_was_asked(tmp_path: Path, monkeyp
     ):
         monkeypatch.setattr(f"controller.pruning.{place}", work)
     caps = Caps(ram_bytes=5)
-    for kind in JobKind:
-        request = JobRequest(
-            kind=kind, spec_path="m.yaml", artifact_dir=str(tmp_path), caps=caps, rungs=3, share=0.8, budget_s=60.0,
-            start_from=("a",),
-        )  # fmt: skip
+    for asked in (Dense(), Prune(caps), Ladder(3), Unstructured(0.8), Refine(caps, 60.0)):
+        request = JobRequest(work=asked, spec_path="m.yaml", artifact_dir=str(tmp_path), start_from=("a",))
         assert child.run_job(request, lambda _share, _text: None, announce) is DONE
     assert done == [
         ("bench",), ("bench", caps, ("a",)), ("bench", 3, announce), ("bench", 0.8), ("bench", caps, 60.0, ("a",))
@@ -147,7 +145,7 @@ def test_a_job_that_no_process_can_be_had_for_may_be_run_again(monkeypatch: pyte
 
     monkeypatch.setattr(subprocess, "Popen", Never)
     runner, ended = JobRunner(), list[JobResult]()
-    request = JobRequest(kind=JobKind.DENSE, spec_path="m.yaml", artifact_dir=".")
+    request = JobRequest(work=Dense(), spec_path="m.yaml", artifact_dir=".")
     runner.start("job", request, lambda *_: None, lambda _, result: ended.append(result))
     assert [(each.state, each.retry) for each in ended] == [(JobState.FAILED, True)]
     assert runner.running == ()
@@ -162,7 +160,7 @@ def test_a_process_that_ends_before_it_read_its_request_is_heard_of(monkeypatch:
     monkeypatch.setattr(subprocess, "Popen", Gone)
     runner, ended = JobRunner(), queue.Queue[JobResult]()
     long = tuple(f"{number:064d}" for number in range(3000))  # more than a pipe holds
-    request = JobRequest(kind=JobKind.DENSE, spec_path="m.yaml", artifact_dir=".", start_from=long)
+    request = JobRequest(work=Dense(), spec_path="m.yaml", artifact_dir=".", start_from=long)
     runner.start("job", request, lambda *_: None, lambda _, result: ended.put(result))
     assert ended.get(timeout=30).state is JobState.FAILED
     assert runner.running == ()

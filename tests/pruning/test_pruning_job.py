@@ -19,7 +19,8 @@ import pytest
 from controller.core.caps import below, sure, use
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
+from controller.core.nouns.work import Prune
 from controller.pruning.artifact.measure import measure
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.shelf import Shelf
@@ -231,9 +232,7 @@ def test_a_spec_that_is_not_there_fails_and_says_so(tmp_path: Path, run_job: Run
 
 
 def _request(spec: Path, shelf_dir: Path, caps: Caps, start_from: tuple[str, ...] = ()) -> JobRequest:
-    return JobRequest(
-        kind=JobKind.PRUNE, spec_path=str(spec), caps=caps, artifact_dir=str(shelf_dir), seed=7, start_from=start_from
-    )
+    return JobRequest(work=Prune(caps), spec_path=str(spec), artifact_dir=str(shelf_dir), seed=7, start_from=start_from)
 
 
 def _interrupted(glyphs: Path, shelf_dir: Path, strike: Callable[[JobRunner], object]) -> JobResult:

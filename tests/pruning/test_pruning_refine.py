@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Dense, Prune, Refine, Work
 from controller.pruning.job import JobRequest, JobResult
 from tests.pruning.conftest import Follow, Run
 from tests.pruning.killing import copied, stopped
@@ -20,16 +21,12 @@ def first(glyphs: Path, shelf_dir: Path, dense: JobResult, run_job: Run) -> JobR
     """A prune that loses something: to a thirtieth of the bytes."""
     assert dense.variant is not None
     caps = Caps(storage_bytes=int(dense.variant.size_bytes * 0.05))
-    return run_job(request_of(JobKind.PRUNE, glyphs / "low.yaml", shelf_dir, caps, dense.variant))
+    return run_job(request_of(Prune(caps), glyphs / "low.yaml", shelf_dir, dense.variant))
 
 
-def request_of(
-    kind: JobKind, spec: Path, shelf: Path, caps: Caps, *known: Variant, budget_s: float = 0.0
-) -> JobRequest:
-    return JobRequest(
-        kind=kind, spec_path=str(spec), artifact_dir=str(shelf), caps=caps, budget_s=budget_s,
-        start_from=tuple(each.sha256 for each in known),
-    )  # fmt: skip
+def request_of(work: Work, spec: Path, shelf: Path, *known: Variant) -> JobRequest:
+    start_from = tuple(each.sha256 for each in known)
+    return JobRequest(work=work, spec_path=str(spec), artifact_dir=str(shelf), start_from=start_from)
 
 
 def caps_of(variant: Variant) -> Caps:
@@ -44,7 +41,7 @@ def test_what_is_found_is_inside_the_caps_and_what_stands_goes_on_standing(
     stands = first.variant
     assert stands is not None, first.detail
     caps = caps_of(stands)
-    asked = request_of(JobKind.REFINE, glyphs / "low.yaml", shelf_dir, caps, stands, budget_s=20.0)
+    asked = request_of(Refine(caps, 20.0), glyphs / "low.yaml", shelf_dir, stands)
     followed = briefly(asked)
     result = followed.result
     assert result.state is JobState.DONE, result.detail
@@ -68,7 +65,7 @@ def test_stopped_at_any_moment_it_goes_on_and_ends_with_the_same_structure(
 ) -> None:
     stands = first.variant
     assert stands is not None
-    asked = request_of(JobKind.REFINE, glyphs / "low.yaml", tmp_path, caps_of(stands), stands, budget_s=12.0)
+    asked = request_of(Refine(caps_of(stands), 12.0), glyphs / "low.yaml", tmp_path, stands)
     ends = list[Variant]()
     for kills in ((), (3, 5, 7)):
         shelf = tmp_path / str(len(kills))
@@ -89,7 +86,7 @@ def test_where_the_dense_model_is_inside_there_is_nothing_to_refine(
 ) -> None:
     assert dense.variant is not None
     caps = Caps(storage_bytes=2 * dense.variant.size_bytes)
-    asked = request_of(JobKind.REFINE, glyphs / "low.yaml", shelf_dir, caps, dense.variant, budget_s=60.0)
+    asked = request_of(Refine(caps, 60.0), glyphs / "low.yaml", shelf_dir, dense.variant)
     followed = briefly(asked)
     assert followed.result.state is JobState.DONE
     assert followed.result.variant == dense.variant
@@ -99,20 +96,18 @@ def test_where_the_dense_model_is_inside_there_is_nothing_to_refine(
 
 @pytest.mark.slow
 def test_where_nothing_is_inside_that_is_said_and_no_failure(glyphs: Path, shelf_dir: Path, briefly: Follow) -> None:
-    followed = briefly(
-        request_of(JobKind.REFINE, glyphs / "low.yaml", shelf_dir, Caps(storage_bytes=10), budget_s=60.0)
-    )
+    followed = briefly(request_of(Refine(Caps(storage_bytes=10), 60.0), glyphs / "low.yaml", shelf_dir))
     assert (followed.result.state, followed.result.variant) == (JobState.DONE, None)
     assert "nothing to refine" in followed.result.detail
 
 
 @pytest.mark.slow
 def test_without_data_nothing_is_trained(untaught: Path, tmp_path: Path, briefly: Follow) -> None:
-    made = briefly(request_of(JobKind.DENSE, untaught / "model.yaml", tmp_path, Caps())).result.variant
+    made = briefly(request_of(Dense(), untaught / "model.yaml", tmp_path)).result.variant
     assert made is not None
     caps = Caps(storage_bytes=int(made.size_bytes * 0.7))
-    pruned = briefly(request_of(JobKind.PRUNE, untaught / "model.yaml", tmp_path, caps, made)).result.variant
+    pruned = briefly(request_of(Prune(caps), untaught / "model.yaml", tmp_path, made)).result.variant
     assert pruned is not None
-    result = briefly(request_of(JobKind.REFINE, untaught / "model.yaml", tmp_path, caps, pruned, budget_s=60.0)).result
+    result = briefly(request_of(Refine(caps, 60.0), untaught / "model.yaml", tmp_path, pruned)).result
     assert (result.state, result.variant) == (JobState.DONE, pruned)
     assert "nothing is recovered" in result.detail

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
+from controller.core.nouns.work import Dense
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 
 PARENT = """\
@@ -40,7 +41,7 @@ def test_a_cancelled_job_takes_what_it_started_along(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(subprocess, "Popen", Other)
     results, runner = queue.Queue[JobResult](), JobRunner()
-    request = JobRequest(kind=JobKind.DENSE, spec_path="m.yaml", artifact_dir=".")
+    request = JobRequest(work=Dense(), spec_path="m.yaml", artifact_dir=".")
     runner.start("job", request, lambda *_: None, lambda _, result: results.put(result))
     deadline_s = time.monotonic() + 30
     while not (file.is_file() and file.read_text()):

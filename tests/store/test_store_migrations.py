@@ -13,7 +13,8 @@ from sqlalchemy import Engine, text
 from agent.wire.errors import WireError
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.device import DeviceState
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
+from controller.core.nouns.work import Dense, Prune
 from controller.core.selector import parse_selector
 from controller.loop.record import declared
 from controller.store import Store, schema
@@ -105,11 +106,10 @@ def test_jobs_get_their_kind_and_nothing_is_lost(of_0001: Engine) -> None:
     assert schema.differences(of_0001) == []
     of_0001.dispose()
     store.close()
-    assert (dense.kind, dense.caps, dense.state) == (JobKind.DENSE, Caps(), JobState.DONE)
-    assert (prune.kind, prune.caps, prune.state) == (JobKind.PRUNE, Caps(ram_bytes=0), JobState.FAILED)
+    assert (dense.work, dense.state) == (Dense(), JobState.DONE)
+    assert (prune.work, prune.state) == (Prune(Caps(ram_bytes=0)), JobState.FAILED)
     for job in (dense, prune):
-        assert (job.detail, job.attempts, job.retry, job.asked, job.report) == ("as it was", 2, True, False, None)
-        assert job.budget_s is None
+        assert (job.detail, job.attempts, job.retry, job.asked) == ("as it was", 2, True, False)
     assert model.refine_s == 0.0
     assert (variant.accuracy, variant.drop, variant.gate_samples) == (0.9, None, None)
     assert variant.ram_base_bytes == 7  # as its model said, before each runtime had its own

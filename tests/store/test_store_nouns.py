@@ -18,15 +18,15 @@ from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.incident import BreachKind, Incident, IncidentState
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.manifest import KeptManifest
 from controller.core.nouns.member import Member, Standing
 from controller.core.nouns.model import Model
 from controller.core.nouns.owner import Owner
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout, RolloutState
-from controller.core.nouns.sparsity import SparseSide, SparsityReport
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prune
 from controller.store import Store
 from controller.store.events import KEPT_DEAD_LETTERS, MAX_PAYLOAD_BYTES
 from controller.store.tables import devices
@@ -167,10 +167,9 @@ def test_models_with_the_same_weights_each_keep_their_variant(store: Store) -> N
 
 def test_jobs_by_state_in_the_order_they_were_asked_for(store: Store) -> None:
     with_device_and_model(store)
-    queued = PruneJob(id="j2", model="fall@1", caps=Caps(ram_bytes=2**34, latency_s=0.01), created_unix_s=2.0)
-    done = PruneJob(
-        id="j1", model="fall@1", caps=Caps(), state=JobState.INFEASIBLE, binding=Constraint.ACCURACY, created_unix_s=1.0
-    )
+    queued = Job(id="j2", model="fall@1", work=Prune(Caps(ram_bytes=2**34, latency_s=0.01)), created_unix_s=2.0)
+    answer = Prune(Caps(), binding=Constraint.ACCURACY)
+    done = Job(id="j1", model="fall@1", work=answer, state=JobState.INFEASIBLE, created_unix_s=1.0)
     with store.begin() as tx:
         tx.put_job(queued)
         tx.put_job(done)
@@ -178,27 +177,6 @@ def test_jobs_by_state_in_the_order_they_were_asked_for(store: Store) -> None:
         assert tx.jobs() == [done, queued]
         assert tx.jobs(JobState.QUEUED, JobState.RUNNING) == [queued]
         assert tx.get_job("j1") == done
-
-
-def test_every_kind_of_job_and_a_report_come_back(store: Store) -> None:
-    with_device_and_model(store)
-    side = SparseSide(
-        zeros_share=0.0, size_bytes=2**33, transfer_bytes=9, latency_p50_s=0.1, latency_p95_s=0.2, ram_bytes=2**34
-    )
-    report = SparsityReport(share=0.8, dense=side, sparse=replace(side, zeros_share=0.8, accuracy=0.5), compression="z")
-    jobs = [
-        PruneJob(id="j1", model="fall@1", kind=JobKind.DENSE, retry=False, state=JobState.FAILED),
-        PruneJob(id="j2", model="fall@1", caps=Caps(latency_s=0.01), asked=True),
-        PruneJob(id="j3", model="fall@1", kind=JobKind.LADDER, rungs=8, asked=True, detail="40% rung 3 of 8"),
-        PruneJob(id="j4", model="fall@1", kind=JobKind.UNSTRUCTURED, share=0.8, report=report, state=JobState.DONE),
-        PruneJob(id="j5", model="fall@1", kind=JobKind.REFINE, budget_s=600.0, asked=True, state=JobState.STOPPING),
-    ]
-    assert {each.kind for each in jobs} == set(JobKind)
-    with store.begin() as tx:
-        for job in jobs:
-            tx.put_job(job)
-    with store.read() as tx:
-        assert tx.jobs() == jobs
 
 
 def test_what_a_variant_loses_against_dense_comes_back_and_may_be_unknown(store: Store) -> None:

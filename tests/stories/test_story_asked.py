@@ -10,17 +10,18 @@ import pytest
 from controller.core.intents import AskJob, IntentError
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
 from controller.core.nouns.sparsity import SparseSide, SparsityReport
+from controller.core.nouns.work import Ladder, Prune, Unstructured
 from controller.core.policy import Policy
 from controller.pruning.job import JobResult
 from tests.stories.test_story_restart import cannot_write
 from tests.stories.world import World, profile
 
 TIGHT = Caps(latency_s=0.004)
-PRUNE = AskJob("watch@1", JobKind.PRUNE, caps=TIGHT)
-LADDER = AskJob("watch@1", JobKind.LADDER, rungs=4)
-REPORT = AskJob("watch@1", JobKind.UNSTRUCTURED, share=0.8)
+PRUNE = AskJob("watch@1", Prune(TIGHT))
+LADDER = AskJob("watch@1", Ladder(4))
+REPORT = AskJob("watch@1", Unstructured(0.8))
 
 
 @pytest.fixture
@@ -40,16 +41,14 @@ def ended(world: World, job: str) -> bool:
     ("asked", "status", "words"),
     [
         (replace(PRUNE, model="nobody@1"), 404, "not known"),
-        (replace(PRUNE, caps=Caps()), 400, "needs a cap"),
-        (replace(PRUNE, caps=Caps(ram_bytes=-1)), 400, "above 0"),
-        (replace(PRUNE, caps=Caps(latency_s=0.0, ram_bytes=5)), 400, "above 0"),
-        (replace(PRUNE, caps=Caps(latency_s=float("nan"))), 400, "above 0"),
-        (replace(LADDER, rungs=0), 400, "1 to 32"),
-        (replace(LADDER, rungs=33), 400, "1 to 32"),
-        (replace(LADDER, rungs=None), 400, "1 to 32"),
-        (replace(REPORT, share=1.0), 400, "below 1"),
-        (replace(REPORT, share=-0.1), 400, "above 0"),
-        (AskJob("watch@1", JobKind.DENSE), 400, "when its model is added"),
+        (replace(PRUNE, work=Prune(Caps())), 400, "needs a cap"),
+        (replace(PRUNE, work=Prune(Caps(ram_bytes=-1))), 400, "above 0"),
+        (replace(PRUNE, work=Prune(Caps(latency_s=0.0, ram_bytes=5))), 400, "above 0"),
+        (replace(PRUNE, work=Prune(Caps(latency_s=float("nan")))), 400, "above 0"),
+        (replace(LADDER, work=Ladder(0)), 400, "1 to 32"),
+        (replace(LADDER, work=Ladder(33)), 400, "1 to 32"),
+        (replace(REPORT, work=Unstructured(1.0)), 400, "below 1"),
+        (replace(REPORT, work=Unstructured(-0.1)), 400, "above 0"),
     ],
 )
 def test_nonsense_is_refused_and_nothing_is_queued(world: World, asked: AskJob, status: int, words: str) -> None:
@@ -70,7 +69,7 @@ def test_a_model_that_is_not_measured_yet_is_refused(tmp_path: Path) -> None:
     assert refused.value.status == 409
 
 
-@pytest.mark.parametrize("asked", [PRUNE, LADDER, REPORT], ids=lambda each: each.kind)
+@pytest.mark.parametrize("asked", [PRUNE, LADDER, REPORT], ids=lambda each: each.work.kind)
 def test_asked_twice_is_one_job_before_and_after_its_end(world: World, asked: AskJob) -> None:
     job = world.ask(asked)
     assert world.ask(asked) == job
@@ -93,10 +92,12 @@ def test_what_was_pruned_by_hand_is_in_the_catalog_and_inside_its_caps(world: Wo
 
 
 def test_infeasible_caps_have_their_answer_and_add_nothing(world: World) -> None:
-    asked = replace(PRUNE, caps=Caps(latency_s=1e-6))
+    caps = Caps(latency_s=1e-6)
+    asked = replace(PRUNE, work=Prune(caps))
     job = world.ask(asked)
     world.until(lambda: ended(world, job))
-    assert (world.job(job).state, world.job(job).binding) == (JobState.INFEASIBLE, Constraint.DEADLINE)
+    assert world.job(job).state is JobState.INFEASIBLE
+    assert world.job(job).work == Prune(caps, binding=Constraint.DEADLINE)
     assert [each.dense for each in world.variants()] == [True]
     assert world.ask(asked) == job
     assert ended(world, job)
@@ -108,8 +109,8 @@ def test_infeasible_caps_have_their_answer_and_add_nothing(world: World) -> None
 def test_what_was_infeasible_runs_again_where_a_ladder_has_made_what_is_inside(
     world: World, latency_s: float, runs: bool
 ) -> None:
-    world.jobs.answers = lambda job: JobResult(state=JobState.INFEASIBLE) if job.kind is JobKind.PRUNE else None
-    asked = replace(PRUNE, caps=Caps(latency_s=latency_s))
+    world.jobs.answers = lambda job: JobResult(state=JobState.INFEASIBLE) if isinstance(job.work, Prune) else None
+    asked = replace(PRUNE, work=Prune(Caps(latency_s=latency_s)))
     job = world.ask(asked)
     world.until(lambda: ended(world, job))
     world.jobs.answers = lambda job: None
@@ -179,7 +180,7 @@ def test_a_rung_is_not_forgotten_while_the_database_cannot_be_written(
 
 
 def test_a_rung_serves_devices_before_the_ladder_is_done(world: World) -> None:
-    job = world.ask(replace(LADDER, rungs=9))
+    job = world.ask(replace(LADDER, work=Ladder(9)))
     world.until(lambda: len(world.variants()) == 3)
     rung = world.variants()[-1]
     cam = world.add_device(profile("cam", f"deadline: {rung.latency_p95_s * 1e3 * 1.1} ms"))
@@ -190,7 +191,7 @@ def test_a_rung_serves_devices_before_the_ladder_is_done(world: World) -> None:
 
 
 def test_an_incidents_prune_does_not_wait_behind_a_ladder(world: World) -> None:
-    job = world.ask(replace(LADDER, rungs=20))
+    job = world.ask(replace(LADDER, work=Ladder(20)))
     world.run(1)
     cam = world.add_device(profile("cam", "deadline: 6 ms"))
     world.roll_out()
@@ -207,5 +208,5 @@ def test_a_report_is_an_answer_and_nothing_to_run(world: World) -> None:
     world.jobs.answers = lambda job: JobResult(state=JobState.DONE, report=report)
     job = world.ask(REPORT)
     world.until(lambda: ended(world, job))
-    assert world.job(job).report == report
+    assert world.job(job).work == Unstructured(0.8, report)
     assert len(world.variants()) == 1

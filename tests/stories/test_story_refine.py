@@ -12,8 +12,9 @@ from controller.core.intents import AskJob, IntentError, SetModel
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.incident import IncidentState
-from controller.core.nouns.job import AT_WORK, UNFINISHED, JobKind, JobState, PruneJob
+from controller.core.nouns.job import AT_WORK, UNFINISHED, Job, JobState
 from controller.core.nouns.rollout import RolloutState
+from controller.core.nouns.work import Ladder, Prune, Refine, Work
 from controller.core.policy import Policy
 from controller.core.refine import refine_of
 from controller.pruning.job import JobResult
@@ -23,10 +24,13 @@ from tests.stories.world import World, profile
 
 BUDGET_S = 100.0
 TIGHT, LOOSE = Caps(latency_s=0.004), Caps(latency_s=0.007)
-PRUNE = AskJob("watch@1", JobKind.PRUNE, caps=TIGHT)
-REFINED = replace(PRUNE, budget_s=BUDGET_S)
-OTHER = replace(PRUNE, caps=LOOSE)
-LADDER = AskJob("watch@1", JobKind.LADDER, rungs=3)
+
+
+def asked(caps: Caps = TIGHT, budget_s: float | None = None) -> AskJob:
+    return AskJob("watch@1", Prune(caps, budget_s=budget_s))
+
+
+PRUNE, REFINED, OTHER = asked(), asked(budget_s=BUDGET_S), asked(LOOSE)
 
 
 @pytest.fixture
@@ -44,18 +48,25 @@ def made(tmp_path: Path) -> World:
     return world
 
 
-def of_kind(world: World, kind: JobKind) -> list[PruneJob]:
+def of_kind(world: World, kind: type[Work]) -> list[Job]:
     with world.store.read() as tx:
-        return [each for each in tx.jobs() if each.kind is kind]
+        return [each for each in tx.jobs() if isinstance(each.work, kind)]
 
 
-def refine(world: World) -> PruneJob:
-    (only,) = of_kind(world, JobKind.REFINE)
+def refine(world: World) -> Job:
+    (only,) = of_kind(world, Refine)
     return only
 
 
+def budget_s(world: World) -> float:
+    """Of the only refine."""
+    work = refine(world).work
+    assert isinstance(work, Refine)
+    return work.budget_s
+
+
 def refining(world: World) -> bool:
-    return any(each.state is JobState.RUNNING for each in of_kind(world, JobKind.REFINE))
+    return any(each.state is JobState.RUNNING for each in of_kind(world, Refine))
 
 
 def at_rest(world: World) -> bool:
@@ -63,7 +74,7 @@ def at_rest(world: World) -> bool:
         return not tx.jobs(*UNFINISHED)
 
 
-def under_way(world: World) -> PruneJob:
+def under_way(world: World) -> Job:
     """A refine that an operator asked for, at work."""
     world.ask(REFINED)
     world.until(lambda: refining(world))
@@ -75,17 +86,16 @@ def under_way(world: World) -> PruneJob:
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("nonsense", "words"),
     [
-        (replace(PRUNE, budget_s=-1.0), "from 0"),
-        (replace(PRUNE, budget_s=float("nan")), "from 0"),
-        (replace(PRUNE, budget_s=float("inf")), "from 0"),
-        (replace(REFINED, kind=JobKind.REFINE), "follows its prune"),
+        (asked(budget_s=-1.0), "from 0"),
+        (asked(budget_s=float("nan")), "from 0"),
+        (asked(budget_s=float("inf")), "from 0"),
     ],
 )
-def test_nonsense_is_refused_and_nothing_is_queued(world: World, asked: AskJob, words: str) -> None:
+def test_nonsense_is_refused_and_nothing_is_queued(world: World, nonsense: AskJob, words: str) -> None:
     with pytest.raises(IntentError, match=words) as refused:
-        world.ask(asked)
+        world.ask(nonsense)
     assert refused.value.status == 400
     world.run(2)
     assert world.jobs.started == []
@@ -105,16 +115,16 @@ def test_without_a_budget_a_prune_is_all(world: World) -> None:
 
 def test_a_prune_that_was_told_so_is_not_refined_though_its_model_is(world: World) -> None:
     world.ask(SetModel("watch@1", refine_s=BUDGET_S))
-    world.ask(replace(PRUNE, budget_s=0.0))
+    world.ask(asked(budget_s=0.0))
     world.ask(OTHER)
     world.run(30)
     assert refine(world).caps == LOOSE
 
 
 def test_a_prune_that_found_nothing_has_no_refine(world: World) -> None:
-    world.ask(replace(REFINED, caps=Caps(latency_s=1e-6)))
+    world.ask(asked(Caps(latency_s=1e-6), BUDGET_S))
     world.run(30)
-    assert of_kind(world, JobKind.REFINE) == []
+    assert of_kind(world, Refine) == []
 
 
 @pytest.mark.parametrize(
@@ -128,16 +138,16 @@ def test_a_prune_that_found_nothing_has_no_refine(world: World) -> None:
     ids=lambda each: each.detail,
 )
 def test_a_refine_that_comes_to_nothing_touches_only_its_own_row(world: World, result: JobResult) -> None:
-    world.jobs.answers = lambda job: result if job.kind is JobKind.REFINE else None
+    world.jobs.answers = lambda job: result if isinstance(job.work, Refine) else None
     world.ask(SetModel("watch@1", refine_s=8.0))
     camera = world.add_device(profile("camera", "deadline: 6 ms"))
     world.roll_out()
     world.until(lambda: camera.running is not None)
-    (prune,), variants, running = of_kind(world, JobKind.PRUNE), world.variants(), camera.running
+    (prune,), variants, running = of_kind(world, Prune), world.variants(), camera.running
     world.run(120)
     assert (refine(world).state, refine(world).detail) == (result.state, result.detail)
     assert world.jobs.started.count(refine(world).key) == (3 if result.retry else 1)
-    assert (of_kind(world, JobKind.PRUNE), world.variants(), camera.running) == ([prune], variants, running)
+    assert (of_kind(world, Prune), world.variants(), camera.running) == ([prune], variants, running)
     placed = world.placement("camera")
     assert placed is not None
     assert (placed.feasible, placed.sha256, len(world.assignments("camera"))) == (True, running, 1)
@@ -152,7 +162,7 @@ def test_a_refine_makes_way_for_an_incident_and_goes_on_when_that_is_over(world:
     tag = world.add_device(profile("tag", "deadline: 6 ms"))
     world.roll_out()
     world.until(lambda: tag.running is not None)
-    first, (prune,) = refine(world), of_kind(world, JobKind.PRUNE)
+    first, (prune,) = refine(world), of_kind(world, Prune)
     assert (tag.running, first.state) == (prune.sha256, JobState.RUNNING), "it was not held back to be made better"
     tag.slowness = 1.8
     world.until(lambda: world.job(first.id).state is JobState.STOPPING, 90)
@@ -165,15 +175,19 @@ def test_a_refine_makes_way_for_an_incident_and_goes_on_when_that_is_over(world:
     world.until(lambda: at_rest(world))
     done = world.job(first.id)
     assert (done.state, done.attempts) == (JobState.DONE, 1)
-    assert len(of_kind(world, JobKind.REFINE)) == 2, "the other prune's variant is made better too"
+    assert len(of_kind(world, Refine)) == 2, "the other prune's variant is made better too"
     assert camera.running is not None
 
 
-@pytest.mark.parametrize("asked", [OTHER, LADDER], ids=lambda each: each.kind)
-def test_a_refine_makes_way_for_whatever_an_operator_asks_for_as_often_as_that_is(world: World, asked: AskJob) -> None:
+@pytest.mark.parametrize(
+    "work", [lambda at: Prune(Caps(latency_s=0.006 + at / 1e3)), lambda at: Ladder(3 + at)], ids=["prune", "ladder"]
+)
+def test_a_refine_makes_way_for_whatever_an_operator_asks_for_as_often_as_that_is(
+    world: World, work: Callable[[int], Prune | Ladder]
+) -> None:
     job = under_way(world)
     for at in range(4):
-        other = world.ask(replace(asked, caps=Caps(latency_s=0.006 + at / 1e3), rungs=asked.rungs and 3 + at))
+        other = world.ask(AskJob("watch@1", work(at)))
         world.until(lambda: world.job(other).state is JobState.DONE, 30)  # noqa: B023
         world.until(lambda: refining(world), 5)
     world.until(lambda: at_rest(world))
@@ -225,7 +239,7 @@ def test_a_controller_that_dies_at_any_single_deed_gets_there_too(
     for number in range(1, 100):
         world, died = made(tmp_path / str(number)), False
         die(world, number)
-        for intent in (replace(REFINED, budget_s=20.0), OTHER):
+        for intent in (asked(budget_s=20.0), OTHER):
             try:
                 world.ask(intent)
                 world.run(6)
@@ -270,7 +284,7 @@ def test_the_better_variant_is_offered_once_the_rollout_is_over(world: World) ->
 def test_what_it_makes_before_its_end_is_of_use_whatever_becomes_of_it(world: World) -> None:
     """As a ladder's rung is; here it is the standing variant that it names again at its end."""
     job = under_way(world)
-    (prune,) = of_kind(world, JobKind.PRUNE)
+    (prune,) = of_kind(world, Prune)
     before = world.variants()
     (standing,) = [each for each in before if each.sha256 == prune.sha256]
     same = JobResult(state=JobState.DONE, variant=standing, detail="nothing better was found")
@@ -288,11 +302,11 @@ def test_a_prune_that_is_done_is_refined_as_soon_as_it_is_asked_for(world: World
     world.until(lambda: at_rest(world))
     prune = world.ask(REFINED)
     assert refine(world).state is JobState.RUNNING
-    assert (refine(world).id, refine(world).budget_s) == (refine_of(world.job(prune)), BUDGET_S)
+    assert (refine(world).id, budget_s(world)) == (refine_of("watch@1", Prune(TIGHT)), BUDGET_S)
     assert world.job(prune).state is JobState.DONE
     world.until(lambda: at_rest(world))
     done, started = refine(world), len(world.jobs.started)
-    for same in (PRUNE, REFINED, replace(PRUNE, budget_s=1.0), replace(PRUNE, budget_s=0.0)):
+    for same in (PRUNE, REFINED, asked(budget_s=1.0), asked(budget_s=0.0)):
         assert world.ask(same) == prune
     world.run(10)
     assert (refine(world), len(world.jobs.started)) == (done, started)
@@ -301,8 +315,8 @@ def test_a_prune_that_is_done_is_refined_as_soon_as_it_is_asked_for(world: World
 def test_with_a_larger_budget_it_goes_on(world: World) -> None:
     world.ask(REFINED)
     world.until(lambda: at_rest(world))
-    world.ask(replace(PRUNE, budget_s=BUDGET_S + 20))
-    assert refine(world).budget_s == BUDGET_S + 20
+    world.ask(asked(budget_s=BUDGET_S + 20))
+    assert budget_s(world) == BUDGET_S + 20
     began = world.now_s
     world.until(lambda: at_rest(world))
     assert world.now_s - began == pytest.approx(20, abs=1)
@@ -315,10 +329,10 @@ def test_a_budget_that_grows_while_it_runs_counts_from_its_end(world: World, sto
     if stopping:
         world.ask(OTHER)
     assert refine(world).state in AT_WORK
-    world.ask(replace(PRUNE, budget_s=BUDGET_S + 20))
-    assert refine(world).budget_s == BUDGET_S, "as its process was told"
+    world.ask(asked(budget_s=BUDGET_S + 20))
+    assert budget_s(world) == BUDGET_S, "as its process was told"
     world.until(lambda: at_rest(world))
-    assert (refine(world).budget_s, refine(world).state) == (BUDGET_S + 20, JobState.DONE)
+    assert (budget_s(world), refine(world).state) == (BUDGET_S + 20, JobState.DONE)
     assert world.jobs.started.count(job.key) == 2
 
 
@@ -326,15 +340,14 @@ def test_a_prune_that_runs_takes_the_budget_along(world: World) -> None:
     prune = world.ask(PRUNE)
     assert world.job(prune).state is JobState.RUNNING
     assert world.ask(REFINED) == prune
-    assert of_kind(world, JobKind.REFINE) == []
+    assert of_kind(world, Refine) == []
     world.until(lambda: at_rest(world))
-    assert refine(world).budget_s == BUDGET_S
+    assert budget_s(world) == BUDGET_S
 
 
 def test_one_that_failed_for_good_is_begun_anew_only_again(world: World) -> None:
-    world.jobs.answers = lambda job: (
-        JobResult(state=JobState.FAILED, detail="bad") if job.budget_s == BUDGET_S else None
-    )
+    bad = JobResult(state=JobState.FAILED, detail="bad")
+    world.jobs.answers = lambda job: bad if isinstance(job.work, Refine) else None
     job = under_way_or_failed(world)
     world.ask(REFINED)
     assert world.job(job).state is JobState.FAILED

@@ -21,7 +21,7 @@ from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.member import Member
 from controller.core.nouns.model import Model
 from controller.core.nouns.owner import Owner
@@ -29,6 +29,7 @@ from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
 from controller.core.nouns.window import StoredWindow
+from controller.core.nouns.work import Ladder, Refine
 from controller.core.policy import Policy
 from controller.core.presence import Presence
 from controller.core.retention import Retention
@@ -65,24 +66,25 @@ class ModelledJobs:
     world: World
     seconds: float = 20.0
     floor: float = 0.1
-    running: dict[str, tuple[float, PruneJob]] = field(default_factory=dict)
+    running: dict[str, tuple[float, Job]] = field(default_factory=dict)
     started: list[str] = field(default_factory=list)
     left: dict[str, list[Variant]] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
     refined_s: dict[str, float] = field(default_factory=dict)
     spoilt: Callable[[Variant], Variant] = lambda variant: variant
-    answers: Callable[[PruneJob], JobResult | None] = lambda job: None
+    answers: Callable[[Job], JobResult | None] = lambda job: None
 
-    def start(self, job: PruneJob, model: Model, start_from: tuple[str, ...]) -> None:
+    def start(self, job: Job, model: Model, start_from: tuple[str, ...]) -> None:
         self.started.append(job.key)
         assert job.id not in self.running
         self.running[job.id] = (self.world.now_s + self.seconds, job)
-        if job.kind is JobKind.REFINE:
-            left_s = (job.budget_s or 0.0) - self.refined_s.get(job.id, 0.0)
-            self.running[job.id] = (self.world.now_s + left_s, job)
-        if job.kind is JobKind.LADDER:
-            rungs = [self._variant(job, 1 - at / ((job.rungs or 0) + 1)) for at in range(1, (job.rungs or 0) + 1)]
-            self.left[job.id] = [rung for rung in rungs if rung.sha256 not in start_from]
+        match job.work:
+            case Refine(budget_s=budget_s):
+                left_s = budget_s - self.refined_s.get(job.id, 0.0)
+                self.running[job.id] = (self.world.now_s + left_s, job)
+            case Ladder(rungs):
+                made = [self._variant(job, 1 - at / (rungs + 1)) for at in range(1, rungs + 1)]
+                self.left[job.id] = [rung for rung in made if rung.sha256 not in start_from]
 
     def cancel(self, job: str) -> None:
         if job in self.running:
@@ -100,10 +102,11 @@ class ModelledJobs:
 
     def _killed(self, name: str) -> Fact:
         due_s, job = self.running.pop(name)
-        self.refined_s[name] = (job.budget_s or 0.0) - (due_s - self.world.now_s)
+        if isinstance(job.work, Refine):
+            self.refined_s[name] = job.work.budget_s - (due_s - self.world.now_s)
         return JobEnded(name, JobResult(state=JobState.FAILED, detail="cancelled", retry=True))
 
-    def _step(self, job: PruneJob) -> list[Fact]:
+    def _step(self, job: Job) -> list[Fact]:
         left = self.left.get(job.id, [])
         made: list[Fact] = [JobMade(job.id, rung) for rung in left[:1]]
         del left[:1]
@@ -113,10 +116,10 @@ class ModelledJobs:
         del self.running[job.id]
         return [*made, JobEnded(job.id, self.answers(job) or self.result(job))]
 
-    def result(self, job: PruneJob) -> JobResult:
+    def result(self, job: Job) -> JobResult:
         """How the job ends; what it makes is put with the artifacts."""
-        if job.kind is JobKind.LADDER:
-            return JobResult(state=JobState.DONE, detail=f"{job.rungs} rungs")
+        if isinstance(job.work, Ladder):
+            return JobResult(state=JobState.DONE, detail=f"{job.work.rungs} rungs")
         caps = job.caps
         share = min(
             1.0,
@@ -130,12 +133,12 @@ class ModelledJobs:
                 detail="the smallest is 10% of the dense model",
             )  # fmt: skip
         variant = self._variant(job, 1.0 if share == 1.0 else share * 0.97)
-        if job.kind is JobKind.REFINE:
-            self.refined_s[job.id] = job.budget_s or 0.0
+        if isinstance(job.work, Refine):
+            self.refined_s[job.id] = job.work.budget_s
         return JobResult(state=JobState.DONE, variant=variant, binding=None, detail="")
 
-    def _variant(self, job: PruneJob, share: float) -> Variant:
-        size, better = int(DENSE.size_bytes * share), 0.01 if job.kind is JobKind.REFINE else 0.0
+    def _variant(self, job: Job, share: float) -> Variant:
+        size, better = int(DENSE.size_bytes * share), 0.01 if isinstance(job.work, Refine) else 0.0
         of = "" if job.model == "watch@1" else job.model  # its artifacts are those that 0.1 left
         data = hashlib.sha256(f"{of}{job.key} {share}".encode()).digest() * (size // 32 + 1)
         sha256 = self.world.artifacts.put(data[:size])
@@ -354,7 +357,7 @@ class World:
             history = sorted(tx.history(device), key=lambda each: each.seq)
         return [(each.seq, each.sha256, each.result) for each in history]
 
-    def job(self, job: str) -> PruneJob:
+    def job(self, job: str) -> Job:
         with self.store.read() as tx:
             found = tx.get_job(job)
         assert found is not None

@@ -22,12 +22,13 @@ from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device, DeviceState
 from controller.core.nouns.envelope import Cap, Envelope
 from controller.core.nouns.incident import BreachKind, Incident
-from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.member import Member, Standing
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout, RolloutState
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prune
 from controller.store import Tx
 from controller.web.app import create_app
 from controller.web.server import WebServer
@@ -111,7 +112,7 @@ def fill(tx: Tx) -> None:
     breach = Incident(id="i-1", device="cam-1", kind=BreachKind.LATENCY, evidence=HOSTILE, opened_unix_s=START_UNIX_S)
     tx.put_incident(breach)
     caps = Caps(ram_bytes=3_000_000, latency_s=0.004)
-    tx.put_job(PruneJob(id="j-1", model="fall@1", caps=caps, state=JobState.DONE, asked=True))
+    tx.put_job(Job(id="j-1", model="fall@1", work=Prune(caps), state=JobState.DONE, asked=True))
     tx.add_windows("cam-1", "b1", 100.0, [window(seq) for seq in range(1, 6)])
 
 

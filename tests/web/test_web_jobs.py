@@ -12,8 +12,9 @@ import pytest
 from controller.core.intents import AskJob
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.sparsity import SparseSide, SparsityReport
+from controller.core.nouns.work import Dense, Ladder, Prune
 from controller.core.refine import refine_of
 from tests.real import DENSE, SHA, RealController
 from tests.web.conftest import variant
@@ -32,7 +33,7 @@ def test_the_same_caps_are_the_same_job(client: httpx.Client, controller: RealCo
     asked = post(client, "/models/fall/prune", ram_cap_bytes=2_000_000, latency_cap_ms=5)
     assert (asked["kind"], asked["state"], asked["model"]) == ("prune", "running", "fall@1")
     assert (asked["latency_cap_ms"], asked["storage_cap_bytes"], asked["asked"]) == (5.0, None, True)
-    assert controller.asked == [AskJob("fall@1", JobKind.PRUNE, caps=CAPS)]
+    assert controller.asked == [AskJob("fall@1", Prune(CAPS))]
     assert post(client, "/models/fall@1/prune", ram_cap_bytes=2_000_000, latency_cap_ms=5.0) == asked
     assert client.get(f"{API}/jobs/{asked['id']}").json() == asked
     assert asked["id"] in [each["id"] for each in client.get(f"{API}/jobs").json()["items"]]
@@ -55,11 +56,11 @@ def test_a_prune_is_shown_with_the_refine_that_follows_it_which_counts_as_unfini
     client: httpx.Client, controller: RealController
 ) -> None:
     asked = post(client, "/models/fall/prune", latency_cap_ms=5, refine_s=600)
-    assert controller.asked == [AskJob("fall@1", JobKind.PRUNE, caps=Caps(latency_s=0.005), budget_s=600.0)]
+    assert controller.asked == [AskJob("fall@1", Prune(Caps(latency_s=0.005), budget_s=600.0))]
     assert (asked["budget_s"], asked["refine"]) == (600.0, None)
     before = client.get(f"{API}/health").json()["jobs_unfinished"]
     controller.end(asked["id"], state=JobState.DONE, variant=variant(SHA, dense=False))
-    refine = controller.job(refine_of(controller.job(asked["id"])))
+    refine = controller.job(refine_of("fall@1", Prune(Caps(latency_s=0.005))))
     controller.move(refine.id, 0.4, "recovering")
     other = post(client, "/models/fall/prune", latency_cap_ms=9)
     controller.end(other["id"], state=JobState.FAILED)
@@ -114,7 +115,7 @@ def test_a_report_is_shown_with_its_sentence(client: httpx.Client, controller: R
 
 def test_a_ladder_is_asked_for_and_shown(client: httpx.Client, controller: RealController) -> None:
     asked = post(client, "/models/fall/ladder", rungs=4)
-    assert controller.asked == [AskJob("fall@1", JobKind.LADDER, rungs=4)]
+    assert controller.asked == [AskJob("fall@1", Ladder(4))]
     assert (asked["kind"], asked["rungs"]) == ("ladder", 4)
     small = replace(variant("ee" * 32, dense=False), size_bytes=90_000, latency_p50_s=0.001, drop=0.01, drop_low=0.0)
     controller.put(lambda tx: tx.put_variant(replace(small, drop_high=0.02, gate_samples=900)))
@@ -153,9 +154,9 @@ def test_unknown_jobs_and_ladders_are_404(client: httpx.Client) -> None:
 
 
 def test_a_model_is_measured_by_its_dense_job_and_by_no_other(client: httpx.Client, controller: RealController) -> None:
-    running = PruneJob(id="l", model="fall@1", kind=JobKind.LADDER, rungs=8, state=JobState.RUNNING)
+    running = Job(id="l", model="fall@1", work=Ladder(8), state=JobState.RUNNING)
     controller.put(lambda tx: tx.put_job(running))
     assert client.get(f"{API}/models/fall").json()["state"] is None
-    done = PruneJob(id="d", model="fall@1", kind=JobKind.DENSE, state=JobState.DONE)
+    done = Job(id="d", model="fall@1", work=Dense(), state=JobState.DONE)
     controller.put(lambda tx: tx.put_job(done))
     assert client.get(f"{API}/models/fall").json()["state"] == "done"

@@ -18,7 +18,7 @@ from agent.wire.messages import Telemetry, Window, encode
 from agent.wire.topics import Leaf, topic
 from controller.core.intents import AcceptDevice, AskJob, ForgetDevice, RecalibrateDevice, RevokeDevice, StartRollout
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind
+from controller.core.nouns.work import Prune
 from controller.loop.changes import Change
 from controller.loop.facts import Question
 from controller.web.app import create_app
@@ -64,7 +64,7 @@ def test_only_what_changed_is_sent_and_the_counts_if_they_did(controller: RealCo
 def test_rollouts_and_jobs_are_told_of_too_and_what_is_gone(controller: RealController) -> None:
     since = fresh(controller).now()
     rollout = controller.ask(StartRollout("fall@1", "site=north"))
-    job = controller.ask(AskJob("fall@1", JobKind.PRUNE, caps=Caps(latency_s=0.004)))
+    job = controller.ask(AskJob("fall@1", Prune(Caps(latency_s=0.004))))
     news = told(fresh(controller), since)
     assert (ids(news, "rollouts"), job in ids(news, "jobs"), ids(news)) == ([rollout], True, ["cam-1"])
     controller.put(lambda tx: tx.drop_job(job))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.core.catalog import Catalog
-from controller.core.nouns.job import JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.manifest import KeptManifest, Named
 from controller.core.nouns.model import Model
 from controller.core.nouns.variant import Variant
@@ -74,15 +74,15 @@ class ModelBook(Book):
         """How long the manifest of this digest is."""
         return next((each.size_bytes for each in self._manifests.values() if each.digest == digest), None)
 
-    def get_job(self, job: str) -> PruneJob | None:
+    def get_job(self, job: str) -> Job | None:
         return self._jobs.get(job)
 
-    def jobs(self, *states: JobState) -> list[PruneJob]:
+    def jobs(self, *states: JobState) -> list[Job]:
         """Those in one of `states`, or all; oldest first."""
         found = [each for each in self._jobs.values() if not states or each.state in states]
         return sorted(found, key=lambda each: (each.created_unix_s, each.id))
 
-    def put_job(self, job: PruneJob) -> None:
+    def put_job(self, job: Job) -> None:
         known = self._jobs.get(job.id)
         self._jobs.put(job.id, job)
         if known is None or replace(known, detail=job.detail) != job:  # how far it is moves nobody

@@ -11,12 +11,13 @@ import sys
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 import msgspec
 
 from agent.wire.errors import WireError
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
+from controller.core.nouns.work import Dense, Ladder, Prune, Refine, Unstructured, caps_of
 from controller.pruning.errors import lacked_memory
 from controller.pruning.job import Announce, JobRequest, JobResult, Progress, ProgressLine, ResultLine, VariantLine
 from controller.pruning.paces import Paces, host_folder
@@ -69,7 +70,7 @@ def run_job(request: JobRequest, progress: Progress, announce: Announce = lambda
     torch.set_num_threads(request.threads)
     try:
         spec, shelf = _spec(request), Path(request.artifact_dir)
-        bench = open_bench(spec, shelf, request.seed, steps, request.caps.runtime)
+        bench = open_bench(spec, shelf, request.seed, steps, caps_of(request.work).runtime)
         result = _do(bench, request, announce)
         steps.close()
         return result
@@ -98,27 +99,29 @@ def _spec(request: JobRequest) -> ModelSpec:
 
 
 def _do(bench: Bench, request: JobRequest, announce: Announce) -> JobResult:
-    match request.kind:
-        case JobKind.DENSE:
+    match request.work:
+        case Dense():
             from controller.pruning.jobs.dense import make_dense
 
             return make_dense(bench)
-        case JobKind.PRUNE:
+        case Prune(caps):
             from controller.pruning.jobs.prune import make_pruned
 
-            return make_pruned(bench, request.caps, request.start_from)
-        case JobKind.LADDER:
+            return make_pruned(bench, caps, request.start_from)
+        case Ladder(rungs):
             from controller.pruning.jobs.ladder import make_ladder
 
-            return make_ladder(bench, request.rungs, announce)
-        case JobKind.UNSTRUCTURED:
+            return make_ladder(bench, rungs, announce)
+        case Unstructured(share):
             from controller.pruning.jobs.unstructured import report_unstructured
 
-            return report_unstructured(bench, request.share)
-        case JobKind.REFINE:
+            return report_unstructured(bench, share)
+        case Refine(caps, budget_s):
             from controller.pruning.jobs.refine import make_refined
 
-            return make_refined(bench, request.caps, request.budget_s, request.start_from)
+            return make_refined(bench, caps, budget_s, request.start_from)
+        case _:
+            assert_never(request.work)
 
 
 def _end_with_parent() -> None:

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Query
 
 from agent.wire.profile import RUNTIMES
 from controller.core.intents import AskJob
+from controller.core.nouns import work
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
 from controller.core.refine import refine_of
 from controller.loop import pages
 from controller.web.answers import Json, Port, found
@@ -73,18 +74,17 @@ def ask_prune(port: Port, ref: str, body: Prune) -> Json:
     """The job under these caps: a new one, or the one that was asked for before, with its answer."""
     latency_s = None if body.latency_cap_ms is None else body.latency_cap_ms / 1e3
     caps = Caps(body.ram_cap_bytes, body.storage_cap_bytes, latency_s, body.runtime)
-    asked = AskJob(_ref(port, ref), JobKind.PRUNE, caps=caps, budget_s=body.refine_s, again=body.again)
-    return _ask(port, asked)
+    return _ask(port, AskJob(_ref(port, ref), work.Prune(caps, budget_s=body.refine_s), body.again))
 
 
 @router.post("/models/{ref}/ladder", status_code=202)
 def ask_ladder(port: Port, ref: str, body: Ladder) -> Json:
-    return _ask(port, AskJob(_ref(port, ref), JobKind.LADDER, rungs=body.rungs, again=body.again))
+    return _ask(port, AskJob(_ref(port, ref), work.Ladder(body.rungs), body.again))
 
 
 @router.post("/models/{ref}/unstructured", status_code=202)
 def ask_unstructured(port: Port, ref: str, body: Unstructured) -> Json:
-    return _ask(port, AskJob(_ref(port, ref), JobKind.UNSTRUCTURED, share=body.share, again=body.again))
+    return _ask(port, AskJob(_ref(port, ref), work.Unstructured(body.share), body.again))
 
 
 @router.get("/models/{ref}/ladder", tags=["models"])
@@ -105,5 +105,7 @@ def _ask(port: ControllerPort, intent: AskJob) -> Json:
 def _detail(port: ControllerPort, name: str) -> Row:
     with port.read() as tx:
         job = found(tx.get_job(name), "job", name)
-        detail = job_detail(job, resolve(tx, job.model), tx.variants(job.model), tx.get_job(refine_of(job)))
+        prune = job.work if isinstance(job.work, work.Prune) else None
+        refine = None if prune is None else tx.get_job(refine_of(job.model, prune))
+        detail = job_detail(job, resolve(tx, job.model), tx.variants(job.model), refine)
     return {**detail, "file": str(port.artifact(detail["sha256"])) if detail["made"] else None}

@@ -23,9 +23,10 @@ import numpy as np
 
 from controller.core.intents import AddModel, RegisterDevice, StartRollout
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState, prunes
 from controller.core.nouns.rollout import RolloutState
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prune
 from controller.core.policy import Policy
 from controller.loop.facts import Asked, Fact, JobEnded, JobMade
 from controller.pruning.job import JobRequest, JobResult, JobRunner
@@ -62,11 +63,12 @@ class RealJobs:
         self.at_work = dict[str, tuple[str, float]]()
         self.seconds, self.anew_s, self.started = 0.0, 0.0, list[tuple[str, str]]()
 
-    def start(self, job: PruneJob, model: Any, start_from: tuple[str, ...]) -> None:
+    def start(self, job: Job, model: Any, start_from: tuple[str, ...]) -> None:
         """`model` is the spec's path to release 0.1."""
         spec = str(getattr(model, "spec_path", model))
-        request = JobRequest(kind=job.kind, spec_path=spec, artifact_dir=str(self._artifacts), caps=job.caps,
-                             rungs=job.rungs or 0, start_from=start_from, threads=1)  # fmt: skip
+        request = JobRequest(
+            work=job.work, spec_path=spec, artifact_dir=str(self._artifacts), start_from=start_from, threads=1
+        )
         print(f"[{self.seconds:5.0f} s] {job.kind} {job.key}", flush=True)
         self.started.append((str(job.kind), job.key))
         self.at_work[job.id], self._made_by[job.id] = (job.key, time.monotonic()), []
@@ -197,7 +199,7 @@ def told(
 ) -> dict[str, Any]:
     with world.store.read() as tx:
         placements = {each.device: each for each in tx.placements()}
-        known = [each for each in tx.jobs() if each.kind is JobKind.PRUNE]
+        known = prunes(tx.jobs())
     rows = []
     for number, caps in enumerate(devices):
         placed = placements.get(f"dev-{number:04d}")
@@ -210,9 +212,9 @@ def told(
         "history": history,
         "job_seconds": jobs.seconds,
         "asked": sum(kind == "prune" for kind, _ in jobs.started),
-        "queued_at_the_end": sum(each.state is JobState.QUEUED for each in known),
-        "refused_prunes": sum(each.state is JobState.INFEASIBLE for each in known),
-        "predictions": [_prediction(each, world.variants()) for each in known if getattr(each, "prediction", None)],
+        "queued_at_the_end": sum(job.state is JobState.QUEUED for job, _ in known),
+        "refused_prunes": sum(job.state is JobState.INFEASIBLE for job, _ in known),
+        "predictions": [_prediction(*each, world.variants()) for each in known if each[1].prediction],
         "artifacts": [
             {"sha256": each.sha256, "accuracy": each.accuracy, "dense": each.dense, "lineage": dict(each.lineage),
              "ram_bytes": each.ram_bytes, "storage_bytes": each.size_bytes, "latency_s": each.latency_p95_s}
@@ -223,15 +225,15 @@ def told(
     }  # fmt: skip
 
 
-def _prediction(job: PruneJob, variants: list[Variant]) -> dict[str, Any]:
+def _prediction(job: Job, prune: Prune, variants: list[Variant]) -> dict[str, Any]:
     """What was predicted of a prune, before it was made, and what it then won; None where nothing came of it."""
     accuracy = {each.sha256: each.accuracy for each in variants}
-    told_s = job.prediction
+    told_s = prune.prediction
     assert told_s is not None
     made, before = accuracy.get(job.sha256 or ""), accuracy.get(told_s.against)
     came_out = job.state is JobState.DONE and made is not None and before is not None
     return {
-        "win": told_s.win, "high": told_s.high, "error": told_s.error, "audit": job.audit, "state": str(job.state),
+        "win": told_s.win, "high": told_s.high, "error": told_s.error, "audit": prune.audit, "state": str(job.state),
         "won": made - before if came_out and made is not None and before is not None else None,
     }  # fmt: skip
 

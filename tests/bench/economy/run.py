@@ -21,7 +21,8 @@ import numpy as np
 import yaml
 
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
+from controller.core.nouns.work import Prune
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.judge.accuracy import right
@@ -147,8 +148,7 @@ def _pruned(work: Path, caps: Caps, epochs: float) -> JobResult:
     if not shelf.exists():
         shutil.copytree(work / "now" / "artifacts", shelf)
     results, runner = list[JobResult](), JobRunner()
-    request = JobRequest(kind=JobKind.PRUNE, spec_path=str(spec_with(work, epochs)), artifact_dir=str(shelf), caps=caps,
-                         threads=1)  # fmt: skip
+    request = JobRequest(work=Prune(caps), spec_path=str(spec_with(work, epochs)), artifact_dir=str(shelf), threads=1)
     runner.start("bespoke", request, lambda *_: None, lambda _job, result: results.append(result))
     while not results:
         time.sleep(0.5)

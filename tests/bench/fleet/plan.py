@@ -16,8 +16,9 @@ from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.device import Device, DeviceState
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prune
 from controller.store.store import Store
 from tests.bench.fleet import devices
 from tests.bench.fleet.crowd import Crowd
@@ -95,22 +96,13 @@ def _smaller(dense: Variant) -> Iterator[Variant]:
         )
 
 
-def _refused(dense: Variant) -> PruneJob:
+def _refused(dense: Variant) -> Job:
     """What says that nothing is smaller."""
     least = Caps(latency_s=dense.latency_p95_s * _SMALLEST)
     wanted = Caps(latency_s=dense.latency_p95_s * _SMALLEST / 2)
-    return identified(
-        PruneJob(
-            id="",
-            model=dense.model,
-            kind=JobKind.PRUNE,
-            caps=wanted,
-            state=JobState.INFEASIBLE,
-            binding=Constraint.DEADLINE,
-            least=least,
-            detail="the smallest structure exceeds the caps",
-        )
-    )
+    answer = Prune(wanted, binding=Constraint.DEADLINE, least=least)
+    detail = "the smallest structure exceeds the caps"
+    return identified(Job(id="", model=dense.model, work=answer, state=JobState.INFEASIBLE, detail=detail))
 
 
 def _devices(dense: Variant, count: int) -> list[Device]:

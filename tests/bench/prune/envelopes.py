@@ -10,8 +10,9 @@ import numpy as np
 from controller.core.caps import use, uses
 from controller.core.costs import Costs, binding
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prune
 from controller.pruning.artifact.measure import THOROUGH, measure
 from controller.pruning.shelf import Shelf
 from tests.bench.prune.lab import SEED, Lab
@@ -48,7 +49,7 @@ def envelopes(lab: Lab, count: int) -> list[dict[str, Any]]:
     rows = []
     for number, caps in enumerate(caps_drawn, 1):
         lab.say(f"{lab.name}: envelope {number} of {count}: {caps.key}")
-        result, _ = lab.job(JobKind.PRUNE, caps=caps, spec=quick, shelf=shelf)
+        result, _ = lab.job(Prune(caps), spec=quick, shelf=shelf)
         row: dict[str, Any] = {"caps": caps.key, "state": str(result.state), "detail": result.detail}
         if result.state is JobState.DONE and result.variant is not None:
             row |= _again(Shelf(shelf, result.model_digest), result.variant, caps)

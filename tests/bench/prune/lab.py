@@ -16,8 +16,8 @@ import yaml
 from torch import nn
 
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Work
 from controller.core.paired import Paired
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.job import JobRequest, JobResult, JobRunner
@@ -84,10 +84,8 @@ class Lab:
 
     def job(
         self,
-        kind: JobKind,
+        work: Work,
         *,
-        caps: Caps = _NO_CAPS,
-        rungs: int = 0,
         spec: Path | None = None,
         shelf: Path | None = None,
         start_from: tuple[str, ...] = (),
@@ -101,7 +99,7 @@ class Lab:
             nonlocal told
             if text.split(",", maxsplit=1)[0] != told:
                 told = text.split(",", maxsplit=1)[0]
-                self.say(f"{self.name} {kind} {share:4.0%} {time.monotonic() - began:5.0f} s: {text}")
+                self.say(f"{self.name} {work.kind} {share:4.0%} {time.monotonic() - began:5.0f} s: {text}")
 
         def announced(job: str, variant: Variant) -> None:
             made.append(variant)
@@ -109,12 +107,10 @@ class Lab:
                 runner.cancel(job)
 
         request = JobRequest(
-            kind=kind,
+            work=work,
             spec_path=str(spec or self.spec_path),
             artifact_dir=str(shelf or self.shelf),
-            caps=caps,
             start_from=start_from,
-            rungs=rungs,
             seed=SEED,
             threads=THREADS,
         )

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from controller.core.nouns.job import JobKind
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Dense, Ladder
 from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.jobs.variant import training_of
 from tests.bench.prune.lab import Lab
@@ -18,10 +18,10 @@ _KILLED_AFTER = 6  # variants: in the middle of a ladder
 
 def ladder(lab: Lab) -> dict[str, Any]:
     """The whole ladder job, killed once in the middle and run again."""
-    lab.job(JobKind.DENSE)  # the controller has it by the time that a ladder is asked for
+    lab.job(Dense())  # the controller has it by the time that a ladder is asked for
     began = time.monotonic()
-    _, before = lab.job(JobKind.LADDER, rungs=RUNGS, kill_after=_KILLED_AFTER)
-    result, after = lab.job(JobKind.LADDER, rungs=RUNGS)
+    _, before = lab.job(Ladder(RUNGS), kill_after=_KILLED_AFTER)
+    result, after = lab.job(Ladder(RUNGS))
     kept = {each.sha256 for each in before} <= {each.sha256 for each in after}
     return {
         "rungs": RUNGS,

@@ -9,8 +9,9 @@ import numpy as np
 
 from controller.core.caps import use
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
 from controller.core.nouns.variant import Variant
+from controller.core.nouns.work import Prune
 from controller.pruning.job import JobResult
 from controller.pruning.shelf import Shelf
 from tests.bench.prune.envelopes import drawn, smallest
@@ -69,7 +70,7 @@ def _tighter(mine: Caps, other: Caps) -> bool:
 def _prune(lab: Lab, shelf: Shelf, caps: Caps) -> JobResult:
     lab.say(f"{lab.name}: a prune to {caps.key}")
     known = tuple(each.variant.sha256 for each in shelf.kin())
-    return lab.job(JobKind.PRUNE, caps=caps, shelf=shelf.folder, start_from=known)[0]
+    return lab.job(Prune(caps), shelf=shelf.folder, start_from=known)[0]
 
 
 def _serve(artifacts: list[Variant], caps: Caps) -> Variant | None:

@@ -17,7 +17,8 @@ from typing import Any
 
 from agent.wire.units import Unit, parse_quantity
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState
+from controller.core.nouns.job import JobState
+from controller.core.nouns.work import Dense, Prune
 from controller.core.relax import relaxations_of_caps
 from controller.pruning.job import JobRequest, JobResult
 from tests.bench.soon import left
@@ -56,10 +57,9 @@ class Play:
     def _request(self, name: str, caps: Caps) -> JobRequest:
         known = (self.rows[each].get("variant") for each in chain(name) if self.rows[each]["state"] == JobState.DONE)
         return JobRequest(
-            kind=JobKind.DENSE if JOBS[name].cap_s is None else JobKind.PRUNE,
+            work=Dense() if JOBS[name].cap_s is None else Prune(caps),
             spec_path=self.spec,
             artifact_dir=str(self._shelf(name)),
-            caps=caps,
             start_from=tuple(each["sha256"] for each in known if each is not None),
             seed=JOBS[name].seed,
             threads=_THREADS,
