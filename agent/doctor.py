@@ -17,10 +17,10 @@ from agent.config import Config
 from agent.sensed import Reading
 from agent.sensors import PACKAGE, Sensors
 from agent.thermometers import trip_of
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 
 _BROKER_S = 3.0
-_EXTRAS = {"onnxruntime": "worker", "ncnn": "worker-ncnn"}
+_EXTRAS = {Runtime.ONNXRUNTIME: "worker", Runtime.NCNN: "worker-ncnn"}
 _RAPL_S = 0.2  # between two looks at an energy counter
 _NPY = b"\x93NUMPY"
 _FREE_BYTES = 64 * 2**20
@@ -73,7 +73,7 @@ def _runtime(config: Config) -> Finding:
     told = ", ".join(f"{each} {importlib.metadata.version(each)}" for each in sorted(set(packages)))
     told = told or f"{name} of an unknown version"
     if wrong := runtimes.trouble(name):
-        other = next(each for each in RUNTIMES if each != name)
+        other = next(each for each in Runtime if each != name)
         fix = f"install a version that is built for this processor, or declare 'runtime: {other}' in the profile"
         return Finding(Level.BROKEN, "runtime", f"{told} does not run here: {wrong}", fix)
     return Finding(Level.OK, "runtime", told)

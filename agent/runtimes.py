@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from agent.slots import replace_atomically
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from agent.wire.work import DoingLine, read_line
 from agent.workers import how_it_ended
 
@@ -49,7 +49,7 @@ def find(path: Path, tell: Callable[[Runtimes], None]) -> None:
 
 
 def installed() -> tuple[str, ...]:
-    return tuple(each for each in RUNTIMES if importlib.util.find_spec(each) is not None)
+    return tuple(each.value for each in Runtime if importlib.util.find_spec(each) is not None)
 
 
 def trouble(runtime: str, within_s: int = WAKE_S) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from agent.wire.declarable import refuse_implausible
@@ -17,8 +18,12 @@ from agent.wire.section import At, Section, load_yaml
 from agent.wire.topics import device_id
 from agent.wire.units import Unit
 
-RUNTIMES = ("onnxruntime", "ncnn")
-"""What a device may run its models with; the first is the default."""
+
+class Runtime(StrEnum):
+    """What a device may run its models with; the first is the usual one."""
+
+    ONNXRUNTIME = "onnxruntime"
+    NCNN = "ncnn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,7 @@ class Profile:
     power: Power | None = None
     thermal: Thermal | None = None
     battery: Battery | None = None
-    runtime: str = RUNTIMES[0]
+    runtime: Runtime = Runtime.ONNXRUNTIME
     labels: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -99,7 +104,7 @@ def _read(document: At) -> Profile:
         power=_power(top.section("power")),
         thermal=_thermal(top.section("thermal")),
         battery=_battery(top.section("battery")),
-        runtime=top.take("runtime", _runtime) or RUNTIMES[0],
+        runtime=top.take("runtime", runtime_of) or Runtime.ONNXRUNTIME,
     )
     top.done()
     if (profile.thermal or profile.battery) and profile.power is None:
@@ -161,7 +166,9 @@ def _battery(section: Section | None) -> Battery | None:
     return Battery(capacity_watt_hours=capacity, lifetime_s=lifetime, efficiency=efficiency)
 
 
-def _runtime(value: Any) -> str:
-    if value not in RUNTIMES:
-        raise WireError(f"{value!r}: one of {', '.join(RUNTIMES)} is allowed")
-    return str(value)
+def runtime_of(value: Any) -> Runtime:
+    """Raises `WireError`."""
+    try:
+        return Runtime(value)
+    except ValueError:
+        raise WireError(f"{value!r}: one of {', '.join(Runtime)} is allowed") from None

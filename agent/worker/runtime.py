@@ -36,7 +36,7 @@ class Backend(Protocol):
 
 
 def backend(runtime: str) -> Backend:
-    """The one for a runtime of `agent.wire.profile.RUNTIMES`. Raises `ImportError` where it is not installed."""
+    """The one for a runtime of `agent.wire.profile.Runtime`. Raises `ImportError` where it is not installed."""
     if runtime == "ncnn":
         from agent.worker.backends import ncnn
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.wire.messages import Result
 from controller.core.nouns.calibration import Calibration
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
@@ -72,7 +73,7 @@ class FinishDesired:
     device: str
     epoch: int
     seq: int
-    result: str
+    result: Result
     reason: str
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-SUFFIXES: Mapping[str, str] = {"onnxruntime": ".onnx", "ncnn": ".ncnn.zip"}
+from agent.wire.profile import Runtime
+
+SUFFIXES: Mapping[Runtime, str] = {Runtime.ONNXRUNTIME: ".onnx", Runtime.NCNN: ".ncnn.zip"}
 
 
-def file_name(sha256: str, runtime: str) -> str:
+def file_name(sha256: str, runtime: Runtime) -> str:
     return f"{sha256}{SUFFIXES[runtime]}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
+from agent.wire.profile import Runtime
 from controller.core.caps import below, costs_as_caps, shippable, use
 from controller.core.choose import choose
 from controller.core.costs import Use
@@ -30,7 +31,7 @@ class Catalog:
     variants: Sequence[Variant]
     jobs: Mapping[str, Job]
 
-    def of_runtime(self, runtime: str) -> Catalog:
+    def of_runtime(self, runtime: Runtime) -> Catalog:
         """What of it a device with this runtime can run."""
         if runtime not in self._by_runtime:
             variants = [each for each in self.variants if each.runtime == runtime]
@@ -41,7 +42,7 @@ class Catalog:
         """Whether any variant was made since then."""
         return any(each.created_unix_s > unix_s for each in self.variants)
 
-    def ram_base_bytes(self, runtime: str) -> int:
+    def ram_base_bytes(self, runtime: Runtime) -> int:
         """The bare runtime on the reference host; 0 until a variant was measured with it."""
         return next((each.ram_base_bytes for each in self.variants if each.runtime == runtime), 0)
 
@@ -84,7 +85,7 @@ class Catalog:
         """The cap that lies below all that was ever measured of the model, where a job looked for the smallest."""
         return below(caps, self.least(caps.runtime))
 
-    def least(self, runtime: str) -> Caps | None:
+    def least(self, runtime: Runtime) -> Caps | None:
         """What the smallest that was ever measured for this runtime takes; None where no job looked for it."""
         if runtime not in self._least:
             known = [prune for _, prune in prunes(self.jobs.values()) if prune.caps.runtime == runtime]
@@ -108,7 +109,7 @@ class Catalog:
         return self._by_state[state]
 
     @cached_property
-    def _by_runtime(self) -> dict[str, Catalog]:
+    def _by_runtime(self) -> dict[Runtime, Catalog]:
         return {}
 
     @cached_property
@@ -116,7 +117,7 @@ class Catalog:
         return {}
 
     @cached_property
-    def _least(self) -> dict[str, Caps | None]:
+    def _least(self) -> dict[Runtime, Caps | None]:
         return {}
 
     @cached_property

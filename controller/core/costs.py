@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from agent.wire.profile import Runtime
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.variant import Variant
@@ -35,7 +36,7 @@ class Costs:
         """One for each cap that is set."""
         return _uses((self.ram_bytes, self.storage_bytes, self.latency_s), caps)
 
-    def as_caps(self, runtime: str) -> Caps:
+    def as_caps(self, runtime: Runtime) -> Caps:
         """The tightest caps that these are inside of."""
         return Caps(
             ram_bytes=int(self.ram_bytes),

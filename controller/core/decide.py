@@ -56,8 +56,8 @@ def settle(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
         return [ended] if stale else []
     if reported.result is None or not _answers(reported, desired):
         return []
-    result, reason = _outcome(reported, desired)
-    if result == desired.result:
+    result, reason = _outcome(reported.result, reported, desired)
+    if result is desired.result:
         return []
     ended = FinishDesired(desired.device, desired.epoch, desired.seq, result, reason)
     return [ended, *_learn(view, now_unix_s)] if desired.result is None else [ended]
@@ -122,12 +122,12 @@ def _answers(reported: Reported, desired: Desired) -> bool:
     return (reported.epoch, reported.seq) == (desired.epoch, desired.seq)
 
 
-def _outcome(reported: Reported, desired: Desired) -> tuple[str, str]:
+def _outcome(result: Result, reported: Reported, desired: Desired) -> tuple[Result, str]:
     """The result as the device reports it, save that what runs is the truth: a success that runs another is none."""
-    if reported.result is Result.SUCCEEDED and reported.sha256 != desired.sha256:
+    if result is Result.SUCCEEDED and reported.sha256 != desired.sha256:
         return Result.FAILED_ROLLED_BACK, f"the device runs {(reported.sha256 or 'nothing')[:12]}"
     failure = "" if reported.failure is None else str(reported.failure)
-    return str(reported.result), ": ".join(part for part in (failure, reported.reason) if part)
+    return result, ": ".join(part for part in (failure, reported.reason) if part)
 
 
 def _learn(view: DeviceView, now_unix_s: float) -> list[Action]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from agent.wire.profile import Profile
+from agent.wire.profile import Profile, Runtime
 from agent.wire.units import Unit, format_quantity
 from controller.core.bounds import binding_constraint, caps_for, use_of, within, without_slack
 from controller.core.caps import below_floor, sure
@@ -145,7 +145,7 @@ def _better(best: Variant, caps: Caps, catalog: Catalog) -> Proposal | None:
     return Proposal(caps, prediction, pays=prediction is None or pays(prediction))
 
 
-def _first(runtime: str, envelope: Envelope, catalog: Catalog) -> NeedsPrune | Infeasible:
+def _first(runtime: Runtime, envelope: Envelope, catalog: Catalog) -> NeedsPrune | Infeasible:
     """There is nothing yet for this runtime. A job without caps makes the dense variant; for the usual runtime
     that is the one which every model starts with."""
     caps = Caps(runtime=runtime)

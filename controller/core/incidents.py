@@ -18,7 +18,7 @@ from controller.core.view import DeviceView
 def notice_breach(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """Open an incident where the running variant breaches and the device is not being left alone."""
     desired, device = view.desired, view.device
-    if view.incident is not None or desired is None or desired.result != Result.SUCCEEDED or view.catalog is None:
+    if view.incident is not None or desired is None or desired.result is not Result.SUCCEEDED or view.catalog is None:
         return []
     if _left_alone(view, policy, now_unix_s):
         return []
@@ -50,7 +50,7 @@ def follow_incident(view: DeviceView, policy: Policy, now_unix_s: float) -> list
     placement, desired = view.placement, view.desired
     if placement is not None and placement.sha256 is None and placement.waiting_for is None:
         return _close(incident, IncidentState.UNREPAIRED, placement.reason, now_unix_s)
-    if desired is not None and desired.result == Result.SUCCEEDED and _healed(view, policy):
+    if desired is not None and desired.result is Result.SUCCEEDED and _healed(view, policy):
         return _close(
             replace(incident, to_variant=desired.sha256),
             IncidentState.REPAIRED,
@@ -73,7 +73,7 @@ def repairing(view: DeviceView, policy: Policy) -> bool:
 def _still_breaches(view: DeviceView, incident: Incident, policy: Policy) -> bool:
     """The variant that this incident brought is not small enough: what it was made for has changed since."""
     desired, placement = view.desired, view.placement
-    if desired is None or desired.incident != incident.id or desired.result != Result.SUCCEEDED:
+    if desired is None or desired.incident != incident.id or desired.result is not Result.SUCCEEDED:
         return False
     if placement is None or placement.sha256 != desired.sha256:
         return False

@@ -52,7 +52,7 @@ def _proven(view: DeviceView, variant: Variant, policy: Policy) -> bool:
         return False
     if failed(desired):
         return view.rollout is None and reported is not None and reported.sha256 == variant.sha256
-    return desired.result == Result.SUCCEEDED and desired.sha256 == variant.sha256
+    return desired.result is Result.SUCCEEDED and desired.sha256 == variant.sha256
 
 
 def _passed(view: DeviceView, envelope: Envelope, variant: Variant) -> bool:

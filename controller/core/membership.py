@@ -154,7 +154,7 @@ def _why(view: DeviceView, stands: Standing, owner: Rollout) -> str:
         case Standing.FAILED if desired is not None and not failed(desired):
             return _unrepaired(view)
         case Standing.FAILED | Standing.RUNNING:
-            return desired.reason if desired is not None and desired.result != Result.SUCCEEDED else ""
+            return desired.reason if desired is not None and desired.result is not Result.SUCCEEDED else ""
         case _:
             return ""
 

@@ -144,7 +144,7 @@ def _given(view: DeviceView, placement: Placement) -> bool:
 def _settled(view: DeviceView, policy: Policy, now_unix_s: float) -> bool:
     """It has run what it was placed with, in peace, for as long as a wave would ask of it."""
     placement, desired = view.placement, view.desired
-    if placement is None or desired is None or view.incident is not None or desired.result != Result.SUCCEEDED:
+    if placement is None or desired is None or view.incident is not None or desired.result is not Result.SUCCEEDED:
         return False
     soaked = now_unix_s - (desired.finished_unix_s or now_unix_s) >= policy.soak_s
     return soaked and desired.sha256 == placement.sha256

@@ -35,7 +35,7 @@ _SETTLED_CELSIUS = 1.0  # a device that warms by more from the first window to t
 def refute(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
     """Judge each learned figure by the windows since; where one comes down, the device is fitted anew."""
     variant, before = view.variant, view.device.calibration
-    if view.desired is None or view.desired.result != Result.SUCCEEDED or variant is None:
+    if view.desired is None or view.desired.result is not Result.SUCCEEDED or variant is None:
         return []
     after = before
     for figure in FIGURES:

@@ -11,7 +11,7 @@ from typing import assert_never
 import msgspec
 
 from agent.wire.errors import WireError
-from agent.wire.profile import RUNTIMES, parse_profile
+from agent.wire.profile import parse_profile
 from controller.core.caps import below_floor, shippable, use
 from controller.core.intents import (
     AbortRollout,
@@ -155,8 +155,6 @@ def _refuse_nonsense(work: Prune | Ladder | Unstructured) -> None:
             given = [cap for cap in (caps.ram_bytes, caps.storage_bytes, caps.latency_s) if cap is not None]
             if not given or not all(0 < cap < math.inf for cap in given):
                 raise IntentError(400, "a prune needs a cap on RAM, storage or latency; each given one is above 0")
-            if caps.runtime not in RUNTIMES:
-                raise IntentError(400, f"runtime {caps.runtime!r}: one of {', '.join(RUNTIMES)} is allowed")
         case Ladder(rungs):
             if not 1 <= rungs <= MOST_RUNGS:
                 raise IntentError(400, f"rungs {rungs}: 1 to {MOST_RUNGS} are allowed")

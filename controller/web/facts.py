@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
@@ -75,5 +75,5 @@ def _runs(
     sha256 = (placement.sha256 if placement else None) or (desired.sha256 if desired else None)
     of_model = [each for each in variants if each.model == _model(placement, desired)]
     assigned = next((each for each in of_model if each.sha256 == sha256), None)
-    runtime = RUNTIMES[0] if assigned is None else assigned.runtime
+    runtime = Runtime.ONNXRUNTIME if assigned is None else assigned.runtime
     return assigned, next((each for each in of_model if each.dense and each.runtime == runtime), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from controller.core.caps import closest, shippable, uses
 from controller.core.ladder import ladder
 from controller.core.nouns.caps import Caps
@@ -100,7 +100,7 @@ def _side(side: SparseSide) -> Json:
     }
 
 
-def ladder_view(variants: Sequence[Variant], runtime: str = RUNTIMES[0]) -> list[Json]:
+def ladder_view(variants: Sequence[Variant], runtime: Runtime = Runtime.ONNXRUNTIME) -> list[Json]:
     """Rung 0 is the dense variant; `speedup` and `saved_share` are against it."""
     return [
         {"rung": at, **variant_view(each.variant), "speedup": each.speedup, "saved_share": each.saved_share}

@@ -10,7 +10,7 @@ from realagent import A, Agent, B, Controller
 from realbroker import RealBroker
 
 from agent.mqtt import KEEPALIVE_S, MqttLink
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def agent(tmp_path: Path, broker: RealBroker) -> Iterator[Agent]:
         made.process.wait()
 
 
-@pytest.fixture(scope="session", params=RUNTIMES)
+@pytest.fixture(scope="session", params=Runtime)
 def pair(request: pytest.FixtureRequest) -> tuple[bytes, bytes]:
     """Two artifacts, for each of the runtimes."""
     if request.param == "onnxruntime":

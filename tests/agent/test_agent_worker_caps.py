@@ -17,7 +17,7 @@ from realworker import ID, RealWorker
 from agent.doors import close_doors, open_doors
 from agent.wire.errors import Failure
 from agent.wire.messages import Reported, Result
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from agent.worker.http import CONNECTIONS
 from controller.pruning.artifact.ncnn import to_ncnn
 
@@ -57,7 +57,7 @@ def convolutions(layers: int = 8, channels: int = 256) -> bytes:
     return bytes(made.SerializeToString())
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
+@pytest.mark.parametrize("runtime", Runtime)
 @pytest.mark.parametrize("cap", [{"ram_total_bytes": 84 * MIB}, {"ram_model_bytes": 40 * MIB}])
 def test_what_is_above_its_memory_cap_is_rejected_for_that_however_the_runtime_takes_it(
     agent: Agent, controller: Controller, runtime: str, cap: dict[str, int]

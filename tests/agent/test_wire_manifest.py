@@ -22,7 +22,7 @@ from agent.wire.manifest import (
     read_manifest,
 )
 from agent.wire.messages import WIRE, Assignment, decode_as, encode, read_assignment
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from agent.wire.signing import sign
 from agent.wire.work import GOLDEN_SAMPLES, GOLDEN_VALUES
 
@@ -47,7 +47,7 @@ maybe = st.none() | figures
     rate_hz=figures,
     power_idle_watts=maybe,
     power_busy_watts=maybe,
-    runtime=st.sampled_from(RUNTIMES),
+    runtime=st.sampled_from(Runtime),
     issued_unix_s=maybe,
     expires_unix_s=maybe,
 )
@@ -65,7 +65,7 @@ def test_the_worst_of_figures_stays_small() -> None:
     worst = assignment(
         A, 2**63 - 1, device="a" * 64, model="n" * 63 + "@" + "v" * 32, epoch=2**63 - 1, size_bytes=2**63 - 1,
         manifest_bytes=2**63 - 1, ram_total_bytes=2**63 - 1, ram_model_bytes=2**63 - 1, latency_p95_ms=odd, rate_hz=odd,
-        power_idle_watts=odd, power_busy_watts=odd, runtime=max(RUNTIMES, key=len), issued_unix_s=odd,
+        power_idle_watts=odd, power_busy_watts=odd, runtime=max(Runtime, key=len), issued_unix_s=odd,
         expires_unix_s=odd,
     )  # fmt: skip
     assert len(sign(worst, KEY)) <= ENVELOPE_BYTES

@@ -78,7 +78,7 @@ def placement(sha256: str | None = "dense", **fields: Any) -> Placement:
     return Placement(sha256=sha256, **{**known, **fields})
 
 
-def desired(sha256: str = "dense", result: str | None = Result.SUCCEEDED, **fields: Any) -> Desired:
+def desired(sha256: str = "dense", result: Result | None = Result.SUCCEEDED, **fields: Any) -> Desired:
     known: dict[str, Any] = {
         "device": "cam", "epoch": 1, "seq": 7, "model": MODEL.ref, "rollout": "r1", "incident": None, "envelope": b"",
         "manifest": "m", "issued_unix_s": NOW - 300, "finished_unix_s": None if result is None else NOW - 200,

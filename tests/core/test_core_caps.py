@@ -8,6 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.wire.profile import Runtime
 from agent.wire.units import Unit, parse_quantity
 from controller.core.caps import closest, held, shippable, use, uses
 from controller.core.nouns.caps import Caps
@@ -87,5 +88,5 @@ def _relaxed(caps: Caps, text: str) -> Caps:
 
 def test_a_measurement_is_held_a_little_below_the_caps_on_what_differs_from_one_to_the_next() -> None:
     assert held(Caps(storage_bytes=5)) == Caps(storage_bytes=5)
-    assert held(Caps(ram_bytes=1000, storage_bytes=5, runtime="ncnn")) == Caps(980, 5, None, "ncnn")
+    assert held(Caps(ram_bytes=1000, storage_bytes=5, runtime=Runtime.NCNN)) == Caps(980, 5, None, Runtime.NCNN)
     assert held(Caps(latency_s=0.1)) == Caps(latency_s=0.096)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.wire.profile import Power, Profile, Thermal
+from agent.wire.profile import Power, Profile, Runtime, Thermal
 from controller.core.bounds import binding_constraint, caps_for, costs, use_of, within
 from controller.core.caps import shippable
 from controller.core.catalog import Catalog
@@ -77,30 +77,30 @@ def test_a_roomy_device_gets_the_dense_model_and_nothing_binds() -> None:
 
 
 def test_a_device_of_another_runtime_gets_what_is_made_for_that() -> None:
-    made = replace(profile(deadline_s=1.0), runtime="ncnn")
+    made = replace(profile(deadline_s=1.0), runtime=Runtime.NCNN)
     first = fit(made, BARE, catalog())
     assert isinstance(first, NeedsPrune)
-    assert first.caps == Caps(runtime="ncnn")
-    dense = replace(DENSE, sha256="d" * 64, runtime="ncnn")
+    assert first.caps == Caps(runtime=Runtime.NCNN)
+    dense = replace(DENSE, sha256="d" * 64, runtime=Runtime.NCNN)
     known = replace(catalog(), variants=[*catalog().variants, dense])
     assert fit(made, BARE, known) == Fitted(dense, Constraint.NONE, envelope_of(made))
-    tight = fit(replace(TIGHT, runtime="ncnn"), BARE, known)
+    tight = fit(replace(TIGHT, runtime=Runtime.NCNN), BARE, known)
     assert isinstance(tight, NeedsPrune), "half would fit, and runs elsewhere"
-    assert tight.caps == replace(asked(TIGHT, catalog()), runtime="ncnn")
+    assert tight.caps == replace(asked(TIGHT, catalog()), runtime=Runtime.NCNN)
     assert tight.caps.key != asked(TIGHT, catalog()).key
 
 
 def test_each_runtime_leaves_the_model_what_it_does_not_take_itself() -> None:
     made = profile(ram_total_bytes=45 * MIB)
-    lighter = replace(DENSE, sha256="d" * 64, runtime="ncnn", ram_base_bytes=12 * MIB)
+    lighter = replace(DENSE, sha256="d" * 64, runtime=Runtime.NCNN, ram_base_bytes=12 * MIB)
     known = catalog(variants=(*LADDER, lighter))
-    assert fit(replace(made, runtime="ncnn"), BARE, known).envelope.ram_bytes.value == 33 * MIB
+    assert fit(replace(made, runtime=Runtime.NCNN), BARE, known).envelope.ram_bytes.value == 33 * MIB
     assert fit(made, BARE, known).envelope.ram_bytes.value == 5 * MIB
 
 
 def test_a_model_that_cannot_be_made_for_the_runtime_is_refused_with_the_reason() -> None:
-    made = replace(profile(deadline_s=1.0), runtime="ncnn")
-    caps = Caps(runtime="ncnn")
+    made = replace(profile(deadline_s=1.0), runtime=Runtime.NCNN)
+    caps = Caps(runtime=Runtime.NCNN)
     job = Job(id="j", model=MODEL.ref, work=Prune(caps), state=JobState.FAILED, detail="no operator", retry=False)
     found = fit(made, BARE, replace(catalog(), jobs={caps.key: job}))
     assert isinstance(found, Infeasible)
@@ -196,7 +196,7 @@ def test_what_measures_within_its_noise_of_the_smallest_structure_is_asked_for()
 
 
 def test_the_least_of_another_runtime_says_nothing() -> None:
-    job = answered(HOPELESS, JobState.INFEASIBLE, least=replace(LEAST, runtime="ncnn"))
+    job = answered(HOPELESS, JobState.INFEASIBLE, least=replace(LEAST, runtime=Runtime.NCNN))
     assert isinstance(fit(profile(storage_bytes=30_000), BARE, catalog(job)), NeedsPrune)
 
 

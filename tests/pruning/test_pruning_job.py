@@ -16,6 +16,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from agent.wire.profile import Runtime
 from controller.core.caps import below, sure, use
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
@@ -76,20 +77,20 @@ def test_for_another_runtime_the_dense_model_and_a_prune_are_made_and_measured_t
     dense: JobResult, glyphs: Path, shelf_dir: Path, briefly: Follow
 ) -> None:
     assert dense.variant is not None
-    whole = briefly(_request(glyphs / "model.yaml", shelf_dir, Caps(runtime="ncnn"))).result
+    whole = briefly(_request(glyphs / "model.yaml", shelf_dir, Caps(runtime=Runtime.NCNN))).result
     assert whole.state is JobState.DONE, whole.detail
     assert whole.variant is not None
     assert (whole.variant.dense, whole.variant.runtime) == (True, "ncnn")
     assert whole.variant.parameters == dense.variant.parameters
     assert whole.variant.accuracy == dense.variant.accuracy
-    caps = Caps(storage_bytes=int(whole.variant.size_bytes * 0.4), runtime="ncnn")
+    caps = Caps(storage_bytes=int(whole.variant.size_bytes * 0.4), runtime=Runtime.NCNN)
     result = briefly(_request(glyphs / "model.yaml", shelf_dir, caps)).result
     assert result.state is JobState.DONE, result.detail
     assert result.variant is not None
     assert (result.variant.runtime, result.variant.precision) == ("ncnn", "fp32")
     assert 0.75 * caps.storage_bytes < result.variant.size_bytes <= caps.storage_bytes  # type: ignore[operator]
     path = shelf_dir / f"{result.variant.sha256}.ncnn.zip"
-    again = measure(path, path.stem, result.variant.golden_seed, samples=50, repeats=1, runtime="ncnn")
+    again = measure(path, path.stem, result.variant.golden_seed, samples=50, repeats=1, runtime=Runtime.NCNN)
     assert np.allclose(again.golden_outputs, result.variant.golden_outputs, atol=1e-4)
     assert Shelf(shelf_dir, result.model_digest).dense().variant == dense.variant  # type: ignore[union-attr]
 

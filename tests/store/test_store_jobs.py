@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.job import Job, JobState
@@ -42,7 +42,7 @@ ROWS: tuple[tuple[Mapping[str, Any], Work], ...] = (
          "least": {**NO_CAPS, "runtime": "ncnn"}},
         Prune(
             Caps(2**34, None, 0.01), Prediction(against="ab", win=0.01, high=0.02, error=0.005), True, 60.0,
-            Constraint.STORAGE, Caps(runtime="ncnn"),
+            Constraint.STORAGE, Caps(runtime=Runtime.NCNN),
         ),
     ),
     ({"kind": "ladder", "rungs": 8}, Ladder(8)),
@@ -80,7 +80,7 @@ def test_a_row_says_of_each_kind_what_it_always_said_and_of_the_others_nothing(
 
 figures = st.floats(allow_nan=False, allow_infinity=False)
 counts, shares = st.integers(0, 2**60), st.floats(0, 1)
-runtimes = st.sampled_from(RUNTIMES)
+runtimes = st.sampled_from(Runtime)
 caps = st.builds(Caps, st.none() | counts, st.none() | counts, st.none() | figures, runtimes)
 predictions = st.builds(
     Prediction, against=st.text("0123456789abcdef"), win=figures, high=figures, error=figures, scale=figures

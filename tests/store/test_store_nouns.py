@@ -213,7 +213,7 @@ def test_the_latest_assignment_is_the_highest_by_epoch_then_seq(store: Store) ->
     with store.begin() as tx:
         for item in items:
             tx.put_desired(item)
-        ended = replace(items[2], result="succeeded", finished_unix_s=9.0)
+        ended = replace(items[2], result=Result.SUCCEEDED, finished_unix_s=9.0)
         tx.finish_desired([ended, replace(ended, device="nobody")])
     with store.read() as tx:
         assert tx.latest_desired("cam-1") == ended

@@ -100,7 +100,7 @@ def fill(tx: Tx) -> None:
     tx.put_desired(
         Desired(
             device="cam-1", epoch=1, seq=4, model="fall@1", sha256=SHA, rollout="r1", incident=None, envelope=b"x",
-            issued_unix_s=2.0, result="succeeded", finished_unix_s=150.0,
+            issued_unix_s=2.0, result=Result.SUCCEEDED, finished_unix_s=150.0,
         )
     )  # fmt: skip
     tx.put_members(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 
 N = TypeVar("N", int, float)
 
@@ -22,7 +22,7 @@ class Caps:
     ram_bytes: int | None = None
     storage_bytes: int | None = None
     latency_s: float | None = None
-    runtime: str = RUNTIMES[0]
+    runtime: Runtime = Runtime.ONNXRUNTIME
 
     def meet(self, other: Caps) -> Caps:
         """The tighter one of each cap: what is under it is under both."""
@@ -57,5 +57,5 @@ class Caps:
         ram = "-" if self.ram_bytes is None else self.ram_bytes
         storage = "-" if self.storage_bytes is None else self.storage_bytes
         latency = "-" if self.latency_s is None else f"{self.latency_s * 1e6:.0f}us"
-        runtime = "" if self.runtime == RUNTIMES[0] else f" runtime={self.runtime}"
+        runtime = "" if self.runtime is Runtime.ONNXRUNTIME else f" runtime={self.runtime}"
         return f"ram={ram} storage={storage} latency={latency}{runtime}"

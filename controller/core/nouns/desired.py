@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from agent.wire.messages import Result
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desired:
@@ -22,7 +24,7 @@ class Desired:
     envelope: bytes
     issued_unix_s: float
     manifest: str | None = None
-    result: str | None = None
+    result: Result | None = None
     reason: str = ""
     finished_unix_s: float | None = None
     attempts: int = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from controller.core.nouns.evidence import Evidence
 
 
@@ -39,7 +39,7 @@ class Variant:
     evidence: Evidence | None = None
     dense: bool = False
     requested: str = ""
-    runtime: str = RUNTIMES[0]
+    runtime: Runtime = Runtime.ONNXRUNTIME
     golden_seed: int = 0
     golden_outputs: tuple[tuple[float, ...], ...] = ()
     golden_tolerance: float = 1e-3

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from agent.wire.messages import Result
 from controller.core.mark import Mark, known_mark
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
@@ -112,7 +113,7 @@ class DeviceBook(WindowBook):
         self.woken.add(desired.device)
 
     def finish_desired(
-        self, device: str, epoch: int, seq: int, *, result: str, reason: str, when_unix_s: float
+        self, device: str, epoch: int, seq: int, *, result: Result, reason: str, when_unix_s: float
     ) -> None:
         """Record how the newest assignment ended; another one is ignored, a device may report anything."""
         known = self._desired.get(device)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from agent.worker.runtime import backend, bind
 from controller.pruning.artifact.patterns import with_kernels
 from controller.pruning.artifact.slim import slim
@@ -52,12 +52,12 @@ def _output_names(model: nn.Module, sample: torch.Tensor) -> list[str]:
     return [output_name(number) for number, _ in enumerate(all_outputs(model(sample)))]
 
 
-def run_artifact(artifact: bytes, inputs: Floats, runtime: str = RUNTIMES[0]) -> Floats:
+def run_artifact(artifact: bytes, inputs: Floats, runtime: Runtime = Runtime.ONNXRUNTIME) -> Floats:
     """The artifact's first output for each of `inputs`, one by one as a device does: `[n, ...]`."""
     return run_outputs(artifact, inputs, runtime)[0]
 
 
-def run_outputs(artifact: bytes, inputs: Floats, runtime: str = RUNTIMES[0]) -> tuple[NDArray[Any], ...]:
+def run_outputs(artifact: bytes, inputs: Floats, runtime: Runtime = Runtime.ONNXRUNTIME) -> tuple[NDArray[Any], ...]:
     """All of them, `joined`."""
     session = backend(runtime).open_session(artifact)
     return joined(session.run(bind(session, each)) for each in inputs)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from agent.wire.work import TrialLine, WorkerSpec
 from agent.worker.ask import tried
 from controller.core.costs import Costs
@@ -60,7 +60,7 @@ def measure(
     samples: int,
     repeats: int,
     pace: Pace | None = None,
-    runtime: str = RUNTIMES[0],
+    runtime: Runtime = Runtime.ONNXRUNTIME,
     counted: Counted = lambda _number, _most: None,
 ) -> Measured:
     """The artifact at `path`, as `measure_together` measures several."""
@@ -74,7 +74,7 @@ def measure_together(
     samples: int,
     repeats: int,
     pace: Pace | None = None,
-    runtime: str = RUNTIMES[0],
+    runtime: Runtime = Runtime.ONNXRUNTIME,
     counted: Counted = lambda _number, _most: None,
 ) -> list[Measured]:
     """Try the first of the `artifacts`, a path and its sha256, in `repeats` fresh workers, and the others, which are
@@ -144,7 +144,7 @@ class _Taken:
 
     paths: tuple[Path, ...]
     pace: Pace | None
-    runtime: str
+    runtime: Runtime
     seed: int
     samples: int
 

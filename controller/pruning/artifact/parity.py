@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from controller.pruning.artifact.export import run_outputs
 from controller.pruning.errors import ExportError
 from controller.pruning.model.data import Floats
@@ -48,7 +48,11 @@ class Parity:
 
 
 def check_parity(
-    model: nn.Module, artifact: bytes, inputs: Floats, precision: Precision = "fp32", runtime: str = RUNTIMES[0]
+    model: nn.Module,
+    artifact: bytes,
+    inputs: Floats,
+    precision: Precision = "fp32",
+    runtime: Runtime = Runtime.ONNXRUNTIME,
 ) -> Parity:
     """Compare every output of `artifact` with the fp32 `model`'s on `inputs` `[n, ...]`.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.cost.tables import Tables
 from controller.pruning.estimate.estimators import USUAL
@@ -31,7 +31,7 @@ from controller.pruning.steps import Steps
 
 _PROBE_SAMPLES = 8
 _PACKAGES = ("torch", "torch-pruning", "onnxruntime", "hedgerow")
-_CONVERTERS: Mapping[str, tuple[str, ...]] = {"onnxruntime": (), "ncnn": ("ncnn", "pnnx")}
+_CONVERTERS: Mapping[Runtime, tuple[str, ...]] = {Runtime.ONNXRUNTIME: (), Runtime.NCNN: ("ncnn", "pnnx")}
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Bench:
 
 
 def open_bench(
-    spec: ModelSpec, artifact_dir: Path, seed: int | None, steps: Steps, runtime: str = RUNTIMES[0]
+    spec: ModelSpec, artifact_dir: Path, seed: int | None, steps: Steps, runtime: Runtime = Runtime.ONNXRUNTIME
 ) -> Bench:
     """Load the model; without a `seed` it is the spec's. Raises what `load_model` raises."""
     steps.within(None, spec.ref)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from controller.durable import put_file
 from controller.pruning.artifact.export import export_onnx
 from controller.pruning.artifact.int8 import quantise
@@ -45,14 +45,14 @@ class Lab:
     steps: Steps
 
     @property
-    def runtime(self) -> str:
+    def runtime(self) -> Runtime:
         """What artifacts are made for, and measured with."""
         return self.shelf.runtime
 
     @property
     def precisions(self) -> tuple[Precision, ...]:
         """What variants may be made in: without data there is nothing to quantise by, and for ncnn nothing does."""
-        return ("fp32",) if self.calibration is None or self.runtime != RUNTIMES[0] else ("fp32", "int8")
+        return ("fp32",) if self.calibration is None or self.runtime is not Runtime.ONNXRUNTIME else ("fp32", "int8")
 
     def export(self, module: nn.Module, precision: Precision) -> bytes:
         """Raises `ExportError`."""
@@ -60,7 +60,7 @@ class Lab:
 
     def converted(self, plain: bytes, precision: Precision) -> bytes:
         """The fp32 artifact `plain` in `precision`, for the runtime here. Raises `ExportError`."""
-        if self.runtime == "ncnn":
+        if self.runtime is Runtime.NCNN:
             return to_ncnn(plain)
         if precision == "fp32":
             return plain

@@ -11,7 +11,7 @@ import msgspec
 from safetensors.torch import save
 from torch import nn
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from controller.core.artifacts import file_name
 from controller.core.nouns.variant import Variant
 from controller.durable import put_file
@@ -34,7 +34,7 @@ class Shelf:
 
     folder: Path
     digest: str
-    runtime: str = RUNTIMES[0]
+    runtime: Runtime = Runtime.ONNXRUNTIME
     formerly: tuple[str, ...] = ()
 
     def put(
@@ -161,7 +161,7 @@ class Shelf:
         return kin if kin is not None and kin.variant.runtime == self.runtime else None
 
     def _points(self, digest: str) -> Path:
-        runtime = "" if self.runtime == RUNTIMES[0] else f"-{self.runtime}"
+        runtime = "" if self.runtime is Runtime.ONNXRUNTIME else f"-{self.runtime}"
         return self.folder / f"costs-{digest[:16]}{runtime}.jsonl"
 
     def _weights(self, sha256: str) -> Path:

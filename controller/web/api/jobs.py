@@ -8,7 +8,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.errors import WireError
+from agent.wire.profile import Runtime, runtime_of
 from controller.core.intents import AskJob
 from controller.core.nouns import work
 from controller.core.nouns.caps import Caps
@@ -36,7 +37,7 @@ class Prune:
     ram_cap_bytes: int | None = None
     storage_cap_bytes: int | None = None
     latency_cap_ms: float | None = None
-    runtime: str = RUNTIMES[0]
+    runtime: str = Runtime.ONNXRUNTIME.value
     refine_s: float | None = None
     again: bool = False
 
@@ -73,7 +74,7 @@ def show_job(port: Port, job: str) -> Json:
 def ask_prune(port: Port, ref: str, body: Prune) -> Json:
     """The job under these caps: a new one, or the one that was asked for before, with its answer."""
     latency_s = None if body.latency_cap_ms is None else body.latency_cap_ms / 1e3
-    caps = Caps(body.ram_cap_bytes, body.storage_cap_bytes, latency_s, body.runtime)
+    caps = Caps(body.ram_cap_bytes, body.storage_cap_bytes, latency_s, _runtime(body.runtime))
     return _ask(port, AskJob(_ref(port, ref), work.Prune(caps, budget_s=body.refine_s), body.again))
 
 
@@ -91,6 +92,13 @@ def ask_unstructured(port: Port, ref: str, body: Unstructured) -> Json:
 def show_ladder(port: Port, ref: str) -> Json:
     with port.read() as tx:
         return Json(ladder_view(tx.variants(resolve(tx, ref).ref)))
+
+
+def _runtime(name: str) -> Runtime:
+    try:
+        return runtime_of(name)
+    except WireError as error:
+        raise WireError(f"runtime {error}") from None
 
 
 def _ref(port: ControllerPort, ref: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.artifact.turns import by_turns
 from controller.pruning.judge.accuracy import right
@@ -22,7 +22,7 @@ def shares(dense: Path, others: Sequence[Path]) -> list[float]:
     All follow the dense one, as an inference after that of a small artifact is faster.
     """
     turns = [path for each in others for path in (dense, each)]
-    medians = [np.median(by_turns(turns, RUNTIMES[0], seed, INFERENCES), axis=0) for seed in range(PROCESSES)]
+    medians = [np.median(by_turns(turns, Runtime.ONNXRUNTIME, seed, INFERENCES), axis=0) for seed in range(PROCESSES)]
     return [float(each) for each in np.median([found[1::2] / found[::2] for found in medians], axis=0)]
 
 

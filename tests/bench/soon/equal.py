@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from agent.wire.profile import RUNTIMES
+from agent.wire.profile import Runtime
 from controller.core.artifacts import file_name
 from tests.bench.before import HERE
 from tests.bench.parts import Row
@@ -76,7 +76,7 @@ class Equal:
         if row is None:
             raise _TimeIsOverError
         variant = row["variant"] if row["state"] == "done" else None
-        name = None if variant is None else file_name(variant["sha256"], RUNTIMES[0])
+        name = None if variant is None else file_name(variant["sha256"], Runtime.ONNXRUNTIME)
         return _Made(row, None if name is None else left.shelf(folder, job) / name)
 
     def _beside(self, row: Row, dense: Path, before: Path, now: Path) -> Row:
