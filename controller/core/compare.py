@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from controller.core.nouns.evidence import paired
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.paired import Paired
 
 ERROR = 0.05
@@ -119,4 +119,4 @@ def _interval(figure: float, low: float | None, high: float | None) -> Interval:
 
 
 def _kept(variant: Variant) -> tuple[int, bool]:
-    return variant.parameters, variant.precision == "fp32"
+    return variant.parameters, variant.precision is Precision.FP32

@@ -17,7 +17,7 @@ from controller.core.intents import AbortRollout, AddModel, RecalibrateDevice, R
 from controller.core.nouns.incident import BreachKind, Incident
 from controller.core.nouns.job import JobState
 from controller.core.nouns.rollout import RolloutState
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from tests.cli.conftest import ends, meanwhile
 from tests.real import DENSE, SHA, RealController
 from tests.stories.world import write_spec
@@ -28,7 +28,7 @@ PROFILE = "device: cam-1\nclass: camera\nlabels: {site: north}\nmemory: {total: 
 
 def variant(sha256: str = SHA, **fields: Any) -> Variant:
     known: dict[str, Any] = {
-        "size_bytes": 900_000, "precision": "int8", "ram_bytes": 3_000_000, "ram_base_bytes": 50_000_000,
+        "size_bytes": 900_000, "precision": Precision.INT8, "ram_bytes": 3_000_000, "ram_base_bytes": 50_000_000,
         "latency_p50_s": 0.003, "latency_p95_s": 0.004, "parameters": 10_000, "accuracy": 0.91,
         "lineage": {"predicted": {"latency_p95_s": 0.0042}},
     }  # fmt: skip

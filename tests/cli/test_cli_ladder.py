@@ -15,6 +15,7 @@ from controller.cli.plot import Plot
 from controller.client import ClientError
 from controller.core.intents import AskJob
 from controller.core.nouns.job import JobState
+from controller.core.nouns.variant import Precision
 from controller.core.nouns.work import Ladder
 from tests.cli.conftest import ends, meanwhile, moves
 from tests.cli.test_cli_prune import variant
@@ -30,7 +31,7 @@ POINT = {
 
 @pytest.fixture
 def shop(controller: RealController) -> RealController:
-    dense = {"precision": "fp32", "drop": None, "drop_low": None, "drop_high": None, "accuracy_high": 0.96}
+    dense = {"precision": Precision.FP32, "drop": None, "drop_low": None, "drop_high": None, "accuracy_high": 0.96}
     slow = variant(DENSE, **dense, dense=True, size_bytes=4 * 2**20, latency_p50_s=0.009, accuracy=0.95)
     controller.add("fall", dense=slow)
     controller.put(lambda tx: tx.put_variant(variant(SHA)))
@@ -135,6 +136,6 @@ def test_without_matplotlib_it_says_what_brings_it(
 
 
 def test_unverified_accuracy_is_not_drawn(tmp_path: Path) -> None:
-    row: dict[str, Any] = {"accuracy": None, "precision": "fp32", "dense": True}
+    row: dict[str, Any] = {"accuracy": None, "precision": Precision.FP32, "dense": True}
     with pytest.raises(ClientError, match="no verified accuracy"):
         Plot("fall", tmp_path / "l.png").draw([row])

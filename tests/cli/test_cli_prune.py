@@ -18,7 +18,7 @@ from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.sparsity import SparseSide, SparsityReport
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.nouns.work import Prune, Unstructured
 from tests.cli.conftest import ends, meanwhile, moves
 from tests.real import DENSE, SHA, RealController
@@ -30,7 +30,7 @@ ASKED = ("prune", "fall", "--latency", "4ms", "--ram", "6MiB", "--storage", "1 M
 
 def variant(sha256: str, **fields: Any) -> Variant:
     known: dict[str, Any] = {
-        "size_bytes": 900_000, "precision": "int8", "ram_bytes": 3 * 2**20, "ram_base_bytes": 50 * 2**20,
+        "size_bytes": 900_000, "precision": Precision.INT8, "ram_bytes": 3 * 2**20, "ram_base_bytes": 50 * 2**20,
         "latency_p50_s": 0.003,
         "latency_p95_s": 0.0034, "parameters": 10_000, "accuracy": 0.942, "accuracy_low": 0.929, "accuracy_high": 0.953,
         "drop": 0.004, "drop_low": -0.002, "drop_high": 0.01,
@@ -41,7 +41,7 @@ def variant(sha256: str, **fields: Any) -> Variant:
 @pytest.fixture
 def shop(controller: RealController) -> RealController:
     large = {"ram_bytes": 8 * 2**20, "size_bytes": 4 * 2**20, "latency_p95_s": 0.01}
-    controller.add("fall", dense=variant(DENSE, precision="fp32", dense=True, **large))
+    controller.add("fall", dense=variant(DENSE, precision=Precision.FP32, dense=True, **large))
     controller.put(lambda tx: tx.put_variant(variant(SHA)))
     return controller
 

@@ -20,7 +20,7 @@ from controller.core.nouns.job import Job
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.nouns.window import StoredWindow
 from controller.core.presence import Presence
 from controller.core.view import DeviceView
@@ -40,9 +40,9 @@ def profile(**fields: Any) -> Profile:
 def variant(sha256: str = "dense", share: float = 1.0, **fields: Any) -> Variant:
     """A variant of `share` of the dense one: 8 MiB of RAM, 400 kB, 10 ms."""
     known: dict[str, Any] = {
-        "model": MODEL.ref, "size_bytes": int(400_000 * share), "precision": "fp32", "ram_bytes": int(8 * MIB * share),
-        "ram_base_bytes": 40 * MIB, "latency_p50_s": 0.009 * share, "latency_p95_s": 0.010 * share,
-        "parameters": int(100_000 * share),
+        "model": MODEL.ref, "size_bytes": int(400_000 * share), "precision": Precision.FP32,
+        "ram_bytes": int(8 * MIB * share), "ram_base_bytes": 40 * MIB,
+        "latency_p50_s": 0.009 * share, "latency_p95_s": 0.010 * share, "parameters": int(100_000 * share),
         "accuracy": 0.85 + 0.1 * share, "dense": share == 1.0,
     }  # fmt: skip
     return Variant(sha256=sha256, **{**known, **fields})

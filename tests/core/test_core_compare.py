@@ -13,7 +13,7 @@ from controller.core.choose import COST_NOISE, better, choose, eligible, energy
 from controller.core.compare import ERROR, best_of, contenders, shown_worse, within_margin
 from controller.core.nouns.evidence import paired, right_or_not
 from controller.core.nouns.model import Prefer
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.paired import Paired
 from tests.core.builders import MODEL, always, floats, variant
 
@@ -75,7 +75,7 @@ def test_nothing_is_tied_with_the_best_that_is_shown_to_be_worse_than_another() 
 
 def test_of_unverified_variants_only_what_kept_as_much_is_as_right() -> None:
     dense, half = variant(accuracy=None), variant("half", 0.5, accuracy=None)
-    rounded = replace(dense, sha256="int8", precision="int8")
+    rounded = replace(dense, sha256="int8", precision=Precision.INT8)
     assert contenders([half, dense, rounded]) == [dense]
     assert contenders([half, variant(accuracy=0.5)]) == [variant(accuracy=0.5)]
 

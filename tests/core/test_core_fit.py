@@ -20,7 +20,7 @@ from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.envelope import Envelope
 from controller.core.nouns.job import Job, JobState
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.nouns.work import Dense, Prune
 from controller.core.relax import UNTRIED
 from tests.core.builders import (
@@ -400,7 +400,7 @@ def test_a_jobs_binding_cap_is_told_as_what_it_comes_from_on_the_device() -> Non
 # --- two precisions, and what the paired comparison with dense says ---------------------------------------------------
 
 ROOMY = profile(deadline_s=1.0)
-INT8 = {"precision": "int8", "size_bytes": 100_000, "latency_p95_s": 0.006, "parameters": DENSE.parameters}
+INT8 = {"precision": Precision.INT8, "size_bytes": 100_000, "latency_p95_s": 0.006, "parameters": DENSE.parameters}
 
 
 def chosen(made: Profile, *variants: Variant, margin: float | None = 0.01) -> str | None:
@@ -428,7 +428,7 @@ def test_a_pruned_variant_that_is_shown_to_be_more_right_goes_out_instead_of_den
 
 def test_of_one_structure_in_two_precisions_that_are_tied_the_one_with_less_energy_is_chosen() -> None:
     fp32 = variant("fp32", 0.5, accuracy=0.92, accuracy_low=0.9, accuracy_high=0.94)
-    int8 = replace(fp32, sha256="int8", precision="int8", accuracy=0.91, accuracy_low=0.89, accuracy_high=0.93)
+    int8 = replace(fp32, sha256="int8", precision=Precision.INT8, accuracy=0.91, accuracy_low=0.89, accuracy_high=0.93)
     made = profile(deadline_s=0.0056)
     assert chosen(made, DENSE, fp32, replace(int8, latency_p50_s=fp32.latency_p50_s * 0.9)) == "int8"
     assert chosen(made, DENSE, fp32, replace(int8, latency_p50_s=fp32.latency_p50_s * 1.1)) == "fp32"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.core.ladder import ladder
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from tests.core.builders import DENSE, always, floats, variant
 
 
@@ -66,13 +66,13 @@ def test_a_chain_of_ties_does_not_leave_the_last_alone() -> None:
 def test_unverified_variants_are_only_held_against_what_kept_as_much() -> None:
     bare = {"accuracy": None, "accuracy_low": None, "accuracy_high": None}
     small, large = variant("small", 0.5, **bare), variant("large", 0.7, **bare)
-    rounded = variant("rounded", 0.7, **bare | {"precision": "int8", "size_bytes": 10})
+    rounded = variant("rounded", 0.7, **bare | {"precision": Precision.INT8, "size_bytes": 10})
     assert shown(small, large, rounded) == ["large", "rounded", "small"]
 
 
 some = st.builds(
     made, st.uuids().map(str), floats(0.02, 0.99), floats(0.5, 1.0), floats(0.0, 0.05),
-    precision=st.sampled_from(["fp32", "int8"]), ram_bytes=st.integers(1, 10**7), latency_p50_s=floats(1e-4, 1e-1),
+    precision=st.sampled_from(Precision), ram_bytes=st.integers(1, 10**7), latency_p50_s=floats(1e-4, 1e-1),
 )  # fmt: skip
 
 

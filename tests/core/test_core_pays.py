@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.evidence import right_or_not
 from controller.core.nouns.job import Job, JobState
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.nouns.work import Prediction, Prune
 from controller.core.pays import (
     PRIOR_COUNT,
@@ -64,7 +64,7 @@ def test_the_size_is_the_largest_whose_costs_are_inside_every_cap_in_any_precisi
     assert size_under(under(2.0), FALLING) == pytest.approx(100_000)
     assert size_under(under(0.19), FALLING) is None, "smaller than all that was measured"
     assert size_under(Caps(ram_bytes=0), FALLING) is None
-    int8 = [replace(each, precision="int8", latency_p95_s=each.latency_p95_s / 2) for each in FALLING]
+    int8 = [replace(each, precision=Precision.INT8, latency_p95_s=each.latency_p95_s / 2) for each in FALLING]
     assert size_under(under(0.3), [*FALLING, *int8]) == pytest.approx(60_000, rel=1e-6)
 
 

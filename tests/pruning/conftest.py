@@ -14,7 +14,7 @@ import pytest
 import torch
 from torch import nn
 
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.nouns.work import Dense, Ladder
 from controller.pruning.job import JobRequest, JobResult, JobRunner
 from controller.pruning.shelf import Shelf
@@ -107,7 +107,7 @@ def marks_of(shelf: Shelf) -> set[str]:
     """The digests of what times are told against."""
     dense = shelf.dense()
     assert dense is not None
-    found = (shelf.marks(precision, dense) for precision in ("fp32", "int8"))
+    found = (shelf.marks(precision, dense) for precision in Precision)
     return {mark.sha256 for marks in found if marks is not None for mark in marks.marks}
 
 

@@ -14,14 +14,14 @@ import torch
 
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.job import JobState
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.nouns.work import Dense, Ladder, Prune, Refine, Unstructured
 from controller.pruning.job import JobRequest, JobResult, JobRunner, ProgressLine, ResultLine, VariantLine
 from controller.pruning.jobs import child
 
 VARIANT = Variant(
-    sha256="ab" * 32, model="m@1", size_bytes=9, precision="int8", ram_bytes=8, ram_base_bytes=9, latency_p50_s=0.1,
-    latency_p95_s=0.2, parameters=7, drop=0.01, drop_low=-0.01, drop_high=0.02, gate_samples=500,
+    sha256="ab" * 32, model="m@1", size_bytes=9, precision=Precision.INT8, ram_bytes=8, ram_base_bytes=9,
+    latency_p50_s=0.1, latency_p95_s=0.2, parameters=7, drop=0.01, drop_low=-0.01, drop_high=0.02, gate_samples=500,
     golden_outputs=((1.0, 2.0),),
 )  # fmt: skip
 DONE = JobResult(state=JobState.DONE, variants=(VARIANT,), detail="one rung")

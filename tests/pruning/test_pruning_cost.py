@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
+from controller.core.nouns.variant import Precision
 from controller.pruning.artifact.export import export_onnx
 from controller.pruning.artifact.int8 import quantise
 from controller.pruning.cost.fuse import fuse
@@ -91,7 +92,7 @@ class Counted(Tables):
 def priced() -> tuple[nn.Module, tuple[ChannelGroup, ...], CostModel]:
     model = Residual().eval()
     groups, _ = find_groups(model, SAMPLE)
-    return model, groups, describe_costs(run_widths(model, SAMPLE, groups, ("block",)), "fp32", Counted())
+    return model, groups, describe_costs(run_widths(model, SAMPLE, groups, ("block",)), Precision.FP32, Counted())
 
 
 def narrowed(groups: tuple[ChannelGroup, ...], widths: dict[str, int], dropped: tuple[str, ...] = ()) -> Structure:
@@ -110,7 +111,7 @@ def test_weights_and_live_bytes_are_those_of_the_cut_model(outer: int, inner: in
         counted += 0 if "norm" in name else parameter.numel()
     folded = 4 * inner if whole else 0  # the bias that the batch norm leaves
     assert price.weights_bytes == 4 * counted + folded
-    traced = fuse(drop(trace(small, SAMPLE, ("block",) if whole else ()), ()), "fp32")
+    traced = fuse(drop(trace(small, SAMPLE, ("block",) if whole else ()), ()), Precision.FP32)
     held = liveness(traced, len(traced.steps) + 50)
     sizes = np.array([4 * np.prod(traced.shapes[tensor]) for tensor in held.tensors])
     assert price.peak_bytes == (held.live @ (np.ceil(sizes / 64) * 64)).max()
@@ -123,7 +124,9 @@ def test_int8_weights_are_those_of_the_artifact_with_a_scale_for_each_channel() 
     artifact = quantise(export_onnx(model, SAMPLE), np.random.default_rng(0).normal(size=(8, 3, 8, 8)).astype("f4"))
     stored = [onnx.numpy_helper.to_array(each) for each in onnx.load_from_string(artifact).graph.initializer]
     weights = [each for each in stored if each.ndim and each.any() and each.dtype != np.int64]  # zero points are 0
-    price = describe_costs(run_widths(model, SAMPLE, groups, ("block",)), "int8", Counted()).price(full(groups).widths)
+    price = describe_costs(run_widths(model, SAMPLE, groups, ("block",)), Precision.INT8, Counted()).price(
+        full(groups).widths
+    )
     assert price.weights_bytes == sum(each.nbytes for each in weights)
 
 
@@ -160,10 +163,10 @@ def test_latency_is_what_the_kernels_of_the_cut_model_take_on_and_between_the_gr
     for outer, inner, dropped in ((32, 32, ()), (16, 32, ()), (32, 16, ()), (20, 24, ()), (32, 16, ("block",))):
         widths = {group.root: inner if "first" in group.root else outer for group in groups}
         small = cut(model, groups, full(groups), narrowed(groups, widths, dropped)).eval()
-        steps = fuse(trace(small, SAMPLE), "fp32").steps
+        steps = fuse(trace(small, SAMPLE), Precision.FP32).steps
         works = [step.work for step in steps if step.work is not None]
         exact = [
-            Kernel(work.kind, work.fixed, work.fused, "fp32", tuple(int(np.prod(axis)) for axis in work.axes))
+            Kernel(work.kind, work.fixed, work.fused, Precision.FP32, tuple(int(np.prod(axis)) for axis in work.axes))
             for work in works
         ]
         assert costs.price(widths, dropped).latency_s == pytest.approx(5e-6 + sum(Counted().seconds(exact)), rel=1e-6)
@@ -180,7 +183,7 @@ def test_a_width_that_the_fast_kernels_refuse_costs_more_than_the_next_one_that_
 def test_the_runtime_s_stair_is_found_as_the_grain() -> None:
     model = nn.Sequential(nn.Conv2d(3, 64, 3), nn.ReLU(), nn.Conv2d(64, 96, 3), nn.ReLU(), nn.Conv2d(96, 8, 3)).eval()
     groups, _ = find_groups(model, SAMPLE)
-    costs = describe_costs(run_widths(model, SAMPLE, groups, ()), "fp32", Counted())
+    costs = describe_costs(run_widths(model, SAMPLE, groups, ()), Precision.FP32, Counted())
     assert set(grains(costs, {group.root: group.channels for group in groups}).values()) == {16}
 
 
@@ -199,7 +202,7 @@ def test_a_stair_never_falls_and_noise_on_a_flat_one_is_no_stair() -> None:
 
 
 def _live_bytes(model: nn.Module) -> tuple[Trace, list[int]]:
-    traced = fuse(trace(model.eval(), SAMPLE), "fp32")
+    traced = fuse(trace(model.eval(), SAMPLE), Precision.FP32)
     held = liveness(traced, 1 + max(step.row for step in traced.steps))
     sizes = np.array([4 * np.prod(traced.shapes[tensor]) for tensor in held.tensors])
     return traced, [int(each) for each in (held.live @ sizes)[held.live.any(axis=1)]]
@@ -227,7 +230,7 @@ def test_live_sets_of_a_concatenation_counted_by_hand() -> None:
 
 
 def test_times_are_taken_once_and_kept(tmp_path: Path) -> None:
-    kernels = [Kernel("gemm", (), (), precision, (1, size, 8)) for size in (16, 17) for precision in ("fp32", "int8")]
+    kernels = [Kernel("gemm", (), (), precision, (1, size, 8)) for size in (16, 17) for precision in Precision]
     first = Tables(tmp_path)
     times = first.seconds(kernels)
     assert first.measured == 4
@@ -240,7 +243,7 @@ def test_times_are_taken_once_and_kept(tmp_path: Path) -> None:
     second = Tables(tmp_path)
     assert second.seconds(kernels) == times
     assert second.measured == 0
-    more = Kernel("gemm", (), (), "fp32", (1, 18, 8))
+    more = Kernel("gemm", (), (), Precision.FP32, (1, 18, 8))
     (time,) = second.seconds([more])
     assert Tables(tmp_path).seconds([more, *kernels]) == [time, *times]
 
@@ -271,8 +274,6 @@ EVERY_KIND = [
 
 
 def test_the_runtime_takes_every_kind_of_kernel_in_both_precisions() -> None:
-    kernels = [
-        Kernel(kind, fixed, fused, p, sizes) for kind, fixed, fused, sizes in EVERY_KIND for p in ("fp32", "int8")
-    ]
+    kernels = [Kernel(kind, fixed, fused, p, sizes) for kind, fixed, fused, sizes in EVERY_KIND for p in Precision]
     times = Tables().seconds(kernels)
     assert [kernel for kernel, seconds in zip(kernels, times, strict=True) if not 0 < seconds < 0.1] == []

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from controller.core.nouns.variant import Precision
 from controller.pruning.cost.fuse import fuse
 from controller.pruning.cost.memory import liveness
 from controller.pruning.cost.model import CostModel, describe_costs
@@ -32,7 +33,7 @@ NETS = {
 def priced(make: Make, shape: tuple[int, ...], blocks: tuple[str, ...] = ()) -> tuple[CostModel, dict[str, int]]:
     model, batch = build(make, shape)
     groups, _ = sound_groups(model, batch, find_groups(model, batch[:1])[0], seed=0)
-    costs = describe_costs(run_widths(model, batch[:1], groups, blocks), "fp32", Counted())
+    costs = describe_costs(run_widths(model, batch[:1], groups, blocks), Precision.FP32, Counted())
     return costs, {group.root: group.channels for group in groups}
 
 
@@ -114,11 +115,11 @@ def test_a_group_of_two_is_priced_at_both_its_widths(kind: str) -> None:
     runs = run_widths(model, batch[:1], groups, ())
     assert runs.refused == {}
     assert {group.root: group.channels for group in runs.groups}[root] == 2
-    costs = describe_costs(runs, "fp32", Counted())
+    costs = describe_costs(runs, Precision.FP32, Counted())
     dense = full(groups)
     for width in (1, 2):
         small = cut(model, groups, dense, Structure({**dense.kept, root: dense.kept[root][:width]})).eval()
-        stored = sum(sum(map(math.prod, step.weights)) for step in fuse(trace(small, batch[:1]), "fp32").steps)
+        stored = sum(sum(map(math.prod, step.weights)) for step in fuse(trace(small, batch[:1]), Precision.FP32).steps)
         assert costs.price({**dense.widths, root: width}).weights_bytes == 4 * stored
 
 
@@ -164,7 +165,7 @@ def test_a_group_whose_run_depends_on_its_width_is_kept_dense_with_the_reason(ma
     model, batch = build(make, IMAGE)
     runs = run_widths(model, batch[:1], find_groups(model, batch[:1])[0], ())
     assert runs.refused == {"a": reason}
-    costs = describe_costs(runs, "fp32", Counted())
+    costs = describe_costs(runs, Precision.FP32, Counted())
     assert costs.price({"b.0": 6}).latency_s < costs.price({"b.0": 12}).latency_s
 
 

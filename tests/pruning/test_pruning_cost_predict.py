@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from controller.core.costs import Costs
 from controller.core.nouns.caps import Caps
+from controller.core.nouns.variant import Precision
 from controller.pruning.cost.line import Line, through
 from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.cost.price import Price
@@ -34,7 +35,7 @@ CAPS = st.builds(
     st.none() | st.integers(1_000, 10**8),
     st.none() | st.floats(1e-5, 2),
 )
-PRECISION = st.sampled_from(("fp32", "int8"))
+PRECISION = st.sampled_from(Precision)
 
 
 @given(KNOWN, PRICES, CAPS, PRECISION)
@@ -96,7 +97,7 @@ def test_the_ram_of_a_smaller_structure_is_not_promised_too_low_from_the_dense_o
             (26_816, 17_280, 1_576_960),
         )
     ]  # a MobileNetV2-like network in INT8, as measured: RAM falls late
-    predictor = Predictor([dense], "int8")
+    predictor = Predictor([dense], Precision.INT8)
     assert half.costs.ram_bytes <= predictor.costs(half.price).ram_bytes <= 1.1 * half.costs.ram_bytes
     assert small.costs.ram_bytes <= predictor.costs(small.price).ram_bytes <= 1.25 * small.costs.ram_bytes
 

@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import nn
 
+from controller.core.nouns.variant import Precision
 from controller.pruning.artifact import int8
 from controller.pruning.artifact.export import export_onnx, run_artifact
 from controller.pruning.artifact.int8 import quantise
@@ -96,7 +97,7 @@ def test_what_multiplies_runs_in_integers_and_answers_stay(
     found = running(quantised, tmp_path / "optimised.onnx")
     assert {name: found[name] for name in kernels} == kernels
     assert not {"Conv", "Gemm"} & set(found)
-    assert check_parity(model, quantised, inputs, "int8").noise < 0.1
+    assert check_parity(model, quantised, inputs, Precision.INT8).noise < 0.1
 
 
 def test_int8_takes_a_fraction_of_the_bytes() -> None:

@@ -21,6 +21,7 @@ from controller.core.caps import below, sure, use
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.job import JobState
+from controller.core.nouns.variant import Precision
 from controller.core.nouns.work import Prune
 from controller.pruning.artifact.measure import measure
 from controller.pruning.job import JobRequest, JobResult, JobRunner
@@ -87,7 +88,7 @@ def test_for_another_runtime_the_dense_model_and_a_prune_are_made_and_measured_t
     result = briefly(_request(glyphs / "model.yaml", shelf_dir, caps)).result
     assert result.state is JobState.DONE, result.detail
     assert result.variant is not None
-    assert (result.variant.runtime, result.variant.precision) == ("ncnn", "fp32")
+    assert (result.variant.runtime, result.variant.precision) == ("ncnn", Precision.FP32)
     assert 0.75 * caps.storage_bytes < result.variant.size_bytes <= caps.storage_bytes  # type: ignore[operator]
     path = shelf_dir / f"{result.variant.sha256}.ncnn.zip"
     again = measure(path, path.stem, result.variant.golden_seed, samples=50, repeats=1, runtime=Runtime.NCNN)
@@ -120,7 +121,7 @@ def test_where_only_bytes_are_short_int8_ships_and_is_compared_with_the_dense_mo
     assert result.state is JobState.DONE, result.detail
     assert result.variant is not None
     variant = result.variant
-    assert variant.precision == "int8"
+    assert variant.precision is Precision.INT8
     assert variant.size_bytes <= caps.storage_bytes  # type: ignore[operator]
     assert variant.gate_samples == 400
     assert variant.drop_low < variant.drop < variant.drop_high  # type: ignore[operator]
@@ -137,7 +138,7 @@ def test_caps_below_the_smallest_structure_are_refused_with_numbers_before_anyth
     told = briefly(_request(glyphs / "model.yaml", shelf_dir, caps, start_from=(dense.variant.sha256,)))
     result = told.result
     assert (result.state, result.binding) == (JobState.INFEASIBLE, Constraint.STORAGE)
-    for precision in ("fp32", "int8"):
+    for precision in Precision:
         assert f"the smallest structure of glyphs@1 in {precision} exceeds the caps: storage" in result.detail
     assert "1.95 KiB" in result.detail
     assert not any("recovering" in step or "estimating" in step for step in told.steps)
@@ -180,7 +181,7 @@ def test_without_data_a_prune_ships_with_unverified_accuracy(untaught: Path, tmp
     assert result.variant is not None
     variant = result.variant
     assert (variant.accuracy, variant.drop, variant.gate_samples) == (None, None, None)
-    assert variant.precision == "fp32"
+    assert variant.precision is Precision.FP32
     assert variant.size_bytes <= 12_000
     assert variant.lineage["recovery_epochs"] == 0
     assert "unverified" in str(variant.lineage["verdict"])

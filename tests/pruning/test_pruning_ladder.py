@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from controller.core.nouns.job import JobState
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.pruning.jobs.bench import open_bench
 from controller.pruning.jobs.ladder import RATIO, request
 from controller.pruning.shelf import Kin, Shelf
@@ -59,7 +59,9 @@ def test_each_rung_is_told_of_as_it_is_made_in_both_precisions_with_its_artifact
     result = ladder.followed.result
     assert result.state is JobState.DONE, result.detail
     assert tuple(ladder.followed.variants) == result.variants
-    assert [variant.precision for variant in result.variants] == ["fp32", "int8"] * (RUNGS + 1), result.detail
+    assert [variant.precision for variant in result.variants] == [Precision.FP32, Precision.INT8] * (RUNGS + 1), (
+        result.detail
+    )
     asked = [variant.requested for variant in result.variants]
     assert asked == ["", *[request(rung, SEED, terms(load_spec(ladder.spec))) for rung in (0, 1, 1, 2, 2)]]
     assert result.variant == result.variants[0]
@@ -74,8 +76,8 @@ def test_each_rung_is_told_of_as_it_is_made_in_both_precisions_with_its_artifact
 @pytest.mark.slow
 def test_rungs_fall_by_the_tables_and_each_is_a_part_of_the_one_above(ladder: Ladder) -> None:
     bench = open_bench(load_spec(ladder.spec), ladder.shelf.folder, SEED, unheard())
-    costs = bench.costing.pricing("fp32")
-    kin = [ladder.kin(variant) for variant in ladder.of("fp32")]
+    costs = bench.costing.pricing(Precision.FP32)
+    kin = [ladder.kin(variant) for variant in ladder.of(Precision.FP32)]
     prices = [costs.price(each.structure.widths, each.structure.dropped) for each in kin]
     for rung, price in enumerate(prices):
         in_kernels = prices[0].latency_s - costs.start_s
@@ -88,19 +90,19 @@ def test_rungs_fall_by_the_tables_and_each_is_a_part_of_the_one_above(ladder: La
         assert upper.variant.parameters > lower.variant.parameters
         assert upper.variant.size_bytes > lower.variant.size_bytes
     assert bench.costing.tables.measured == 0  # what the job timed is all that is needed, and is shared
-    for plain, integers in zip(kin, ladder.of("int8"), strict=True):
+    for plain, integers in zip(kin, ladder.of(Precision.INT8), strict=True):
         assert ladder.kin(integers).structure == plain.structure
         assert integers.size_bytes < plain.variant.size_bytes
 
 
 @pytest.mark.slow
 def test_the_lineage_says_where_every_variant_comes_from(ladder: Ladder) -> None:
-    plain = ladder.of("fp32")
+    plain = ladder.of(Precision.FP32)
     for rung, variant in enumerate(plain):
         lineage = variant.lineage
         assert lineage["parent"] == (plain[rung - 1].sha256 if rung else None)
         assert (lineage["recovery_epochs"] > 0) == (rung > 0)  # type: ignore[operator]
-    for rung, variant in enumerate(ladder.of("int8")):
+    for rung, variant in enumerate(ladder.of(Precision.INT8)):
         assert variant.lineage["widths"] == plain[rung].lineage["widths"]
         assert variant.lineage["recovery_epochs"] == plain[rung].lineage["recovery_epochs"]
     for variant in ladder.variants:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.core.nouns.job import JobState
+from controller.core.nouns.variant import Precision
 from controller.pruning.shelf import Shelf
 from tests.pruning.conftest import RUNGS, Follow, artifacts, ladder_request, marks_of
 
@@ -31,7 +32,7 @@ def test_without_data_rungs_are_fp32_as_cut_and_unverified(untaught: Path, brief
     assert result.state is JobState.DONE, result.detail
     assert 2 <= len(result.variants) <= RUNGS + 1
     for variant in result.variants:
-        assert (variant.precision, variant.accuracy, variant.drop) == ("fp32", None, None)
+        assert (variant.precision, variant.accuracy, variant.drop) == (Precision.FP32, None, None)
         assert variant.lineage["recovery_epochs"] == 0
         assert variant.lineage["data_sha256"] is None
         assert "no data" in str(variant.lineage["verdict"])
@@ -42,7 +43,7 @@ def test_without_labels_rungs_are_distilled_and_tell_how_often_they_agree(
     glyphs: Path, briefly: Follow, tmp_path: Path
 ) -> None:
     dense, integers, rung = briefly(ladder_request(glyphs / "unlabelled.yaml", tmp_path), cancel_after=3).variants
-    assert (dense.precision, integers.precision, rung.precision) == ("fp32", "int8", "fp32")
+    assert (dense.precision, integers.precision, rung.precision) == (Precision.FP32, Precision.INT8, Precision.FP32)
     assert "100.0% of 400 top-1 answers are the dense model's" in str(dense.lineage["verdict"])
     for variant in (integers, rung):
         assert variant.accuracy is None

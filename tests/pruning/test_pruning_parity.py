@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from controller.core.nouns.variant import Precision
 from controller.pruning.artifact.export import export_onnx
 from controller.pruning.artifact.int8 import quantise
 from controller.pruning.artifact.parity import check_parity, compare
@@ -103,12 +104,12 @@ def test_the_noise_of_any_output_is_told_and_golden_is_the_first() -> None:
     model = TwoHeads().eval()
     other = copy.deepcopy(model)
     other.place.weight.data *= 1.05
-    parity = check_parity(model, export_onnx(other, torch.zeros(1, 4)), few(), "int8")
+    parity = check_parity(model, export_onnx(other, torch.zeros(1, 4)), few(), Precision.INT8)
     assert 0.02 < parity.noise < 0.06
     assert parity.golden_tolerance == 1e-3
     other.place.weight.data *= 1.2
     with pytest.raises(ExportError, match="int8 changes the output_1 by"):
-        check_parity(model, export_onnx(other, torch.zeros(1, 4)), few(), "int8")
+        check_parity(model, export_onnx(other, torch.zeros(1, 4)), few(), Precision.INT8)
 
 
 def test_classes_beside_the_answer_may_change_in_int8_where_most_stay() -> None:
@@ -118,7 +119,7 @@ def test_classes_beside_the_answer_may_change_in_int8_where_most_stay() -> None:
     other.place.bias.data[0] += 0.02
     artifact = export_onnx(other, torch.zeros(1, 4))
     inputs = np.random.default_rng(0).standard_normal((1000, 4)).astype(np.float32)
-    assert check_parity(model, artifact, inputs, "int8").noise < 1e-3
+    assert check_parity(model, artifact, inputs, Precision.INT8).noise < 1e-3
     with pytest.raises(ExportError, match="of the output_1 is the same in the artifact"):
         check_parity(model, artifact, inputs)
 
@@ -140,14 +141,14 @@ def test_an_artifact_of_another_model_fails(model: nn.Module, artifact: bytes) -
     with pytest.raises(ExportError, match="the artifact's output differs from the model's by"):
         check_parity(damaged(model, 0.05), artifact, inputs())
     with pytest.raises(ExportError, match="int8 changes the output by"):
-        check_parity(damaged(model, 0.05), quantise(artifact, inputs()), inputs(), "int8")
+        check_parity(damaged(model, 0.05), quantise(artifact, inputs()), inputs(), Precision.INT8)
 
 
 def test_int8_is_no_fp32_but_passes_as_int8(model: nn.Module, artifact: bytes) -> None:
     quantised = quantise(artifact, inputs())
     with pytest.raises(ExportError, match=r"allowed 0\.001"):
         check_parity(model, quantised, inputs())
-    parity = check_parity(model, quantised, inputs(), "int8")
+    parity = check_parity(model, quantised, inputs(), Precision.INT8)
     assert 1e-3 < parity.golden_tolerance < 0.1
     assert parity.agreement is not None
     assert parity.agreement > 0.95

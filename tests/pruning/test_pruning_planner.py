@@ -17,6 +17,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
 from controller.core.nouns.model import Recovery
+from controller.core.nouns.variant import Precision
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.kernels import Kernel
 from controller.pruning.cost.tables import Tables
@@ -106,7 +107,7 @@ def taught() -> Bench:
 
 def budgets(costing: Costing, latency: float | None, weights: float | None, ram: float | None) -> Budgets:
     """As shares of the dense model."""
-    price = costing.pricing("fp32").price(costing.prunable.whole.widths)
+    price = costing.pricing(Precision.FP32).price(costing.prunable.whole.widths)
     return Budgets(
         latency_s=None if latency is None else latency * price.latency_s,
         weights_bytes=None if weights is None else weights * price.weights_bytes,
@@ -142,7 +143,7 @@ def offers(draw: st.DrawFn) -> Candidates:
     )
     dice = np.random.default_rng(draw(st.integers(0, 99)))
     importance = {root: list(map(float, dice.random(len(units)))) for root, units in structure.kept.items()}
-    return candidates(bench, stage, Appraisal(importance, worth), "fp32")
+    return candidates(bench, stage, Appraisal(importance, worth), Precision.FP32)
 
 
 shares = st.one_of(st.none(), st.floats(0.03, 1.1))
@@ -163,7 +164,7 @@ def test_a_group_that_has_no_price_is_kept_dense_and_the_rest_is_planned() -> No
 
     bench = of_data(None, net=Branching())
     assert bench.prunable.refused == {"stem": "changes with its width which operators run"}
-    assert bench.costing.pricing("fp32").roots == ("early.first", "down", "late.first")
+    assert bench.costing.pricing(Precision.FP32).roots == ("early.first", "down", "late.first")
 
 
 @settings(max_examples=60, deadline=None)
@@ -172,7 +173,7 @@ def test_a_plan_keeps_every_budget_or_nothing_smaller_is_left(
     of: Candidates, latency: float | None, weights: float | None, ram: float | None
 ) -> None:
     prunable, stage = of.costing.prunable, of.stage
-    asked, costs = budgets(of.costing, latency, weights, ram), of.costing.pricing("fp32")
+    asked, costs = budgets(of.costing, latency, weights, ram), of.costing.pricing(Precision.FP32)
     plan = of.planner.within(asked)
     price = costs.price(plan.structure.widths, plan.structure.dropped)
     assert (price.latency_s, price.weights_bytes) == (plan.price.latency_s, plan.price.weights_bytes)
@@ -215,7 +216,7 @@ def test_a_plan_can_be_cut_and_keeps_what_ranks_highest(of: Candidates, share: f
 def test_tighter_budgets_never_lose_less(seed: int, share: float, tighter: float) -> None:
     bench = plain(seed)
     stage = dense_stage(bench.prunable)
-    planner = candidates(bench, stage, appraise(bench, stage), "fp32").planner
+    planner = candidates(bench, stage, appraise(bench, stage), Precision.FP32).planner
     wide = planner.within(budgets(bench.costing, share, share**1.5, None))
     tight = planner.within(budgets(bench.costing, share * tighter, (share * tighter) ** 1.5, None))
     assert wide.loss <= 1.02 * tight.loss  # the search is a heuristic
@@ -236,7 +237,7 @@ def test_with_data_blocks_are_dropped_on_the_way_and_never_come_back() -> None:
 
 
 def assert_falls(bench: Bench, rungs: Sequence[tuple[Stage, Plan | None]]) -> None:
-    costs = bench.costing.pricing("fp32")
+    costs = bench.costing.pricing(Precision.FP32)
     assert len(rungs) > 2
     for (above, _), (below, plan) in itertools.pairwise(rungs):
         assert plan is not None
@@ -252,7 +253,7 @@ def ladder(bench: Bench, ratio: float) -> list[tuple[Stage, Plan | None]]:
     rungs: list[tuple[Stage, Plan | None]] = [(dense_stage(bench.prunable), None)]
     for rung in range(1, 9):
         stage, share = rungs[-1][0], ratio**rung
-        planner = candidates(bench, stage, appraise(bench, stage), "fp32").planner
+        planner = candidates(bench, stage, appraise(bench, stage), Precision.FP32).planner
         plan = planner.within(budgets(bench.costing, share, share**1.5, None))
         if plan.structure != stage.structure:
             rungs.append((Stage(stage.cut(bench.prunable, plan.structure).eval(), plan.structure), plan))

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from controller.core.costs import Costs, binding
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
+from controller.core.nouns.variant import Precision
 from controller.pruning.artifact.measure import Measured
-from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.predict import Known, Predictor
 from controller.pruning.cost.price import Price
@@ -55,7 +55,7 @@ class Yard:
 
     folder: Path
     truth: Truth
-    precision: Precision = "fp32"
+    precision: Precision = Precision.FP32
     structure: Structure = field(default_factory=lambda: of_width(DENSE))
     built: list[int] = field(default_factory=list)
     exported: list[int] = field(default_factory=list)  # and not run
@@ -145,7 +145,7 @@ def test_what_was_not_run_is_no_measurement_of_its_time(tmp_path: Path) -> None:
 
     slow, fresh = yard(tmp_path, truth), yard(tmp_path / "fresh", truth)
     slow.search(Caps(storage_bytes=30_000))
-    told, plain = (each.predictor("fp32").costs(price(40)) for each in (slow, fresh))
+    told, plain = (each.predictor(Precision.FP32).costs(price(40)) for each in (slow, fresh))
     assert (told.latency_s, told.ram_bytes) == (plain.latency_s, plain.ram_bytes)
     found = slow.search(Caps(latency_s=2.6e-4, storage_bytes=30_000))
     assert 25 in slow.built
@@ -204,7 +204,7 @@ def test_what_the_shelf_knows_is_not_measured_again(tmp_path: Path) -> None:
 def test_what_is_known_of_another_precision_does_not_count(tmp_path: Path) -> None:
     known = yard(tmp_path)
     assert isinstance(known.search(Caps(storage_bytes=30_000)), Found)
-    other = replace(yard(tmp_path), precision="int8", built=[], exported=[])
+    other = replace(yard(tmp_path), precision=Precision.INT8, built=[], exported=[])
     other.know(NARROWEST, DENSE)
     other.search(Caps(storage_bytes=30_000))
     assert other.exported
@@ -228,7 +228,7 @@ def test_what_shipped_measured_above_the_cap_is_not_found_again(tmp_path: Path) 
     known, caps = yard(tmp_path), Caps(latency_s=3e-4)
     first = known.search(caps)
     assert isinstance(first, Found)
-    known.note(first.structure, "fp32", replace(first.costs, latency_s=3.05e-4))
+    known.note(first.structure, Precision.FP32, replace(first.costs, latency_s=3.05e-4))
     second = known.search(caps)
     assert isinstance(second, Found)
     assert second.structure.widths["a"] < first.structure.widths["a"]

@@ -11,6 +11,7 @@ from torch import nn
 
 from controller import durable
 from controller.core.costs import Costs
+from controller.core.nouns.variant import Precision
 from controller.durable import put_file
 from controller.pruning.artifact.pace import Pace
 from controller.pruning.graph.structure import Structure
@@ -22,7 +23,7 @@ from controller.pruning.spec import load_spec
 from controller.pruning.steps import unheard
 
 COSTS = Costs(ram_bytes=1.0, storage_bytes=2.0, latency_s=3.0)
-POINT = Point({"a": 3}, (), "fp32", COSTS)
+POINT = Point({"a": 3}, (), Precision.FP32, COSTS)
 
 
 def test_half_a_line_of_measured_costs_is_passed_over(tmp_path: Path) -> None:
@@ -31,7 +32,7 @@ def test_half_a_line_of_measured_costs_is_passed_over(tmp_path: Path) -> None:
     (file,) = tmp_path.iterdir()
     file.write_bytes(file.read_bytes()[:-20])  # the disk was full, or the power went
     shelf.add_point(POINT)
-    assert shelf.points("fp32") == [POINT]
+    assert shelf.points(Precision.FP32) == [POINT]
 
 
 def test_a_full_disk_leaves_no_part_of_an_artifact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,11 +48,16 @@ def test_a_full_disk_leaves_no_part_of_an_artifact(tmp_path: Path, monkeypatch: 
 def test_what_was_measured_of_other_groups_is_passed_over(glyphs: Path, tmp_path: Path) -> None:
     """As after a release that groups otherwise: the shelf names groups that are no more."""
     bench = open_bench(load_spec(glyphs / "model.yaml"), tmp_path, None, unheard())
-    here = Point({group.root: 8 for group in bench.prunable.groups}, (), "fp32", COSTS)
-    for point in (POINT, here, Point({**here.widths, "gone": 4}, (), "fp32", COSTS)):
+    here = Point({group.root: 8 for group in bench.prunable.groups}, (), Precision.FP32, COSTS)
+    for point in (POINT, here, Point({**here.widths, "gone": 4}, (), Precision.FP32, COSTS)):
         bench.shelf.add_point(point)
-    assert bench.costing.points("fp32") == [here]
-    assert bench.costing.predictor("fp32").costs(bench.costing.pricing("fp32").price(here.widths)).storage_bytes > 0
+    assert bench.costing.points(Precision.FP32) == [here]
+    assert (
+        bench.costing.predictor(Precision.FP32)
+        .costs(bench.costing.pricing(Precision.FP32).price(here.widths))
+        .storage_bytes
+        > 0
+    )
 
 
 @pytest.fixture
@@ -67,14 +73,14 @@ def test_times_are_told_against_the_precision_s_own_marks_and_against_the_dense_
     assert dense.variant is not None
     shelf, sha256 = unmarked, dense.variant.sha256
     slow_s = dense.variant.latency_p50_s
-    (alone,) = paced(shelf, "int8").marks
+    (alone,) = paced(shelf, Precision.INT8).marks
     assert (alone.path.stem, alone.latency_s) == (sha256, slow_s)
     shelf.put_mark(b"narrow", "b" * 64)
-    shelf.put_marks("fp32", Marks(sha256, (Marked(sha256, 1.0), Marked("b" * 64, 0.25))))
-    for precision in ("fp32", "int8"):
+    shelf.put_marks(Precision.FP32, Marks(sha256, (Marked(sha256, 1.0), Marked("b" * 64, 0.25))))
+    for precision in Precision:
         assert [each.latency_s for each in paced(shelf, precision).marks] == [slow_s, 0.25 * slow_s]
-    shelf.put_marks("int8", Marks(sha256, ()))  # it cannot be made in int8
-    assert len(paced(shelf, "int8").marks) == 2
+    shelf.put_marks(Precision.INT8, Marks(sha256, ()))  # it cannot be made in int8
+    assert len(paced(shelf, Precision.INT8).marks) == 2
 
 
 @pytest.mark.parametrize("lost", ["the dense variant is another", "the artifact is gone", "the file is torn"])
@@ -83,7 +89,7 @@ def test_marks_that_no_longer_hold_are_none(dense: JobResult, unmarked: Shelf, l
     shelf, sha256 = unmarked, dense.variant.sha256
     shelf.put_mark(b"narrow", "b" * 64)
     marks = Marks("c" * 64 if lost.startswith("the dense") else sha256, (Marked("b" * 64, 0.25),))
-    shelf.put_marks("fp32", marks)
+    shelf.put_marks(Precision.FP32, marks)
     if lost.endswith("gone"):
         shelf.artifact("b" * 64).unlink()
     if lost.endswith("torn"):
@@ -91,8 +97,8 @@ def test_marks_that_no_longer_hold_are_none(dense: JobResult, unmarked: Shelf, l
         file.write_bytes(file.read_bytes()[:-9])
     kin = shelf.dense()
     assert kin is not None
-    assert shelf.marks("fp32", kin) is None
-    (alone,) = paced(shelf, "fp32").marks
+    assert shelf.marks(Precision.FP32, kin) is None
+    (alone,) = paced(shelf, Precision.FP32).marks
     assert alone.path.stem == sha256
 
 
@@ -103,7 +109,7 @@ def paced(shelf: Shelf, precision: str) -> Pace:
 
 
 def test_before_the_dense_variant_there_is_nothing_to_tell_times_against(tmp_path: Path) -> None:
-    assert Shelf(tmp_path, "d" * 64).pace("fp32") is None
+    assert Shelf(tmp_path, "d" * 64).pace(Precision.FP32) is None
 
 
 def test_without_a_seed_of_its_own_a_job_has_the_spec_s(glyphs: Path, tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ def test_of_what_was_made_twice_for_one_request_the_newest_is_taken(dense: JobRe
     for sha256, made_at in (("a" * 64, 2.0), ("b" * 64, 3.0), ("c" * 64, 1.0)):
         again = replace(dense.variant, sha256=sha256, requested="caps", created_unix_s=made_at)
         shelf.put(b"onnx", again, Structure({}), nn.Linear(1, 1))
-    for found in (shelf.dense(), shelf.made_for("caps", "fp32")):
+    for found in (shelf.dense(), shelf.made_for("caps", Precision.FP32)):
         assert found is not None
         assert found.variant.sha256 == "b" * 64
 
@@ -142,14 +148,14 @@ def test_what_release_0_1_left_under_its_own_digest_is_the_models_still(dense: J
     assert known_as(tmp_path, now, before) == (), "nothing is there yet"
     old = Shelf(tmp_path, before)
     old.put(b"onnx", dense.variant, Structure({}), nn.Linear(1, 1))
-    old.add_point(Point({}, (), "fp32", Costs(ram_bytes=1, storage_bytes=2, latency_s=3.0)))
+    old.add_point(Point({}, (), Precision.FP32, Costs(ram_bytes=1, storage_bytes=2, latency_s=3.0)))
     old.put_curves("data-1-some", WorthCurves({}, {"b": 0.5}))
     assert known_as(tmp_path, now, before) == (before,)
     assert known_as(tmp_path, now, other) == (before,)
     shelf = Shelf(tmp_path, now, formerly=known_as(tmp_path, now, other))
     assert shelf.dense() is not None
-    shelf.add_point(Point({}, (), "fp32", Costs(ram_bytes=4, storage_bytes=5, latency_s=6.0)))
-    assert [each.costs.ram_bytes for each in shelf.points("fp32")] == [1, 4]
+    shelf.add_point(Point({}, (), Precision.FP32, Costs(ram_bytes=4, storage_bytes=5, latency_s=6.0)))
+    assert [each.costs.ram_bytes for each in shelf.points(Precision.FP32)] == [1, 4]
     assert shelf.curves("data-1-some") == WorthCurves({}, {"b": 0.5})
     shelf.put_curves("data-1-some", WorthCurves({}, {"b": 0.25}))
     assert shelf.curves("data-1-some") == WorthCurves({}, {"b": 0.25})
@@ -170,4 +176,4 @@ def test_points_of_an_earlier_release_are_read(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, "d" * 64)
     line = '{"widths":{"a":2},"dropped":[],"precision":"fp32","costs":{"ram_bytes":1,"storage_bytes":2,"latency_s":3}}'
     (tmp_path / f"costs-{'d' * 16}.jsonl").write_text(line)
-    assert [point.only_bytes for point in shelf.points("fp32")] == [False]
+    assert [point.only_bytes for point in shelf.points(Precision.FP32)] == [False]

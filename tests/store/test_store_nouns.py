@@ -25,7 +25,7 @@ from controller.core.nouns.model import Model
 from controller.core.nouns.owner import Owner
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout, RolloutState
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.nouns.work import Prune
 from controller.store import Store
 from controller.store.events import KEPT_DEAD_LETTERS, MAX_PAYLOAD_BYTES
@@ -73,7 +73,7 @@ VARIANT = Variant(
     sha256="a" * 64,
     model="fall@1",
     size_bytes=2**33,
-    precision="int8",
+    precision=Precision.INT8,
     ram_bytes=1000,
     ram_base_bytes=2**31,
     latency_p50_s=0.001,

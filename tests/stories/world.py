@@ -27,7 +27,7 @@ from controller.core.nouns.model import Model
 from controller.core.nouns.owner import Owner
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.nouns.window import StoredWindow
 from controller.core.nouns.work import Ladder, Refine
 from controller.core.policy import Policy
@@ -48,7 +48,7 @@ from tests.databases import Databases, Sqlite
 MIB = 2**20
 RAM_BASE = 48 * MIB
 DENSE = Variant(
-    sha256="", model="", size_bytes=300_000, precision="fp32", ram_bytes=8 * MIB,
+    sha256="", model="", size_bytes=300_000, precision=Precision.FP32, ram_bytes=8 * MIB,
     ram_base_bytes=RAM_BASE, latency_p50_s=0.010, latency_p95_s=0.010 * P95, parameters=1_000_000,
     accuracy=0.95, accuracy_low=0.94, accuracy_high=0.96, dense=True,
 )  # fmt: skip

@@ -27,7 +27,7 @@ from controller.core.nouns.member import Member, Standing
 from controller.core.nouns.model import Model
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout, RolloutState
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.nouns.work import Prune
 from controller.store import Tx
 from controller.web.app import create_app
@@ -65,7 +65,7 @@ def device(text: str, state: DeviceState = DeviceState.ACCEPTED) -> Device:
 
 def variant(sha256: str, dense: bool) -> Variant:
     return Variant(
-        sha256=sha256, model="fall@1", size_bytes=900_000, precision="int8",
+        sha256=sha256, model="fall@1", size_bytes=900_000, precision=Precision.INT8,
         ram_bytes=9_000_000 if dense else 3_000_000, ram_base_bytes=50_000_000,
         latency_p50_s=0.003, latency_p95_s=0.004, parameters=10_000,
         accuracy=0.91, accuracy_low=0.89, accuracy_high=0.93, dense=dense,

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from agent.wire.profile import Runtime
 from controller.core.nouns.evidence import Evidence
+
+
+class Precision(StrEnum):
+    """What a variant computes with."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +31,7 @@ class Variant:
     sha256: str
     model: str
     size_bytes: int
-    precision: str
+    precision: Precision
     ram_bytes: int
     ram_base_bytes: int
     latency_p50_s: float

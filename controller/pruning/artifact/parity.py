@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
 from agent.wire.profile import Runtime
+from controller.core.nouns.variant import Precision
 from controller.pruning.artifact.export import run_outputs
 from controller.pruning.errors import ExportError
 from controller.pruning.model.data import Floats
 from controller.pruning.model.outputs import answers_alone, output_name
 
-Precision = Literal["fp32", "int8"]
 Output = NDArray[Any]
 _TOLERANCE = 1e-3  # absolute plus relative; fp32 in another order of sums stays below 1e-4
 # What int8 costs is for the accuracy gate to judge; these catch a quantisation that broke. Healthy ones were measured
@@ -51,7 +51,7 @@ def check_parity(
     model: nn.Module,
     artifact: bytes,
     inputs: Floats,
-    precision: Precision = "fp32",
+    precision: Precision = Precision.FP32,
     runtime: Runtime = Runtime.ONNXRUNTIME,
 ) -> Parity:
     """Compare every output of `artifact` with the fp32 `model`'s on `inputs` `[n, ...]`.
@@ -64,7 +64,7 @@ def check_parity(
         raise ExportError(f"the artifact has {len(got)} outputs, the model {len(expected)}")
     pairs = enumerate(zip(expected, got, strict=True))
     parities = [_compared(output_name(number), want, have, precision) for number, (want, have) in pairs]
-    if _of_classes(expected[0]) and precision == "int8":
+    if _of_classes(expected[0]) and precision is Precision.INT8:
         _check_agreement(parities[0])
     elif _of_classes(expected[0]):
         _check_decided(expected[0], got[0])
@@ -79,10 +79,10 @@ def _compared(name: str, expected: Output, got: Output, precision: Precision) ->
     if got.dtype.kind != "f":
         return _counted(name, expected, got, precision)
     parity = compare(expected, got)
-    if precision == "fp32" and not parity.worst <= _TOLERANCE:
+    if precision is Precision.FP32 and not parity.worst <= _TOLERANCE:
         raise ExportError(f"the artifact's {name} differs from the model's by {parity.worst:.2g}, "
                           f"allowed {_TOLERANCE:g}")  # fmt: skip
-    if precision == "int8" and not parity.noise <= _INT8_NOISE:
+    if precision is Precision.INT8 and not parity.noise <= _INT8_NOISE:
         raise ExportError(f"int8 changes the {name} by {parity.noise:.1%} of its spread, allowed {_INT8_NOISE:.0%}")
     return parity
 
@@ -90,7 +90,7 @@ def _compared(name: str, expected: Output, got: Output, precision: Precision) ->
 def _counted(name: str, expected: Output, got: Output, precision: Precision) -> Parity:
     """Of numbers of classes or places, which a tie may change: how far they are apart says nothing."""
     share = float((expected == got).mean())
-    least = _INT8_AGREEMENT if precision == "int8" else 1 - _TOLERANCE
+    least = _INT8_AGREEMENT if precision is Precision.INT8 else 1 - _TOLERANCE
     if share < least:
         raise ExportError(f"only {share:.1%} of the {name} is the same in the artifact, {least:.1%} are needed")
     return replace(compare(expected, got), worst=0.0, noise=0.0, agreement=share)

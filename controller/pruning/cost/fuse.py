@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from controller.core.nouns.variant import Precision
 from controller.pruning.cost.trace import Step, Trace
 
 _FUSED_ACTIVATIONS = frozenset(("Relu", "Clip", "Sigmoid", "Tanh", "LeakyRelu", "HardSigmoid"))
 _MARKS = {"batch_norm": "norm", "binary": "add", "unary": "act"}
 
 
-def fuse(traced: Trace, precision: str) -> Trace:
+def fuse(traced: Trace, precision: Precision) -> Trace:
     """`traced` with every step that melts into the one before it merged with that."""
     kept: dict[int, Step] = {}  # by output tensor, in order
     readers = _readers(traced)
@@ -36,7 +37,9 @@ def _readers(traced: Trace) -> Mapping[int, int]:
     return counts
 
 
-def _host(step: Step, kept: Mapping[int, Step], readers: Mapping[int, int], result: int, precision: str) -> Step | None:
+def _host(
+    step: Step, kept: Mapping[int, Step], readers: Mapping[int, int], result: int, precision: Precision
+) -> Step | None:
     """The step that `step` melts into: the latest maker of one of its inputs that nobody else reads."""
     makers = [kept[tensor] for tensor in set(step.inputs) if tensor in kept and tensor != result]
     for host in sorted(makers, key=lambda each: -each.row):
@@ -45,7 +48,7 @@ def _host(step: Step, kept: Mapping[int, Step], readers: Mapping[int, int], resu
     return None
 
 
-def _melts(host: Step, step: Step, precision: str) -> bool:
+def _melts(host: Step, step: Step, precision: Precision) -> bool:
     into, what = host.work, step.work
     if into is None or what is None or "act" in into.fused:
         return False
@@ -54,8 +57,8 @@ def _melts(host: Step, step: Step, precision: str) -> bool:
             return into.kind in ("conv", "gemm") and not into.fused
         case "binary":
             adds = what.fixed == ("Add", "same") and len(set(step.inputs)) == 2
-            return adds and precision == "fp32" and into.kind == "conv" and "add" not in into.fused
-        case "unary" if precision == "int8":
+            return adds and precision is Precision.FP32 and into.kind == "conv" and "add" not in into.fused
+        case "unary" if precision is Precision.INT8:
             return what.fixed[0] in ("Relu", "Clip") and into.kind in ("conv", "gemm", "binary")
         case "unary":
             return what.fixed[0] in _FUSED_ACTIVATIONS and into.kind == "conv"

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from controller.core.nouns.variant import Precision
+
 OPSET = 20
 _SCALE, _ZERO = 0.05, 128
 
@@ -26,7 +28,7 @@ class Kernel:
     kind: str
     fixed: tuple[Any, ...]
     fused: tuple[str, ...]
-    precision: str
+    precision: Precision
     sizes: tuple[int, ...]
 
     @property
@@ -121,7 +123,7 @@ class Emitter:
 
 def emit(bench: Bench, prefix: str, kernel: Kernel) -> None:
     """Add `kernel` to `bench` with names that begin with `prefix` and an underscore."""
-    to = Emitter(bench, prefix, kernel.precision == "int8")
+    to = Emitter(bench, prefix, kernel.precision is Precision.INT8)
     made = _EMIT[kernel.kind](to, kernel)
     to.output(made)
 

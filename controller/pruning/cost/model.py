@@ -12,6 +12,7 @@ from math import gcd
 
 import numpy as np
 
+from controller.core.nouns.variant import Precision
 from controller.pruning.cost.fuse import fuse
 from controller.pruning.cost.memory import ALIGN_BYTES, liveness
 from controller.pruning.cost.price import Change, Marginals, Price
@@ -90,7 +91,7 @@ class CostModel:
 
     roots: tuple[str, ...]
     blocks: tuple[str, ...]
-    precision: str
+    precision: Precision
     start_s: float  # of a run, whatever runs
     _lines: Lines
     _traces: tuple[Trace, ...]  # the dense one, then one per root at the width next to its own
@@ -182,7 +183,7 @@ class CostModel:
 
     def _weights(self, step: Step, others: Sequence[Step]) -> list[tuple[int, Size]]:
         """Bytes an element and elements. INT8 has a float scale beside for each output channel, and each bias value."""
-        made = _made_axis(step) if self.precision == "int8" else None
+        made = _made_axis(step) if self.precision is Precision.INT8 else None
         weights = list[tuple[int, Size]]()
         for number, shape in enumerate(step.weights):
             size = self._lines.size(shape, [each.weights[number] for each in others])
@@ -196,7 +197,7 @@ class CostModel:
         return weights
 
     def _element_bytes(self, tensor: int, dense: Trace) -> int:
-        return 1 if self.precision == "int8" and tensor not in (dense.input, dense.output) else _FLOAT_BYTES
+        return 1 if self.precision is Precision.INT8 and tensor not in (dense.input, dense.output) else _FLOAT_BYTES
 
 
 def _made_axis(step: Step) -> int | None:
@@ -212,7 +213,7 @@ def _block(factors: Sequence[int]) -> int:
     return BLOCK // gcd(BLOCK, *factors) if factors else 1
 
 
-def describe_costs(runs: Runs, precision: str, tables: Tables) -> CostModel:
+def describe_costs(runs: Runs, precision: Precision, tables: Tables) -> CostModel:
     """The costs of the structures of the model that `runs` are of. Measures what `tables` do not know yet.
 
     Raises `TableError` where a kernel does not run.

@@ -12,16 +12,17 @@ from dataclasses import dataclass
 
 from controller.core.costs import Costs
 from controller.core.nouns.caps import Caps
+from controller.core.nouns.variant import Precision
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.line import Line, through
 from controller.pruning.cost.price import Price
 
 # RAM by precision: bytes per byte of weights, per byte of live activations, and of any model. An upper envelope of 56
 # artifacts of four networks; the share of it that grows is the least seen between their dense and narrowest ones.
-_RAM = {"fp32": (3.4, 2.5, 1.4e6), "int8": (2.1, 3.5, 1.75e6)}
-_RAM_GROWING = {"fp32": 0.55, "int8": 0.35}
+_RAM = {Precision.FP32: (3.4, 2.5, 1.4e6), Precision.INT8: (2.1, 3.5, 1.75e6)}
+_RAM_GROWING = {Precision.FP32: 0.55, Precision.INT8: 0.35}
 _RAM_BULGE = 0.2  # above the line between measured points: the runtime's arena grows in steps
-_SIZE_START = {"fp32": 4e3, "int8": 18e3}  # of an artifact beside its weights
+_SIZE_START = {Precision.FP32: 4e3, Precision.INT8: 18e3}  # of an artifact beside its weights
 _P95_OVER_P50 = 1.15
 _NOTHING = 1e-12  # a budget that no structure keeps
 _TIME_GROWING = 0.7  # the share of a latency that grows with the work, for what lies beyond the measured points
@@ -42,7 +43,7 @@ class Predictor:
     What fits the budgets has predicted costs within the caps, as every cost is a rising line in one term.
     """
 
-    def __init__(self, points: Sequence[Known], precision: str = "fp32") -> None:
+    def __init__(self, points: Sequence[Known], precision: Precision = Precision.FP32) -> None:
         self._per_weight, self._per_live, start = _RAM[precision]
         run = [each for each in points if not each.only_bytes]
         ram = [(self._ram_term(each.price), each.costs.ram_bytes) for each in run]

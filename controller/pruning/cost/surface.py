@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from controller.core.nouns.variant import Precision
 from controller.pruning.cost.kernels import Kernel
 from controller.pruning.cost.sizes import Floats
 from controller.pruning.cost.tables import Tables
@@ -33,7 +34,7 @@ class Family:
     kind: str
     fixed: tuple[Any, ...]
     fused: tuple[str, ...]
-    precision: str
+    precision: Precision
     factors: tuple[int, ...]
     drivers: tuple[int, ...]
     tops: tuple[int, ...]

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from controller.core.nouns.variant import Precision
 from controller.pruning.artifact.measure import measure
 from controller.pruning.cost.kernels import Bench, Kernel, emit
 from controller.pruning.errors import TableError
@@ -27,10 +28,12 @@ _GAP_S = 0.004  # as the worker measures: back to back the caches would flatter
 _SESSION_KERNELS, _SESSION_BYTES = 64, 96 << 20
 
 _START = "start"
-_SMALL = Kernel("gemm", (), (), "fp32", (1, 16, 8))
-_IDLE = Kernel("unary", ("Neg",), (), "fp32", (1,))
+_SMALL = Kernel("gemm", (), (), Precision.FP32, (1, 16, 8))
+_IDLE = Kernel("unary", ("Neg",), (), Precision.FP32, (1,))
 _NODE_S = 0.6e-6  # of a node that does nothing, outside the profiler: the slope of chains of 1 to 65 of them
-_FIRST = Kernel("conv", ((32, 32), (3, 3), (1, 1), (1, 1), (1, 1), (0, 0), False), ("act",), "fp32", (16, 16, 1))
+_FIRST = Kernel(
+    "conv", ((32, 32), (3, 3), (1, 1), (1, 1), (1, 1), (0, 0), False), ("act",), Precision.FP32, (16, 16, 1)
+)
 
 
 class Tables:

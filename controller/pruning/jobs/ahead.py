@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controller.core.nouns.model import Recovery
+from controller.core.nouns.variant import Precision
 from controller.pruning.estimate.estimator import sample_count
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.steps import Ahead, Step
@@ -68,7 +69,7 @@ def _measured_before(bench: Bench) -> Iterator[Ahead]:
     dense = bench.shelf.dense()
     if dense is None or not bench.judged_by(dense):
         yield from dense_ahead(bench)
-    elif bench.shelf.marks("fp32", dense) is None:
+    elif bench.shelf.marks(Precision.FP32, dense) is None:
         yield Ahead(Step.SMALLEST, measuring_ends(bench))
 
 

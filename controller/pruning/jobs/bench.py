@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from agent.wire.profile import Runtime
+from controller.core.nouns.variant import Precision
 from controller.pruning.artifact.export import run_artifact
 from controller.pruning.cost.tables import Tables
 from controller.pruning.estimate.estimators import USUAL
@@ -70,7 +71,7 @@ class Bench:
     def _jury(self) -> Jury:
         return Jury(self.model, partial(gate_answers, self.shelf, self.model))
 
-    def made_for(self, requested: str, precision: str) -> Kin | None:
+    def made_for(self, requested: str, precision: Precision) -> Kin | None:
         """The variant that an earlier job made for the same request, of these groups and by these data."""
         kin = self.shelf.made_for(requested, precision)
         if kin is None or not self.prunable.has(kin.structure.kept, kin.structure.dropped):

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from controller.core.costs import Costs
 from controller.core.nouns.caps import Caps
+from controller.core.nouns.variant import Precision
 from controller.pruning.artifact.measure import QUICK
-from controller.pruning.artifact.parity import Precision
 from controller.pruning.graph.structure import Structure, inside
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.costing import Costing

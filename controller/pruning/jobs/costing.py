@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from controller.core.costs import Costs
-from controller.pruning.artifact.parity import Precision
+from controller.core.nouns.variant import Precision
 from controller.pruning.cost.grain import grains
 from controller.pruning.cost.model import CostModel, describe_costs
 from controller.pruning.cost.predict import Known, Predictor

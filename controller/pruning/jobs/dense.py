@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.core.nouns.job import JobState
+from controller.core.nouns.variant import Precision
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.ahead import judging, measuring_ends, prune_ahead
 from controller.pruning.jobs.bench import Bench
@@ -16,11 +17,11 @@ def make_dense(bench: Bench) -> JobResult:
     """The dense fp32 variant, its artifact on the shelf. Raises `StructureError`, `ExportError`, `TrialError`."""
     bench.steps.enter(Step.DENSE, measuring_ends(bench), bench.prunable.told)
     ends = measure_ends(bench)
-    built = ends["fp32"][0]
+    built = ends[Precision.FP32][0]
     bench.steps.enter(Step.PRICING)
-    bench.costing.pricing("fp32")
+    bench.costing.pricing(Precision.FP32)
     bench.steps.enter(Step.JUDGING, judging(bench))
-    origin = Origin(bench.model.module, bench.prunable.whole, "fp32", requested="")
+    origin = Origin(bench.model.module, bench.prunable.whole, Precision.FP32, requested="")
     variant, verdict = make_variant(bench, origin, built)
     bench.shelf.put(built.artifact, variant, bench.prunable.whole, bench.model.module)
     put_ends(bench, ends, variant)
@@ -47,5 +48,5 @@ def dense_kin(bench: Bench) -> Kin:
         make_dense(bench)
         kin = bench.shelf.dense()
     assert kin is not None
-    known_marks(bench, kin, "fp32")
+    known_marks(bench, kin, Precision.FP32)
     return kin

@@ -12,13 +12,13 @@ import torch
 from torch import nn
 
 from agent.wire.profile import Runtime
+from controller.core.nouns.variant import Precision
 from controller.durable import put_file
 from controller.pruning.artifact.export import export_onnx
 from controller.pruning.artifact.int8 import quantise
 from controller.pruning.artifact.measure import Measured, measure_together
 from controller.pruning.artifact.ncnn import to_ncnn
 from controller.pruning.artifact.pace import Pace
-from controller.pruning.artifact.parity import Precision
 from controller.pruning.model.data import Floats
 from controller.pruning.shelf import Shelf
 from controller.pruning.steps import Steps
@@ -52,7 +52,8 @@ class Lab:
     @property
     def precisions(self) -> tuple[Precision, ...]:
         """What variants may be made in: without data there is nothing to quantise by, and for ncnn nothing does."""
-        return ("fp32",) if self.calibration is None or self.runtime is not Runtime.ONNXRUNTIME else ("fp32", "int8")
+        quantised = self.calibration is not None and self.runtime is Runtime.ONNXRUNTIME
+        return (Precision.FP32, Precision.INT8) if quantised else (Precision.FP32,)
 
     def export(self, module: nn.Module, precision: Precision) -> bytes:
         """Raises `ExportError`."""
@@ -62,7 +63,7 @@ class Lab:
         """The fp32 artifact `plain` in `precision`, for the runtime here. Raises `ExportError`."""
         if self.runtime is Runtime.NCNN:
             return to_ncnn(plain)
-        if precision == "fp32":
+        if precision is Precision.FP32:
             return plain
         assert self.calibration is not None
         return quantise(plain, self.calibration)

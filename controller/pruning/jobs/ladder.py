@@ -11,9 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from controller.core.nouns.job import JobState
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.pruning.artifact.measure import THOROUGH
-from controller.pruning.artifact.parity import Precision
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.graph.structure import Structure
@@ -73,9 +72,8 @@ def make_ladder(bench: Bench, rungs: int, announce: Announce) -> JobResult:
     dense = kin.variant
     ladder.add(dense)
     stage: Stage | None = dense_stage(bench.prunable, dense)
-    _in_integers(
-        ladder, 0, Origin(bench.model.module, bench.prunable.whole, "fp32", _request(bench, 0), dense.sha256), dense
-    )
+    whole = Origin(bench.model.module, bench.prunable.whole, Precision.FP32, _request(bench, 0), dense.sha256)
+    _in_integers(ladder, 0, whole, dense)
     for rung in range(1, rungs + 1):
         if stage is not None:
             stage = _rung(ladder, rung, stage)
@@ -101,16 +99,17 @@ def _rung(ladder: _Ladder, rung: int, above: Stage) -> Stage | None:
     """The stage of this rung, from the shelf or made; None where the ladder ends here or above."""
     bench = ladder.bench
     asked = _request(bench, rung)
-    kin = bench.made_for(asked, "fp32")
+    kin = bench.made_for(asked, Precision.FP32)
     if kin is not None:
         made, trained = stage_of(bench.prunable, kin), training_of(kin.variant)
         ladder.add(kin.variant)
-        origin = Origin(made.module, made.structure, "fp32", asked, above.parent, trained)
+        origin = Origin(made.module, made.structure, Precision.FP32, asked, above.parent, trained)
         _in_integers(ladder, rung, origin, kin.variant)
         return stage_of(bench.prunable, kin, onward=True)
     ladder.begin(rung)
     bench.steps.enter(Step.CHOOSING)
-    plan = candidates(bench, above, appraise(bench, above), "fp32").planner.within(_budgets(bench.costing, rung))
+    offered = candidates(bench, above, appraise(bench, above), Precision.FP32)
+    plan = offered.planner.within(_budgets(bench.costing, rung))
     if plan.structure == above.structure:
         return above if plan.fits else None
     origin = _recovered(ladder, rung, above, plan.structure)
@@ -127,17 +126,17 @@ def _recovered(ladder: _Ladder, rung: int, above: Stage, structure: Structure) -
     recovered = recover_stage(bench, module, bench.model.spec.recovery)
     module, onward = (module, None) if recovered is None else (recovered.module, recovered.onward)
     asked, trained = _request(bench, rung), Trained().and_by(recovered)
-    return Origin(module, structure, "fp32", asked, above.parent, trained, onward)
+    return Origin(module, structure, Precision.FP32, asked, above.parent, trained, onward)
 
 
 def _budgets(costing: Costing, rung: int) -> Budgets:
-    share, dense = RATIO**rung, costing.pricing("fp32").price(costing.prunable.whole.widths)
+    share, dense = RATIO**rung, costing.pricing(Precision.FP32).price(costing.prunable.whole.widths)
     return Budgets(latency_s=kernels_share_s(costing, share), weights_bytes=dense.weights_bytes * share**_BYTES_POWER)
 
 
 def kernels_share_s(costing: Costing, share: float) -> float:
     """`share` of the dense model's time in fp32 kernels; what every run takes to start is not for pruning to save."""
-    costs = costing.pricing("fp32")
+    costs = costing.pricing(Precision.FP32)
     return costs.start_s + (costs.price(costing.prunable.whole.widths).latency_s - costs.start_s) * share
 
 

@@ -10,9 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from agent.worker.ask import TrialError
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.pruning.artifact.measure import THOROUGH
-from controller.pruning.artifact.parity import Precision
 from controller.pruning.errors import ExportError, lacked_memory
 from controller.pruning.graph.structure import Structure
 from controller.pruning.jobs.ahead import measuring_ends
@@ -50,12 +49,12 @@ def measure_ends(bench: Bench) -> Ends:
     except TrialError:
         if len(made) == 1:
             raise
-        return _measured(bench.lab, {"fp32": made["fp32"]})
+        return _measured(bench.lab, {Precision.FP32: made[Precision.FP32]})
 
 
 def put_ends(bench: Bench, ends: Ends, dense: Variant) -> None:
     """As what times are told by from now on, in proportion to the variant `dense`."""
-    dense_s = ends["fp32"][0].measured.latency_p50_s
+    dense_s = ends[Precision.FP32][0].measured.latency_p50_s
     for precision, found in ends.items():
         marks = tuple(Marked(each.sha256, each.measured.latency_p50_s / dense_s) for each in found)
         for end, built, mark in zip(_structures(bench.prunable), found, marks, strict=False):
@@ -72,7 +71,7 @@ def _structures(prunable: Prunable) -> tuple[Structure, ...]:
 
 def _artifacts(bench: Bench) -> dict[Precision, list[bytes]]:
     plain = _exported(bench)
-    made: dict[Precision, list[bytes]] = {"fp32": plain}
+    made: dict[Precision, list[bytes]] = {Precision.FP32: plain}
     for precision in bench.lab.precisions[1:]:
         try:
             made[precision] = [bench.lab.converted(each, precision) for each in plain]
@@ -86,10 +85,10 @@ def _artifacts(bench: Bench) -> dict[Precision, list[bytes]]:
 
 def _exported(bench: Bench) -> list[bytes]:
     """In fp32; a smallest end that cannot be exported is no reason to refuse the model itself."""
-    whole, stage = bench.lab.export(bench.model.module, "fp32"), dense_stage(bench.prunable)
+    whole, stage = bench.lab.export(bench.model.module, Precision.FP32), dense_stage(bench.prunable)
     try:
         smaller = [stage.cut(bench.prunable, each) for each in _structures(bench.prunable)[1:]]
-        return [whole, *(bench.lab.export(each, "fp32") for each in smaller)]
+        return [whole, *(bench.lab.export(each, Precision.FP32) for each in smaller)]
     except ExportError as error:
         if lacked_memory(error):
             raise

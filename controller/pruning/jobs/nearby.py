@@ -13,7 +13,7 @@ import torch
 from controller.core.caps import held
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.model import Recovery
-from controller.pruning.artifact.parity import Precision
+from controller.core.nouns.variant import Precision
 from controller.pruning.graph.structure import Structure
 from controller.pruning.jobs.agenda import Agenda, Counts, Tried
 from controller.pruning.jobs.bench import Bench

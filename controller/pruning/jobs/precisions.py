@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from controller.core.nouns.caps import Caps
+from controller.core.nouns.variant import Precision
 from controller.pruning.artifact.export import run_artifact
-from controller.pruning.artifact.parity import Precision
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.candidates import Candidates, candidates
 from controller.pruning.jobs.marks import known_marks
@@ -36,7 +36,7 @@ def in_order(
         return cut(each)[0], cut(each)[1] + rounding_loss(bench, dense, each.precision)
 
     by_cut = sorted(offered, key=cut)
-    return by_cut if by_cut[0].precision == "fp32" else sorted(offered, key=whole)
+    return by_cut if by_cut[0].precision is Precision.FP32 else sorted(offered, key=whole)
 
 
 def rounding_loss(bench: Bench, dense: Kin, precision: Precision) -> float:
@@ -44,7 +44,7 @@ def rounding_loss(bench: Bench, dense: Kin, precision: Precision) -> float:
     cannot be quantised.
     """
     data = bench.model.data
-    if precision == "fp32" or data is None:
+    if precision is Precision.FP32 or data is None:
         return 0.0
     marks = known_marks(bench, dense, precision)
     if not marks:

@@ -13,7 +13,7 @@ from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.job import JobState
 from controller.core.nouns.model import Recovery
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.pruning.errors import ExportError, TableError
 from controller.pruning.graph.structure import Structure
 from controller.pruning.job import JobResult
@@ -64,7 +64,7 @@ def make_pruned(bench: Bench, caps: Caps, start_from: tuple[str, ...]) -> JobRes
 def _start(prunable: Prunable, named: Sequence[Kin], caps: Caps, dense: Variant) -> Stage:
     """The smallest named fp32 variant that still exceeds every cap, else the dense model."""
     roots = {group.root for group in prunable.groups}
-    kin = [each for each in named if each.variant.precision == "fp32"]
+    kin = [each for each in named if each.variant.precision is Precision.FP32]
     kin = [each for each in kin if each.structure.kept.keys() == roots and exceeds_all(caps, each.variant)]
     return (
         stage_of(prunable, min(kin, key=lambda each: each.variant.parameters)) if kin else dense_stage(prunable, dense)
@@ -76,7 +76,7 @@ def _attempted(offered: Candidates, smallest: Smallest) -> JobResult | Refused:
     try:
         return smallest.refusal(offered.precision) or _make(offered, smallest)
     except (ExportError, TableError) as error:
-        if offered.precision == "fp32":
+        if offered.precision is Precision.FP32:
             raise
         return Refused(str(error), Constraint.NONE)
 

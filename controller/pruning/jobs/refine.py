@@ -53,7 +53,7 @@ def make_refined(bench: Bench, caps: Caps, budget_s: float, start_from: tuple[st
     if (reason := _no_reason_to(bench.model, stands, trained)) is not None:
         return _stays(bench.model, stands, reason)
     stage = dense_stage(bench.prunable, dense.variant)
-    nearby = Nearby(bench, caps, stage, appraise(bench, stage), "int8" if stands.precision == "int8" else "fp32")
+    nearby = Nearby(bench, caps, stage, appraise(bench, stage), stands.precision)
     agenda = _agenda(nearby, trained)
     todo = counts(budget_s, agenda.epochs, agenda.epoch_s)
     for number in range(len(agenda.tried), todo.trials):

@@ -10,8 +10,7 @@ from controller.core.costs import Costs, binding
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.job import JobState
-from controller.core.nouns.variant import Variant
-from controller.pruning.artifact.parity import Precision
+from controller.core.nouns.variant import Precision, Variant
 from controller.pruning.cost.model import START
 from controller.pruning.job import JobResult
 from controller.pruning.jobs.bench import Bench
@@ -56,7 +55,9 @@ class Smallest:
     def precisions(self) -> tuple[Precision, ...]:
         """In which of them some structure may be inside. Another one than fp32 is only made where that is too large."""
         every = self.bench.lab.precisions
-        return every if self.refusal("fp32") is None else tuple(each for each in every if self.refusal(each) is None)
+        if self.refusal(Precision.FP32) is None:
+            return every
+        return tuple(each for each in every if self.refusal(each) is None)
 
     @property
     def refused(self) -> bool:
@@ -75,7 +76,7 @@ class Smallest:
 
     def _spent_on(self, precision: Precision) -> str:
         """What its time goes into; in fp32 alone, whose kernels are timed before a model is pruned."""
-        if precision != "fp32":
+        if precision is not Precision.FP32:
             return ""
         least = self.bench.prunable.smallest
         spent = self.bench.costing.pricing(precision).spent(least.widths, least.dropped)

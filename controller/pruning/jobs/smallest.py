@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from controller.core.costs import Costs
+from controller.core.nouns.variant import Precision
 from controller.pruning.artifact.measure import THOROUGH
-from controller.pruning.artifact.parity import Precision
 from controller.pruning.jobs.bench import Bench
 from controller.pruning.jobs.marks import known_marks
 from controller.pruning.jobs.stage import dense_stage

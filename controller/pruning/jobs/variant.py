@@ -8,10 +8,10 @@ from typing import cast
 
 from torch import nn
 
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.paired import ONE_SIDED
 from controller.pruning.artifact.measure import THOROUGH
-from controller.pruning.artifact.parity import Parity, Precision, check_parity
+from controller.pruning.artifact.parity import Parity, check_parity
 from controller.pruning.graph.structure import Structure
 from controller.pruning.jobs.ahead import measuring
 from controller.pruning.jobs.bench import Bench
@@ -57,7 +57,8 @@ def make_variant(bench: Bench, origin: Origin, built: Built, look: Look | None =
     """
     inputs = examples(bench.model, PARITY_SAMPLES, bench.seed)
     parity = check_parity(origin.module, built.artifact, inputs, origin.precision, bench.lab.runtime)
-    dense = origin.structure == bench.prunable.whole and not origin.trained.epochs and origin.precision == "fp32"
+    as_given = origin.structure == bench.prunable.whole and not origin.trained.epochs
+    dense = as_given and origin.precision is Precision.FP32
     judged = bench.judge(built, dense, ONE_SIDED if look is None else look.error)
     accuracy, paired = judged.accuracy, judged.paired
     parameters = sum(parameter.numel() for parameter in origin.module.parameters())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from controller.core.costs import Costs
+from controller.core.nouns.variant import Precision
 from controller.pruning.graph.structure import Structure
 
 
@@ -16,7 +17,7 @@ class Point(msgspec.Struct, frozen=True):
 
     widths: dict[str, int]
     dropped: tuple[str, ...]
-    precision: str
+    precision: Precision
     costs: Costs
     only_bytes: bool = False
 

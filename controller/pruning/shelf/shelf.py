@@ -13,7 +13,7 @@ from torch import nn
 
 from agent.wire.profile import Runtime
 from controller.core.artifacts import file_name
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.durable import put_file
 from controller.pruning.artifact.pace import Mark, Pace
 from controller.pruning.graph.structure import Structure
@@ -64,7 +64,7 @@ class Shelf:
         found = (self._read(path) for path in paths if path.is_file() and self.artifact(path.stem).is_file())
         return [kin for kin in found if kin is not None]
 
-    def made_for(self, requested: str, precision: str) -> Kin | None:
+    def made_for(self, requested: str, precision: Precision) -> Kin | None:
         """The variant that was made for this request, in this precision."""
         return self._newest(lambda each: (each.requested, each.precision) == (requested, precision))
 
@@ -83,7 +83,7 @@ class Shelf:
         found = (kin for kin in self.kin() if wanted(kin.variant))
         return max(found, key=lambda kin: kin.variant.created_unix_s, default=None)
 
-    def points(self, precision: str) -> list[Point]:
+    def points(self, precision: Precision) -> list[Point]:
         """What earlier jobs of this model measured on this host."""
         files = [self._points(each) for each in (*self.formerly, self.digest)]
         return [point for file in files for point in read_lines(file, Point) if point.precision == precision]
@@ -94,18 +94,18 @@ class Shelf:
     def artifact(self, sha256: str) -> Path:
         return self.folder / file_name(sha256, self.runtime)
 
-    def pace(self, precision: str) -> Pace | None:
+    def pace(self, precision: Precision) -> Pace | None:
         """What times in this precision are told against; None before the dense variant is here."""
         dense = self.dense()
         if dense is None:
             return None
         p50_s, own = dense.variant.latency_p50_s, Marks(dense.variant.sha256, (Marked(dense.variant.sha256, 1.0),))
-        found = (self.marks(each, dense) for each in (precision, "fp32"))
+        found = (self.marks(each, dense) for each in (precision, Precision.FP32))
         known = next((each for each in found if each is not None and each.marks), own)
         marks = tuple(Mark(self.artifact(each.sha256), each.share * p50_s) for each in known.marks)
         return Pace(marks, dense.variant.latency_p95_s / p50_s)
 
-    def marks(self, precision: str, dense: Kin) -> Marks | None:
+    def marks(self, precision: Precision, dense: Kin) -> Marks | None:
         """As an earlier job measured them beside this dense variant."""
         try:
             marks = msgspec.json.decode(
@@ -119,7 +119,7 @@ class Shelf:
     def put_mark(self, artifact: bytes, sha256: str) -> None:
         put_file(artifact, self.artifact(sha256))
 
-    def put_marks(self, precision: str, marks: Marks) -> None:
+    def put_marks(self, precision: Precision, marks: Marks) -> None:
         put_file(msgspec.json.encode(marks), self.file("marks", f"{self.runtime}-{precision}.json"))
 
     def curves(self, by: str) -> WorthCurves | None:

@@ -11,7 +11,7 @@ from controller.core.caps import use, uses
 from controller.core.costs import Costs, binding
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.job import JobState
-from controller.core.nouns.variant import Variant
+from controller.core.nouns.variant import Precision, Variant
 from controller.core.nouns.work import Prune
 from controller.pruning.artifact.measure import THOROUGH, measure
 from controller.pruning.shelf import Shelf
@@ -59,7 +59,7 @@ def envelopes(lab: Lab, count: int) -> list[dict[str, Any]]:
 
 def smallest(lab: Lab) -> Costs:
     """What the narrowest structure was measured to cost, when the dense model was."""
-    points = lab.bench.shelf.points("fp32")
+    points = lab.bench.shelf.points(Precision.FP32)
     return min((each.costs for each in points), key=lambda costs: costs.storage_bytes)
 
 

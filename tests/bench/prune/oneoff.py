@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from controller.core.nouns.variant import Precision
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.jobs.appraise import appraise
 from controller.pruning.jobs.bench import Bench
@@ -32,7 +33,7 @@ def from_rung(bench: Bench, rung: Kin) -> Peer:
 
 def _candidates(bench: Bench, stage: Stage) -> Sequence[Candidate]:
     """What the planner chooses for 1, 255 / 256, 254 / 256 ... of the dense model's time in kernels, in fp32."""
-    planner = candidates(bench, stage, appraise(bench, stage), "fp32").planner
+    planner = candidates(bench, stage, appraise(bench, stage), Precision.FP32).planner
     found = dict[str, Candidate]()
     for step in range(_FINEST):
         share = 1 - step / _FINEST

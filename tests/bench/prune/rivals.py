@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from controller.core.nouns.variant import Precision
 from controller.pruning.artifact.measure import THOROUGH
 from controller.zoo.reference import find_reference
 from tests.bench.prune import peers
@@ -47,7 +48,7 @@ def from_ladder(lab: Lab, points: list[Row]) -> list[Row]:
 
 def _race(lab: Lab, wanted: float, points: list[Row]) -> _Race:
     def share(module: nn.Module) -> float:
-        return 1 / lab.speedup(lab.bench.lab.export(module, "fp32"))
+        return 1 / lab.speedup(lab.bench.lab.export(module, Precision.FP32))
 
     measure = Remembered(share, lab.work / lab.name / "peer-latencies.json", lab.name)
     dense_s = next(each["latency_s"] for each in _in_fp32(points) if each["rung"] == 0)
@@ -92,7 +93,7 @@ class _Race:
 
     def _row(self, series: str, found: Found, trained: nn.Module) -> Row:
         accuracy, paired = self.lab.judged(self.lab.answers(trained))
-        built = self.lab.bench.lab.build(trained, "fp32", *THOROUGH)
+        built = self.lab.bench.lab.build(trained, Precision.FP32, *THOROUGH)
         return {
             "series": series,
             "setting": found.setting,

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own convention
 
+from controller.core.nouns.variant import Precision
 from controller.pruning.cost.budgets import Budgets
 from controller.pruning.cost.grain import grains
 from controller.pruning.cost.model import describe_costs
@@ -58,7 +59,7 @@ def solves() -> dict[str, Any]:
     blocks = find_blocks(model, sample)
     groups, _ = sound_groups(model, sample, find_groups(model, sample)[0], 0, blocks)
     runs = run_widths(model, sample, groups, blocks)
-    costs = describe_costs(runs, "fp32", Tables(host_folder() / "kernels"))
+    costs = describe_costs(runs, Precision.FP32, Tables(host_folder() / "kernels"))
     widths, curves = full(groups).widths, magnitude_worth(magnitude(model, groups)).curves
     worth = WorthCurves(curves, dict.fromkeys(blocks, 1.0))  # to drop a block loses as much as a whole group
     space = Space(grains(costs, widths), dict.fromkeys(widths, _FLOOR), inside(groups, blocks))
