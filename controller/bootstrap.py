@@ -87,9 +87,6 @@ class Port:
     def warnings(self) -> list[str]:
         return self._warnings
 
-    def presences(self) -> Mapping[str, Presence]:
-        return self._daemon.presences()
-
     def presence(self, device: str) -> Presence:
         return self._daemon.presence(device)
 

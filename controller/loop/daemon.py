@@ -10,7 +10,7 @@ import gc
 import logging
 import math
 import queue
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import TypeVar
@@ -22,13 +22,14 @@ from agent.link import Arrived, Link
 from controller.core.intents import Intent, IntentError
 from controller.core.nouns.job import AT_WORK, JobState
 from controller.core.policy import Policy
-from controller.core.presence import NEVER, Contact, Presence, presence
+from controller.core.presence import Presence, presence
 from controller.core.retention import Retention
 from controller.loop.blobs import Blobs
 from controller.loop.broadcast import Broadcast
 from controller.loop.bulks import BulkWorker
 from controller.loop.changes import Change, Changes
 from controller.loop.clock import Clock
+from controller.loop.contacts import Contacts
 from controller.loop.dispatch import Dispatcher, Jobs
 from controller.loop.eraser import Eraser
 from controller.loop.expiry import Expiry
@@ -84,7 +85,7 @@ class Daemon:
         self._broadcast = Broadcast(link, Blobs(store, artifacts), clock.steady_s)
         self._eraser = Eraser(link)
         self._taker = Taker(link, artifacts, self._broadcast, self._eraser, performer, self._link_moved)
-        self._contacts = dict[str, Contact]()
+        self._contacts = Contacts(policy)
         self._linked, self._linked_unix_s = Linked(), 0.0
         self._waiting: list[Fact] = []
         self._again_s = self._seen_s = -math.inf
@@ -160,6 +161,8 @@ class Daemon:
             self._wait(happened)
         else:
             self._attempt(happened)
+        self._contacts.tick(self._clock.steady_s())
+        self._count()
         for each in questions:
             _answer(each, self._fleet)
         self._broadcast.go_on(self.enqueue)
@@ -219,12 +222,16 @@ class Daemon:
 
     def _tell(self, change: Change | None) -> None:
         if change is not None:
-            self.figures = self._fleet.census.figures()
+            self._count()
             self.changes.tell(change)
+
+    def _count(self) -> None:
+        census = self._fleet.census
+        self.figures = census.figures() | self._contacts.figures(census.devices.total())
 
     def _begin_anew(self) -> None:
         """The fleet was read from the database: whatever was derived from it is derived anew."""
-        self.figures = self._fleet.census.figures()
+        self._count()
         self.changes.begin(self._fleet.commit)
         self._settler.forget(self._ledger())
 
@@ -358,14 +365,9 @@ class Daemon:
         link = f"the broker is not reached: {self.link_down}" if self.link_down else ""
         return [each for each in (self.degraded, link) if each]
 
-    def presences(self) -> Mapping[str, Presence]:
-        """Who is there, of all devices that were heard of; from any thread, as a dict is copied in one piece."""
-        now_s = self._clock.steady_s()
-        return {device: presence(each, self._policy, now_s) for device, each in self._contacts.copy().items()}
-
     def presence(self, device: str) -> Presence:
-        """The same of one device."""
-        return presence(self._contacts.get(device, NEVER), self._policy, self._clock.steady_s())
+        """Whether it is there; from any thread."""
+        return presence(self._contacts.get(device), self._policy, self._clock.steady_s())
 
     def _link_moved(self, reason: str) -> None:
         """It went down for a `reason`, or came up. Then nobody knows what the broker still has: what was sent and not
@@ -388,14 +390,15 @@ class Daemon:
     def _write_seen(self) -> None:
         """Who was heard of, and since when our link is up; that also where nobody is, as deadlines wait for the silent.
 
-        Where it fails now it is written later: nothing hangs on it. Who watches is told of it then, too.
+        Where it fails now it is written later: nothing hangs on it. Who watches is told of it then, too, and of those
+        whose presence has changed.
         """
         fleet, now_unix_s = self._fleet, self._clock.now()
-        memory, seen = self._linked.memory(now_unix_s), [*fleet.seen]
-        if not seen and (memory is None or now_unix_s - self._linked_unix_s < _REMEMBER_S):
+        memory, moved = self._linked.memory(now_unix_s), [*(fleet.seen | self._contacts.moved)]
+        if not moved and (memory is None or now_unix_s - self._linked_unix_s < _REMEMBER_S):
             return
         try:
-            told = [seen[at : at + _TOLD] for at in range(0, len(seen), _TOLD)]
+            told = [moved[at : at + _TOLD] for at in range(0, len(moved), _TOLD)]
             with self._store.begin() as tx:
                 tx.saw_devices(fleet.seen)
                 tx.number_commit(fleet.commit + len(told))
@@ -406,6 +409,7 @@ class Daemon:
                 fleet.commit += 1
                 self._tell(Change(fleet.commit, (*each,)))
             fleet.seen.clear()
+            self._contacts.moved.clear()
         except SQLAlchemyError as error:
             log.error("event=database_error reason=%r", str(error))
 

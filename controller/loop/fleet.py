@@ -25,9 +25,9 @@ from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import Rollout
 from controller.core.nouns.variant import Variant
 from controller.core.policy import Policy
-from controller.core.presence import Contact
 from controller.loop import ring
 from controller.loop.census import Census
+from controller.loop.contacts import Contacts
 from controller.loop.directory import Directory
 from controller.loop.wishes import Wishes
 from controller.store.marks import Mark
@@ -39,7 +39,7 @@ class Fleet:
     """`desired` are the newest assignments, without what was signed; `windows` the newest ones of what a device was
     told to run, as `ring` packs them; `marks` say which came, by boot. A placement is named by device and model, a
     variant by model and sha256. `commit` is the number of the newest commit, `members` are those in the rollouts that
-    own them."""
+    own them, `contacts` what was heard since our link came up or went down."""
 
     devices: dict[str, Device]
     forgotten: dict[str, Forgotten]
@@ -55,6 +55,7 @@ class Fleet:
     variants: dict[tuple[str, str], Variant]
     jobs: dict[str, Job]
     manifests: dict[str, Named]
+    contacts: Contacts
     catalogs: dict[str, Catalog] = field(default_factory=dict)
     bulks: dict[str, Bulk] = field(default_factory=dict)
     wishes: Wishes = field(default_factory=Wishes)
@@ -66,9 +67,6 @@ class Fleet:
 
     linked_unix_s: float | None = None
     """Since when the controller's own link is up; None while it is down."""
-
-    contacts: dict[str, Contact] = field(default_factory=dict)
-    """What was heard of a device's connection since our link came up or went down."""
 
     seen: dict[str, float] = field(default_factory=dict)
     """When devices were last heard of, in Unix seconds, where that is newer than their row."""
@@ -97,6 +95,7 @@ def load(tx: Tx, policy: Policy) -> Fleet:
         variants={(each.model, each.sha256): each for each in tx.variants()},
         jobs={each.id: each for each in jobs},
         manifests=tx.manifest_names(),
+        contacts=Contacts(policy),
         bulks={each.id: each for each in tx.bulks()},
         wishes=Wishes(placements.values()),
         directory=Directory(devices),

@@ -67,7 +67,8 @@ class Feed:
     def after(self, since: int, counts: bytes = b"", only: Collection[str] | None = None) -> Event | None:
         """What is new to whoever knows all up to the commit `since`, and these `counts`; None where nothing is.
 
-        Of devices `only` these, where it is said. An event of the kind `reset` says that nobody remembers so much.
+        Of devices `only` these, where it is said; commits that changed others are news without a row, as who knows them
+        goes on from there. An event of the kind `reset` says that nobody remembers so much.
         """
         with self._lock:
             self._tick()
@@ -75,7 +76,7 @@ class Feed:
             if news is None:
                 commit = self.now()
                 return Event("reset", commit, b'{"commit":%d}' % commit, b"")
-            if not news and counts == self._counts:
+            if news.commit == since and counts == self._counts:
                 return None
             return Event("changed", news.commit, self._told(news, counts), self._counts)
 

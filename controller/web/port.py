@@ -38,7 +38,7 @@ class ControllerPort(Protocol):
         """What each commit changed."""
 
     def figures(self) -> Mapping[str, int]:
-        """How many there are of what, as of the newest commit."""
+        """How many there are of what, as of the newest commit; and of who is there, as of the loop's last turn."""
 
     def troubles(self) -> list[str]:
         """What is wrong with the controller itself, in words; empty where all is well."""
@@ -46,11 +46,8 @@ class ControllerPort(Protocol):
     def warnings(self) -> list[str]:
         """What is not as it should be around the controller, and does not keep it from its work."""
 
-    def presences(self) -> Mapping[str, Presence]:
-        """Who is there; of a device that is not named nothing is known."""
-
     def presence(self, device: str) -> Presence:
-        """The same of one device."""
+        """Whether it is there."""
 
     def artifact(self, sha256: str) -> Path:
         """Where the artifact is on the controller's disk."""

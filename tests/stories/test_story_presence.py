@@ -121,7 +121,8 @@ def test_of_a_forgotten_device_nothing_is_known(world: World) -> None:
     assert world.presence("cam") is Presence.OFFLINE
     world.ask(ForgetDevice("cam"))
     world.run(2)
-    assert (world.presence("cam"), dict(world.daemon.presences())) == (Presence.UNKNOWN, {})
+    assert world.presence("cam") is Presence.UNKNOWN
+    assert [world.daemon.figures[f"devices_{each}"] for each in Presence] == [0, 0, 0, 0]
 
 
 def test_what_each_message_changes_is_no_row(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

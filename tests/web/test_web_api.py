@@ -317,6 +317,7 @@ def test_who_is_there_is_shown_and_counted_and_nobody_else_is_within_his_budget(
     assert counts(client) == {"online": 1, "quiet": 0, "unknown": 2, "offline": 0}
     controller.now_s += 2000
     assert shown() == ("quiet", None)
+    controller.tick()
     assert counts(client) == {"online": 0, "quiet": 1, "unknown": 2, "offline": 0}
     controller.hear(Status(device="sensor-9", online=True, boot="b"), retained=True)
     controller.hear(Status(device="cam-1", online=False, boot="b1"))

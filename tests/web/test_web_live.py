@@ -12,20 +12,22 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from sqlalchemy import event
 
 from agent.link import Arrived
-from agent.wire.messages import Telemetry, Window, encode
+from agent.wire.messages import Status, Telemetry, Window, encode
 from agent.wire.topics import Leaf, topic
 from controller.core.intents import AcceptDevice, AskJob, ForgetDevice, RecalibrateDevice, RevokeDevice, StartRollout
 from controller.core.nouns.caps import Caps
 from controller.core.nouns.work import Prune
-from controller.loop.changes import Change
+from controller.loop.changes import Change, Changes
 from controller.loop.facts import Question
 from controller.web.app import create_app
 from controller.web.feed import Feed
 from controller.web.server import WebServer
 from tests.real import RealController
-from tests.web.test_web_pages import statements
+from tests.stories.test_story_unwritable import refuses
+from tests.web.test_web_pages import register, statements
 
 pytestmark = pytest.mark.usefixtures("on_each_database")
 
@@ -97,6 +99,83 @@ def test_that_a_device_was_heard_of_is_told_now_and_then(controller: RealControl
     controller.run(3)
     news = told(fresh(controller), since)
     assert [(each["id"], each["latency_p95_ms"]) for each in news["devices"]] == [("cam-1", 9.0)]
+
+
+def online(device: str) -> Status:
+    return Status(device=device, online=True, boot="b1", window_s=5.0, hold_s=0.0)
+
+
+def presences(controller: RealController, since: int, only: set[str] | None = None) -> dict[str, str]:
+    return {each["id"]: each["presence"] for each in told(fresh(controller), since, only=only).get("devices", [])}
+
+
+def test_who_falls_silent_is_told_of_though_no_message_says_so(controller: RealController) -> None:
+    controller.hear(online("cam-1"))
+    controller.run(3)
+    since = fresh(controller).now()
+    controller.run(30)
+    assert presences(controller, since) == {"cam-1": "quiet"}
+    controller.hear(online("cam-1"))
+    controller.run(3)
+    since = fresh(controller).now()
+    controller.broker._disconnect(controller.link, "cut")  # type: ignore[attr-defined]
+    controller.run(3)
+    assert presences(controller, since) == {"cam-1": "unknown"}
+    assert presences(controller, since, {"cam-1"}) == {"cam-1": "unknown"}
+    assert presences(controller, since, {"sensor-9"}) == {}
+
+
+def test_who_says_goodbye_is_told_of_though_no_row_of_his_is_written(controller: RealController) -> None:
+    controller.hear(online("cam-1"))
+    controller.run(3)
+    since = fresh(controller).now()
+    controller.hear(Status(device="cam-1", online=False, boot="b1"))
+    controller.run(3)
+    assert presences(controller, since) == {"cam-1": "offline"}
+
+
+def test_many_who_fall_silent_together_are_no_commit_each(controller: RealController) -> None:
+    register(controller, 30)
+    for at in range(30):
+        controller.hear(online(f"d-{at:02}"))
+    controller.run(3)
+    since, writes = fresh(controller).now(), list[object]()
+    event.listen(controller.store._opened(), "commit", writes.append)
+    controller.run(40)
+    shown = presences(controller, since)
+    assert (len(shown), {*shown.values()}) == (30, {"quiet"})
+    assert fresh(controller).now() - since <= 2
+    assert len(writes) < 30
+
+
+def test_while_nothing_can_be_written_the_counts_tell_who_is_silent(
+    controller: RealController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    controller.hear(online("cam-1"))
+    controller.run(3)
+    since = fresh(controller).now()
+    with monkeypatch.context() as full:
+        full.setattr(controller.store, "begin", refuses)
+        controller.hear(online("sensor-9"))
+        controller.run(30)
+        assert controller.port.figures()["devices_quiet"] == 1
+        assert presences(controller, since) == {}
+    controller.run(3)
+    assert presences(controller, since)["cam-1"] == "quiet"
+
+
+def test_whoever_watches_what_does_not_change_is_not_left_behind(controller: RealController) -> None:
+    controller.daemon.changes = Changes(commits=3)
+    controller.daemon.reload()
+    since, counts = fresh(controller).now(), b""
+    for _ in range(10):
+        controller.ask(RecalibrateDevice("cam-1"))
+        heard = fresh(controller).after(since, counts, only={"sensor-9"})
+        assert heard is not None
+        assert (heard.kind, ids(json.loads(heard.data)), heard.commit > since) == ("changed", [], True)
+        assert f"id: {heard.commit}\n" in heard.text()
+        since, counts = heard.commit, heard.counts
+    assert fresh(controller).after(since, counts, only={"sensor-9"}) is None
 
 
 def test_of_devices_only_those_that_are_shown(controller: RealController) -> None:

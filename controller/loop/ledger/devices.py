@@ -77,8 +77,8 @@ class DeviceBook(WindowBook):
 
     def contact(self, device: str) -> Contact:
         """What was last heard of its connection."""
-        known = None if self._contacts_lost else self._fleet.contacts.get(device)
-        return self._contacts.get(device) or known or NEVER
+        known = NEVER if self._contacts_lost else self._fleet.contacts.get(device)
+        return self._contacts.get(device, known)
 
     def put_contact(self, device: str, contact: Contact) -> None:
         self._contacts[device] = contact
@@ -143,7 +143,7 @@ class DeviceBook(WindowBook):
     def _apply_devices(self) -> None:
         for device in self.forgotten_now:
             self._fleet.sent_unix_s.pop(device, None)
-            self._fleet.contacts.pop(device, None)
+            self._fleet.contacts.forget(device)
             self._fleet.seen.pop(device, None)
         self._fleet.directory.move(self._fleet.devices, self._devices.new)
         self._fleet.census.devices_move(self._fleet.devices, self._devices.new)
@@ -155,6 +155,6 @@ class DeviceBook(WindowBook):
     def _apply_contacts(self) -> None:
         """What is heard of devices; no row is written for it at once."""
         if self._contacts_lost:
-            self._fleet.contacts.clear()
-        self._fleet.contacts.update(self._contacts)
+            self._fleet.contacts.lose()
+        self._fleet.contacts.put(self._contacts, self.now_s)
         self._fleet.seen.update(self._seen)

@@ -237,9 +237,8 @@ function watch(page) {
       get("troubles").replaceChildren(
         ...data.counts.reasons.map((each) => node("p", "bad", each)), ...data.counts.warnings.map((each) => node("p", "warn", each)));
       // Others may match now; who is on another page stays there.
-      // Who is quiet or unknown became so by time alone, or by our own link: no event names him.
-      const { devices, devices_pending, devices_accepted, devices_quiet, devices_unknown } = data.counts;
-      const size = [devices, devices_pending, devices_accepted, devices_quiet, devices_unknown].join();
+      const { devices, devices_pending, devices_accepted } = data.counts;
+      const size = [devices, devices_pending, devices_accepted].join();
       if (fleetSize !== null && size !== fleetSize) later();
       fleetSize = size;
     }
