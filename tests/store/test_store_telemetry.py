@@ -7,13 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, event, insert, text
+from sqlalchemy import Connection, QueuePool, event, insert, text
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from agent.wire.messages import Window
 from controller.store import Store, StoreError, schema
@@ -322,3 +324,24 @@ def test_a_damaged_file_of_telemetry_is_named_and_what_is_no_day_is_left_alone(t
     store.open()
     assert seqs(store, "cam-1") == [2]
     store.close()
+
+
+def two_days(store: Store) -> None:
+    add(store, ("a", "b", 1, NOW))
+    add(store, ("a", "b", 2, NOW + DAY_S))
+
+
+def test_reads_that_hold_every_connection_still_find_windows(store: Store) -> None:
+    """Else they could wait for each other's."""
+    two_days(store)
+    pool = store._opened().pool
+    assert isinstance(pool, QueuePool)
+    pool._timeout = 0.2
+    with ExitStack() as stack:
+        reads = [stack.enter_context(store.read()) for _ in range(15)]
+        for tx in reads:
+            tx.get_meta("facts")
+        with pytest.raises(PoolTimeoutError), store.read():
+            pass
+        for tx in reads:
+            assert len(tx.recent_windows("a", 9)) == 2

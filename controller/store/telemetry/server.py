@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, func, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
+from controller.store.engine import make_engine
 from controller.store.tables import PARTS, Words, windows
 from controller.store.telemetry.part import COLUMNS, Part, table_of
 from controller.store.telemetry.parts import Parts, Row
@@ -24,6 +25,9 @@ class TableParts(Parts):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
+        # Whoever reads windows has a connection for the facts already. Were it of the same pool, all who have one could
+        # wait for each other's; who has one of these waits for nobody.
+        self._readers = make_engine(engine.url)
         self._indexing: Any = None
 
     def _found(self, main: Connection) -> list[Part]:
@@ -62,7 +66,7 @@ class TableParts(Parts):
 
     @contextmanager
     def reader(self, part: Part) -> Iterator[Connection]:  # noqa: ARG002
-        with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        with self._readers.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             yield connection
 
     def index(self, part: Part) -> None:
@@ -88,6 +92,9 @@ class TableParts(Parts):
     def size_bytes(self, main: Connection, part: Part) -> int:
         query = text("SELECT pg_total_relation_size(:name)")
         return int(main.execute(query, {"name": part.table.name}).scalar() or 0)
+
+    def close(self) -> None:
+        self._readers.dispose()
 
 
 def _without_nul(row: Row) -> Row:
