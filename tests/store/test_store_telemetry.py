@@ -14,13 +14,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, QueuePool, event, insert, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from agent.wire.messages import Window
 from controller.store import Store, StoreError, schema
 from controller.store.engine import make_engine
 from controller.store.tables import windows
+from controller.store.telemetry import Session
 from controller.store.telemetry.part import COLUMNS, DAY_S, LEGACY
 from tests.databases import Databases
 
@@ -326,9 +327,53 @@ def test_a_damaged_file_of_telemetry_is_named_and_what_is_no_day_is_left_alone(t
     store.close()
 
 
+def drop_oldest(store: Store) -> None:
+    with store.begin() as tx:
+        tx.forget_windows(store.telemetry.parts[0], 1000)
+
+
 def two_days(store: Store) -> None:
     add(store, ("a", "b", 1, NOW))
     add(store, ("a", "b", 2, NOW + DAY_S))
+
+
+def test_a_part_that_goes_while_somebody_reads_is_as_if_it_had_been_gone_before(store: Store) -> None:
+    two_days(store)
+    with store.read() as tx:
+        drop_oldest(store)
+        assert [each.window.seq for each in tx.recent_windows("a", 9)] == [2]
+        assert [row_id for row_id, _ in tx.windows_after("a", 0, 9)] == [2]
+        assert tx.marks() == {"a": (("b", 2),)}
+        assert len(tx.sizes()) > 2
+
+
+def test_also_at_the_moment_when_it_is_gone_and_that_is_not_known_yet(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_days(store)
+    settle, found = Session.settle, list[list[int]]()
+
+    def looked_at_before(session: Session) -> None:
+        found.append(seqs(store, "a"))
+        settle(session)
+
+    monkeypatch.setattr(Session, "settle", looked_at_before)
+    drop_oldest(store)
+    assert found[0] in ([1, 2], [2])
+    assert seqs(store, "a") == [2]
+
+
+def test_what_is_wrong_with_a_part_that_is_to_stay_is_told(store: Store) -> None:
+    two_days(store)
+    refuse_once(store)
+    with pytest.raises(OperationalError):
+        drop_oldest(store)
+    assert seqs(store, "a") == [1, 2], "it was not dropped in the end"
+    part = store.telemetry.parts[0]
+    with store.begin() as tx:
+        tx._telemetry.writer(part).execute(text(f"ALTER TABLE {part.table.name} RENAME TO other"))
+    with pytest.raises(DatabaseError, match=part.table.name):
+        seqs(store, "a")
 
 
 def test_reads_that_hold_every_connection_still_find_windows(store: Store) -> None:

@@ -110,10 +110,7 @@ def _read(
     names: Sequence[str] = COLUMNS,
 ) -> list[WindowRow]:
     """By names of our own: those of a driver's rows take longer to look up than all else."""
-    with session.reader(part) as connection:
-        if connection is None:
-            return []
-        return [dict(zip(names, row, strict=True)) for row in connection.execute(query, dict(values))]
+    return [dict(zip(names, row, strict=True)) for row in session.rows(part, query, values)]
 
 
 def last_row(session: Session, part: Part) -> WindowRow | None:
@@ -128,7 +125,4 @@ def rows_after(session: Session, after_id: int) -> Iterator[tuple[str, str, int,
     for part in session.parts:
         row = part.table.c
         its = select(row.device, row.boot, row.seq, row.id).where(row.id > after_id, row.id < session.next_id)
-        query = its.order_by(row.id)
-        with session.reader(part) as connection:
-            if connection is not None:
-                yield from map(tuple, connection.execute(query))
+        yield from map(tuple, session.rows(part, its.order_by(row.id)))

@@ -119,7 +119,7 @@ class FileParts(Parts):
         if part.is_legacy:
             ends = select(func.max(part.table.c.id) - func.min(part.table.c.id) + 1)
             return _LEGACY_BYTES * int(main.execute(ends).scalar() or 0)
-        return sum(file.stat().st_size for file in self._files(part.name) if file.exists())
+        return sum(map(_bytes_of, self._files(part.name)))
 
     def close(self) -> None:
         for engine in self._engines.values():
@@ -145,6 +145,13 @@ class FileParts(Parts):
     def _url(self, name: str, mode: str) -> URL:
         file = quote(str(self._folder / f"{name}.db"))
         return URL.create("sqlite", database=f"file:{file}", query={"mode": mode, "uri": "true"})
+
+
+def _bytes_of(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # it may go at any moment
+        return 0
 
 
 @cache

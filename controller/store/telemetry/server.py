@@ -90,7 +90,7 @@ class TableParts(Parts):
         main.execute(text("SET LOCAL lock_timeout = DEFAULT"))
 
     def size_bytes(self, main: Connection, part: Part) -> int:
-        query = text("SELECT pg_total_relation_size(:name)")
+        query = text("SELECT pg_total_relation_size(to_regclass(:name))")  # NULL of one that is gone
         return int(main.execute(query, {"name": part.table.name}).scalar() or 0)
 
     def close(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
-from sqlalchemy import Connection, delete
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy import Connection, Executable, Row, delete
+from sqlalchemy.exc import DatabaseError
 
 from controller.core.nouns.window import StoredWindow
 from controller.store.telemetry.part import DAY_S, FIGURES, HEAD, Part, day_of
@@ -81,6 +82,7 @@ class Session:
     def drop(self, part: Part) -> None:
         """It is gone once all is committed. That of an earlier release was emptied."""
         self._dropped.append(part)
+        self.telemetry.going.add(part.name)
         if not self.telemetry.kept.is_apart and not part.is_legacy:
             self.telemetry.kept.drop(self.main, part)
 
@@ -92,22 +94,21 @@ class Session:
             self._written.append(part)
         return self._writers[part.name]
 
-    @contextmanager
-    def reader(self, part: Part) -> Iterator[Connection | None]:
-        """What is committed by now, and what this transaction has added; None where the part is gone meanwhile."""
+    def rows(self, part: Part, query: Executable, values: Mapping[str, object] = {}) -> Iterator[Row[Any]]:
+        """Of what is committed by now, and what this transaction has added. Where the part goes meanwhile there are no
+        more, as had it gone before."""
+        try:
+            with self._reader(part) as connection:
+                yield from connection.execute(query, values)
+        except DatabaseError:
+            if not self.telemetry.is_gone(part):
+                raise
+
+    def _reader(self, part: Part) -> AbstractContextManager[Connection]:
         known = self._writers.get(part.name)
         if known is not None or part.is_legacy:
-            yield known or self.main
-            return
-        with ExitStack() as stack:
-            try:
-                connection = stack.enter_context(self.telemetry.kept.reader(part))
-            except (OperationalError, ProgrammingError):
-                if any(each.name == part.name for each in self.telemetry.parts):
-                    raise
-                yield None
-                return
-            yield connection
+            return nullcontext(known or self.main)
+        return self.telemetry.kept.reader(part)
 
     def part_of(self, row_id: int) -> Part | None:
         at = bisect_right(self.parts, row_id, key=lambda part: part.first_id)
@@ -136,6 +137,7 @@ class Session:
         known, before = self.telemetry, self._before
         gone = {each.name for each in self._dropped}
         known.parts = tuple(each for each in self.parts if each.name not in gone)
+        known.going -= gone
         known.next_id, known.owed = self.next_id, []
         known.is_full = known.is_full and known.parts[-1:] == before
         known.newest.update(self._newest)
@@ -151,6 +153,7 @@ class Session:
         for connection in self._writers.values():
             if connection is not self.main:
                 connection.close()
+        self.telemetry.going.difference_update(each.name for each in self._dropped)
         written = [*self.telemetry.owed, *self._written]
         self.telemetry.owed = [each for each in dict.fromkeys(written) if each.name in self._known()]
 

@@ -23,7 +23,8 @@ class Telemetry:
     """The loop's thread changes it, after each commit; others read it. `parts` are in the order of their ids.
 
     `owed` are parts with rows from `next_id` on that a transaction left whose facts were not committed: they are
-    written anew, under the same ids. `is_full` asks for a new part, of the same day.
+    written anew, under the same ids. `is_full` asks for a new part, of the same day. `going` are parts by name that a
+    transaction drops which may be committed by now.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -34,9 +35,14 @@ class Telemetry:
         self.unflushed = Unflushed()
         self.owed = list[Part]()
         self.is_full = False
+        self.going = set[str]()
         self._engine = engine
         self._thread: Thread | None = None
         self._indexed = list[str]()  # by the thread, and not yet seen by the loop
+
+    def is_gone(self, part: Part) -> bool:
+        """Or may be, by now; for any thread."""
+        return part.name in self.going or all(each.name != part.name for each in self.parts)
 
     def last_id(self) -> int:
         """The highest that was ever given; parts may be gone, and marks go on."""
