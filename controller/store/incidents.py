@@ -37,15 +37,16 @@ class IncidentRows(Rows):
 
     def incidents_after(
         self,
-        after: Incident | None,
+        after: tuple[float, str] | None,
         limit: int,
         devices: Sequence[str] | None = None,
         states: Sequence[IncidentState] = (),
     ) -> list[Incident]:
-        """The newest `limit` that are older than `after`, newest first; of these devices and in these states."""
+        """The newest `limit` that were opened before `after`, newest first; of the same moment by id. Of these devices
+        and in these states."""
         query = _asked(select(incidents), devices, states)
         if after is not None:
-            older = tuple_(*_OLDEST_FIRST) < tuple_(*map(literal, (after.opened_unix_s, after.id)))
+            older = tuple_(*_OLDEST_FIRST) < tuple_(*map(literal, after))
             query = query.where(older)
         return self._all(Incident, query.order_by(*_NEWEST_FIRST).limit(limit))
 

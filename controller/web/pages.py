@@ -18,7 +18,7 @@ _USUAL = 100
 
 
 class Asked:
-    """At most `limit` rows after the one named `after`, which the page before told as `next`; of each only `fields`."""
+    """At most `limit` rows `after` what the page before told as its `next`; of each only `fields`."""
 
     def __init__(self, limit: Annotated[int, Query(ge=1, le=MOST)] = _USUAL, after: str = "", fields: str = "") -> None:
         self.limit, self.after = limit, after
@@ -48,7 +48,7 @@ def answer(page: Page, rows: Mapping[str, Row], asked: Asked) -> Json:
         {
             "items": [asked.of(rows[name]) for name in page.names if name in rows],
             "total": page.total,
-            "next": page.names[-1] if page.more else None,
+            "next": page.next,
             "commit": page.commit,
         }
     )

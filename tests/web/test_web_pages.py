@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -15,6 +15,7 @@ from controller.core.intents import RegisterDevice
 from controller.core.nouns.incident import BreachKind, Incident, IncidentState
 from controller.core.nouns.job import JobState
 from controller.core.nouns.rollout import Rollout
+from controller.store import Tx
 from tests.real import SHA, RealController
 from tests.web.conftest import variant
 
@@ -126,7 +127,6 @@ def test_incidents_by_device_by_selector_and_by_state_newest_first(
     assert in_pages(client, "/incidents", 9, state="repaired", selector="site=north") == [["i-4"]]
     asked: tuple[dict[str, Any], ...] = ({}, {"device": "cam-1"}, {"open_only": 1})
     assert [page(client, "/incidents", limit=1, **only)["total"] for only in asked] == [4, 3, 1]
-    assert client.get(f"{API}/incidents", params={"after": "i-99"}).status_code == 404
 
 
 def test_jobs_rollouts_and_variants_come_page_by_page(client: httpx.Client, controller: RealController) -> None:
@@ -145,7 +145,39 @@ def test_jobs_rollouts_and_variants_come_page_by_page(client: httpx.Client, cont
     found = [job for sheet in in_pages(client, "/jobs", 1) for job in sheet]
     assert found == [*sorted(jobs, reverse=True), "j-1"], "of the same moment: by id"
     assert set(in_pages(client, "/jobs", 9, state=[*JobState][:2])[0]) == set(jobs)
-    assert client.get(f"{API}/jobs", params={"after": "j-99"}).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/jobs", "/rollouts", "/incidents", "/models/fall/variants", "/bulks"])
+@pytest.mark.parametrize("after", ["j-99", "nan,j-99", "7,", ",", "1.0"])
+def test_what_no_page_has_told_as_its_next_is_refused_in_words(client: httpx.Client, path: str, after: str) -> None:
+    answer = client.get(f"{API}{path}", params={"after": after})
+    assert (answer.status_code, repr(after) in answer.json()["error"]) == (400, True), answer.text
+
+
+def test_whoever_goes_on_after_a_row_that_is_gone_by_then_goes_on_where_it_stood(
+    client: httpx.Client, controller: RealController
+) -> None:
+    for at in range(3):
+        client.post(f"{API}/models/fall/prune", json={"latency_cap_ms": at + 1}).raise_for_status()
+        made = replace(variant(f"{at}" * 64, dense=False), created_unix_s=5.0)
+        controller.put(lambda tx, made=made: tx.put_variant(made))
+        old = Incident(
+            id=f"i-{at + 2}", device="sensor-9", kind=BreachKind.LATENCY, state=IncidentState.REPAIRED,
+            opened_unix_s=50.0, closed_unix_s=60.0,
+        )  # fmt: skip
+        controller.put(lambda tx, old=old: tx.put_incident(old))
+    goes: dict[str, Callable[[Tx, str], object]] = {
+        "/jobs": lambda tx, name: tx.drop_job(name),
+        "/models/fall/variants": lambda tx, name: tx.drop_variant(name),
+        "/incidents": lambda tx, _: tx.forget_incidents("sensor-9", 100.0, ["i-2", "i-4"]),
+    }
+    for path, goes_now in goes.items():
+        whole = [name for sheet in in_pages(client, path, 9) for name in sheet]
+        first = page(client, path, limit=3)
+        controller.put(lambda tx, goes_now=goes_now, last=whole[2]: goes_now(tx, last))
+        rest = page(client, path, limit=9, after=first["next"])
+        assert [each.get("id") or each["sha256"] for each in rest["items"]] == whole[3:] != []
+        assert rest["total"] == first["total"] - 1, "it is gone"
 
 
 def test_the_members_of_a_rollout_are_paged_and_their_standings_counted(

@@ -15,7 +15,6 @@ from agent.wire.profile import parse_profile
 from controller.core.intents import AddToBulk, AskBulk, IntentError, StartBulk
 from controller.core.nouns.bulk import BulkKind, BulkState, Declared, Item
 from controller.loop import pages
-from controller.loop.pages import Page
 from controller.web.answers import Json, Port, found
 from controller.web.api.devices import Registration
 from controller.web.pages import MOST, Wanted, answer
@@ -90,7 +89,7 @@ def list_failures(port: Port, bulk: str, asked: Wanted) -> Json:
         failed = tx.bulk_failures(bulk, int(asked.after or -1), asked.limit + 1)
         total = tx.count_bulk_failures(bulk)
     names = [str(each.position) for each in failed]
-    page = Page(names[: asked.limit], total, len(names) > asked.limit, commit)
+    page = pages.page(names, total, asked.limit, commit)
     return answer(page, {str(each.position): msgspec.to_builtins(each) for each in failed}, asked)
 
 

@@ -13,7 +13,6 @@ from controller.core.nouns.member import Standing
 from controller.core.nouns.rollout import RolloutState
 from controller.core.selector import parse_selector
 from controller.loop import pages
-from controller.loop.pages import Page
 from controller.web.answers import Json, Port, found
 from controller.web.api.models import resolve
 from controller.web.facts import facts_among
@@ -72,10 +71,9 @@ def list_members(port: Port, rollout: str, asked: Wanted, state: Annotated[Seque
     with port.read() as tx:
         shown, counted = found(tx.get_rollout(rollout), "rollout", rollout), tx.count_members(rollout)
         members = tx.members_after(rollout, asked.after, asked.limit + 1, state)
-        names = [each.device for each in members[: asked.limit]]
-        facts = facts_among(tx, names, port.presence)
+        facts = facts_among(tx, [each.device for each in members[: asked.limit]], port.presence)
     total = sum(count for standing, count in counted.items() if not state or standing in state)
-    page = Page(names, total, len(members) > asked.limit, commit)
+    page = pages.page([each.device for each in members], total, asked.limit, commit)
     return answer(page, {each.device: member_view(each, facts.get(each.device), shown) for each in members}, asked)
 
 
