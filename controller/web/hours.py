@@ -14,10 +14,14 @@ from controller.web.device_views import short
 Json = dict[str, Any]
 
 
-def hour_views(rollups: Sequence[Rollup]) -> list[Json]:
+def hour_views(rollups: Sequence[Rollup], first: Sequence[Rollup]) -> list[Json]:
     """Oldest first. What was not heard is of the hour, whichever variants ran; of the newest one, which may not be
-    over, it is not told. An hour in which nothing was heard is not there."""
+    over, it is not told. An hour in which nothing was heard is not there.
+
+    `first` is all that there is of the first hour: of that one a limit may have left out variants.
+    """
     hours = {hour: [*its] for hour, its in groupby(rollups, attrgetter("hour_unix_s"))}
+    hours |= {each.hour_unix_s: [*first] for each in first}
     newest = max(hours, default=0)
     missing = {hour: None if hour == newest else not_heard_s(its) for hour, its in hours.items()}
     return [_view(each) | {"not_heard_s": missing[each.hour_unix_s]} for each in rollups]

@@ -13,6 +13,7 @@ from agent.wire.messages import Phase, Reported, Result, Status, Trial, Window
 from agent.wire.profile import parse_profile
 from controller.core.intents import AcceptDevice, RegisterDevice, StartRollout
 from controller.core.nouns.device import Device, DeviceState
+from controller.core.nouns.rollup import Rollup
 from controller.core.nouns.window import StoredWindow
 from controller.core.presence import Presence
 from controller.store import StoreError
@@ -220,6 +221,18 @@ def test_a_plan_tells_what_each_preference_costs_and_how_long_the_battery_lasts(
     shown = get(client, "/devices/patch-1")
     assert (shown["battery_life_s"], shown["battery_life_source"]) == (row["battery_life_s"], "declared")
     assert get(client, "/devices/cam-1")["battery_life_s"] is None
+
+
+def test_what_was_not_heard_of_an_hour_is_the_same_where_a_limit_leaves_out_variants(
+    client: httpx.Client, controller: RealController
+) -> None:
+    ran = [(0, SHA, 600.0), (0, DENSE, 900.0), (3600, SHA, 3600.0)]
+    hours = [Rollup(device="cam-1", hour_unix_s=hour, sha256=sha256, heard_s=heard_s) for hour, sha256, heard_s in ran]
+    controller.put(lambda tx: tx.put_rollups("cam-1", 5, hours))
+    for limit in (3, 2, 1):
+        shown = [each["not_heard_s"] for each in get(client, "/devices/cam-1/hours", limit=limit)]
+        assert shown == [2100.0, 2100.0, None][-limit:]
+    assert get(client, "/devices/sensor-9/hours") == []
 
 
 def test_a_models_policy_can_be_changed_and_nonsense_is_refused(client: httpx.Client) -> None:

@@ -91,7 +91,8 @@ def hours(
     with port.read() as tx:
         found(tx.get_device(device), "device", device)
         rollups = tx.rollups_between(device, since_unix_s, until_unix_s, limit)
-    return Json(hour_views(rollups))
+        first = tx.rollups_of(device, [rollups[0].hour_unix_s]) if rollups else []
+    return Json(hour_views(rollups, first))
 
 
 def _show(port: ControllerPort, device: str, status_code: int = 200) -> Json:
