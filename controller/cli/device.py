@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.bulk import Token, Wait, run
-from controller.cli.documents import ids_in, profiles_in, profiles_of
+from controller.cli.documents import ids_in, profile, profiles_in, profiles_of
 from controller.cli.options import API, OUTPUT, Api, Format, Limit, Output, Selector, group
 from controller.cli.output import note, show_row, show_rows
 from controller.cli.table import Column
@@ -68,14 +68,23 @@ def register(
     """Register a device from its profile, or many: those of a folder, or JSON lines or YAML documents."""
     if (file is None) is not stdin:
         raise ClientError("register takes -f FILE, -f FOLDER or --stdin, one of them", USAGE)
-    if file is None or file.is_dir():
-        profiles = profiles_in(sys.stdin.read(), "standard input") if file is None else profiles_of(file)
-        with Client(api) as client:
-            run(client, "register", items=profiles, token=token, wait=wait, output=output)
-        return
-    text = read_text(file)
+    one = file is not None and not file.is_dir()
+    profiles = _declared(file)
     with Client(api) as client:
-        device = client.register_device(text, str(file))
+        if one and wait and token is None:
+            _register_one(client, profiles[0], output)
+        else:
+            run(client, "register", items=profiles, token=token, wait=wait, output=output)
+
+
+def _declared(file: Path | None) -> list[Row]:
+    if file is None:
+        return profiles_in(sys.stdin.read(), "standard input")
+    return profiles_of(file) if file.is_dir() else [profile(read_text(file), str(file))]
+
+
+def _register_one(client: Client, declared: Row, output: Format) -> None:
+    device = client.register_device(**declared)
     note(f"device {device['id']} is {device['state']}")
     show_row(device, output)
 
@@ -190,12 +199,13 @@ def _ask(
     api: str,
     output: Format,
 ) -> None:
-    """Of a few devices that are named one after the other, each with its row; of more as one request."""
+    """Of a few devices that are named one after the other, each with its row; of more, or where it is to be asked once
+    or not waited for, as one request."""
     if sum((bool(devices), selector is not None, stdin)) != 1:
         raise ClientError(f"{kind} takes ids, --selector or --stdin (accept also --all-pending), one of them", USAGE)
     named = ids_in(sys.stdin.read()) if stdin else devices
     with Client(api) as client:
-        if devices and len(devices) <= _FEW and token is None:
+        if devices and len(devices) <= _FEW and wait and token is None:
             _show_all([one(client, each) for each in devices], output)
         else:
             run(client, kind, selector=selector, items=named, token=token, wait=wait, output=output)

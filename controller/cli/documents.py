@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 from controller.client import USAGE, ClientError, Row
@@ -21,32 +20,44 @@ def ids_in(text: str) -> list[str]:
 
 def profiles_in(text: str, source: str) -> list[Row]:
     """Where each line is an id or JSON, one a line, an id being a device of which nothing else is declared; else YAML
-    documents."""
+    documents, of which those without anything but comments are none."""
     lines = [(at, line.strip()) for at, line in enumerate(text.splitlines(), start=1) if line.strip()]
     if all(_ID.fullmatch(line) or line[0] in '{"' for _, line in lines):
-        return [_profile(_as_yaml(line), f"{source}:{at}") for at, line in lines]
-    documents = [each for each in _BETWEEN.split(text) if each.strip()]
-    return [_profile(each, f"{source}, document {at}") for at, each in enumerate(documents, start=1)]
+        return [profile(_as_yaml(line), f"{source}:{at}") for at, line in lines]
+    documents = [each for each in _BETWEEN.split(text) if _says_something(each)]
+    return [profile(each, f"{source}, document {at}") for at, each in enumerate(documents, start=1)]
 
 
 def profiles_of(folder: Path) -> list[Row]:
-    """The files of a folder that are profiles by their names."""
-    files = sorted(each for each in folder.iterdir() if each.suffix in _SUFFIXES and each.is_file())
+    """The files of a folder that are profiles by their names. One that cannot be read is a failure among the others."""
+    try:
+        files = sorted(each for each in folder.iterdir() if each.suffix in _SUFFIXES and _is_file(each))
+    except OSError as error:
+        raise ClientError(f"{folder} cannot be read: {error}", USAGE) from None
     if not files:
         raise ClientError(f"{folder} has no file that ends in {', '.join(_SUFFIXES)}", USAGE)
-    return [_profile(text, str(file)) for file, text in _texts(files)]
+    return [*map(_of_file, files)]
 
 
-def _texts(files: list[Path]) -> Iterator[tuple[Path, str]]:
-    for file in files:
-        try:
-            yield file, file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise ClientError(f"{file} cannot be read: {error}", USAGE) from None
+def _is_file(path: Path) -> bool:
+    """Or would be one, did the link lead anywhere."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
-def _profile(text: str, source: str) -> Row:
+def _of_file(file: Path) -> Row:
+    try:
+        return profile(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        return {"source": str(file), "reason": f"{file} cannot be read: {error}"}
+
+
+def profile(text: str, source: str) -> Row:
+    """An item of a request to register."""
     return {"profile_text": text, "source": source}
+
+
+def _says_something(document: str) -> bool:
+    return any(line.strip() and not line.lstrip().startswith("#") for line in document.splitlines())
 
 
 def _as_yaml(line: str) -> str:

@@ -88,9 +88,41 @@ def test_a_folder_of_profiles_is_registered(run: Run, controller: RealController
     assert (result.exit_code, "n1.yaml:2: memory.total" in result.stdout) == (1, True)
 
 
+def test_a_file_that_cannot_be_read_is_listed_and_the_others_are_registered(
+    run: Run, controller: RealController, tmp_path: Path
+) -> None:
+    folder = tmp_path / "profiles"
+    folder.mkdir()
+    for at in range(3):
+        (folder / f"n{at}.yaml").write_text(f"device: n-{at}\n")
+    (folder / "n1.yaml").write_bytes(b"device: n-1 # \xff\n")
+    (folder / "n3.yaml").symlink_to(tmp_path / "nowhere")
+    told = answer(run("device", "register", "-f", str(folder), "-o", "json"), exit_code=1)
+    assert (told["total"], told["done"], told["failed"]) == (4, 2, 2)
+    assert [Path(each["device"]).name for each in told["failures"]] == ["n1.yaml", "n3.yaml"]
+    assert "n1.yaml cannot be read: 'utf-8' codec" in told["failures"][0]["reason"]
+    with controller.store.read() as tx:
+        assert [each.id for each in tx.devices()] == ["n-0", "n-2"]
+
+
+def test_also_of_one_the_token_asks_once_and_nobody_waits_who_says_so(
+    run: Run, fleet: RealController, tmp_path: Path
+) -> None:
+    file = tmp_path / "n.yaml"
+    file.write_text("device: n-1\n")
+    for _ in range(2):
+        assert answer(run("device", "register", "-f", str(file), "--token", "mine", "-o", "json"))["id"] == "b1"
+    assert run("device", "register", "-f", str(file), "--no-wait").stdout == "b2\n"
+    assert run("device", "register", "-f", "-", "--no-wait", text="device: n-2\n").stdout == "b3\n"
+    assert run("device", "accept", "d0", "--no-wait").stdout == "b4\n"
+    assert (state(fleet, "n-2"), state(fleet, "d0")) == ("accepted", "accepted")
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("# all of ours\n---\ndevice: n-1\n---\n  # none yet\n\n---\ndevice: n-2\n", ["n-1", "n-2"]),
+        ("# nothing\n", []),
         ("n-1\nn-2\n", ["n-1", "n-2"]),
         ('{"device": "n-1", "rate": "4 Hz"}\n"n-2"\n', ["n-1", "n-2"]),
         ("device: n-1\n---\ndevice: n-2\nrate: 4 Hz\n", ["n-1", "n-2"]),

@@ -37,11 +37,19 @@ class Request:
 
 
 @dataclass
+class Unread:
+    """A profile that could not be read by whoever was to send it, and why: it fails as one that means nothing does."""
+
+    source: str
+    reason: str
+
+
+@dataclass
 class Items:
     """Ids of devices, or profiles to register; the first of them has the position `first`, counted from 0."""
 
     first: int
-    items: list[str | Registration]
+    items: list[str | Registration | Unread]
 
 
 @router.get("")
@@ -93,9 +101,11 @@ def list_failures(port: Port, bulk: str, asked: Wanted) -> Json:
     return answer(page, {str(each.position): msgspec.to_builtins(each) for each in failed}, asked)
 
 
-def _read(item: str | Registration) -> Item:
+def _read(item: str | Registration | Unread) -> Item:
     if isinstance(item, str):
         return item
+    if isinstance(item, Unread):
+        return Declared(item.source, reason=item.reason)
     try:
         return Declared(item.source, item.profile_text, parse_profile(item.profile_text, item.source))
     except WireError as error:
