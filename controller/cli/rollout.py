@@ -74,7 +74,7 @@ def start(
 def list_rollouts(limit: Limit = None, api: Api = API, output: Output = OUTPUT) -> None:
     """Rollouts, newest first."""
     with Client(api) as client:
-        show_rows(client.rollouts(limit), _COLUMNS, output)
+        show_rows(_shown(client.rollouts(limit), output), _COLUMNS, output)
 
 
 @app.command()
@@ -116,6 +116,13 @@ def _show(client: Client, rollout: Row, output: Format, limit: int | None = None
     if output is Format.JSON:
         show_json({**rollout, "devices": members})
         return
-    show_row(rollout, output)
+    show_row(_shown([rollout], output)[0], output)
     print()
-    show_rows(members, _DEVICES, output)
+    show_rows(_shown(members, output), _DEVICES, output)
+
+
+def _shown(rows: list[Row], output: Format) -> list[Row]:
+    """People count waves from 1, programs as the API does."""
+    if output is Format.JSON:
+        return rows
+    return [each | {"wave": None if each["wave"] is None else each["wave"] + 1} for each in rows]

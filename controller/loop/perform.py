@@ -91,7 +91,7 @@ class Performer:
                 _log_incident(incident)
                 ledger.put_incident(incident)
             case do.UpdateRollout(rollout):
-                log.info("event=rollout id=%s state=%s wave=%d reason=%r", rollout.id, rollout.state, rollout.wave,
+                log.info("event=rollout id=%s state=%s wave=%d reason=%r", rollout.id, rollout.state, rollout.wave + 1,
                          rollout.reason)  # fmt: skip
                 ledger.put_rollout(rollout)
             case _:

@@ -140,7 +140,7 @@ def rollout_view(rollout: Rollout) -> Json:
 
 
 def member_view(member: Member, facts: DeviceFacts | None, rollout: Rollout) -> Json:
-    """`wave` counts from 0 as the rollout's does, null until one lets the device go."""
+    """`wave` counts from 0 as the rollout's does, null until one lets the device go; people are told it from 1."""
     device, placement, desired = (facts.device, facts.placement, facts.desired) if facts else (None, None, None)
     given = desired if desired and desired.model == rollout.model else None
     placed = placement if placement and placement.model == rollout.model else None

@@ -184,6 +184,23 @@ def test_a_rollout_is_started_listed_and_aborted(run: Run, fleet: RealController
     assert run("rollout", "abort", started["id"]).exit_code == 1
 
 
+def column(table: str, heading: str) -> list[str]:
+    """The words of a table under a heading."""
+    head, *lines = table.splitlines()
+    return [line[head.index(heading) :].split()[0] for line in lines if line]
+
+
+def test_people_count_waves_from_1_and_programs_from_0(run: Run, fleet: RealController) -> None:
+    fleet.ask(RegisterDevice(HOT.replace("cam-1", "cam-2")))
+    id_ = answer(run("rollout", "start", "fall", "--wave", "0.5", "--wave", "1", "-o", "json"))["id"]
+    told = answer(run("rollout", "status", id_, "-o", "json"))
+    assert (told["wave"], [each["wave"] for each in told["devices"]]) == (0, [0, None])
+    assert column(run("rollout", "list").stdout, "WAVE") == ["1"]
+    summary, members = run("rollout", "status", id_, columns=900).stdout.split("\n\n")
+    assert "wave: 1\n" in summary
+    assert column(members, "WAVE") == ["1", "-"]
+
+
 def test_a_rollout_that_may_not_be_is_refused_with_the_way_out(run: Run, fleet: RealController) -> None:
     refused = run("rollout", "start", "fall", "--wave", "0.5")
     assert (refused.exit_code, "growing shares" in refused.stderr) == (2, True)
