@@ -35,12 +35,13 @@ class MarkRows(MetaRows):
 
     def find_newest(self) -> None:
         """For the start: where the windows of each device end, and where all do."""
-        telemetry, upto_id = self._telemetry.telemetry, self._upto_id()
+        telemetry = self._telemetry.telemetry
         telemetry.next_id = self._telemetry.next_id = telemetry.last_id() + 1
-        for device, boot, seq, row_id in self._told():
+        for device, _, _, row_id in self._written():
             telemetry.newest[device] = row_id
-            if row_id > upto_id:
-                telemetry.unflushed.put(device, boot, seq, row_id)
+        for device, boot, seq, row_id in rows_after(self._telemetry, self._upto_id()):
+            telemetry.newest[device] = row_id
+            telemetry.unflushed.put(device, boot, seq, row_id)
 
     def flush_marks(self, most: int) -> None:
         """Write down those that have moved, the first of them."""
@@ -59,9 +60,12 @@ class MarkRows(MetaRows):
 
     def _told(self) -> Iterator[tuple[str, str, int, int]]:
         """Device, boot, seq and row, as they were written down and then as the rows have them, oldest first."""
+        yield from self._written()
+        yield from rows_after(self._telemetry, self._upto_id())
+
+    def _written(self) -> Iterator[tuple[str, str, int, int]]:
         known = select(marks.c.device, marks.c.boot, marks.c.seq, marks.c.newest_id).order_by(marks.c.newest_id)
         yield from map(tuple, self._connection.execute(known))
-        yield from rows_after(self._telemetry, self._upto_id())
 
     def _upto_id(self) -> int:
         return int(self.get_meta(_UPTO) or 0)

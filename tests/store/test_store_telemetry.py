@@ -259,6 +259,22 @@ def test_marks_that_were_written_down_outlive_the_rows(databases: Databases, fol
     store.close()
 
 
+def test_marks_go_on_after_a_restart_where_a_later_one_was_written_before_an_earlier_one(
+    databases: Databases, folder: Path
+) -> None:
+    store = databases.open(folder)
+    add(store, *(("a", boot, seq, NOW) for seq, boot in enumerate("xyzyx", start=1)))
+    with store.begin() as tx:
+        tx.flush_marks(2)
+    store.close()
+    store = databases.open(folder)
+    with store.begin() as tx:
+        tx.flush_marks(1)
+    with store.read() as tx:
+        assert {*tx.marks()["a"]} == {("x", 5), ("y", 4), ("z", 3)}
+    store.close()
+
+
 def test_a_device_that_starts_again_and_again_has_its_newest_boots_remembered(store: Store) -> None:
     for boot in range(20):
         add(store, ("a", f"b{boot}", 1, NOW))
