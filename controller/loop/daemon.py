@@ -8,15 +8,12 @@ from __future__ import annotations
 
 import gc
 import logging
-import math
-import queue
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import TypeVar
 
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import SQLAlchemyError
 
 from agent.link import Arrived, Link
 from controller.core.intents import Intent, IntentError
@@ -24,19 +21,23 @@ from controller.core.nouns.job import AT_WORK, JobState
 from controller.core.policy import Policy
 from controller.core.presence import Presence, presence
 from controller.core.retention import Retention
+from controller.loop.blame import Blame
 from controller.loop.blobs import Blobs
 from controller.loop.broadcast import Broadcast
 from controller.loop.bulks import BulkWorker
 from controller.loop.changes import Change, Changes
 from controller.loop.clock import Clock
 from controller.loop.contacts import Contacts
+from controller.loop.correction import correct
 from controller.loop.dispatch import Dispatcher, Jobs
 from controller.loop.eraser import Eraser
 from controller.loop.expiry import Expiry
-from controller.loop.facts import Asked, Fact, Question, Stop, without_repeats
+from controller.loop.facts import Asked, Fact, Question, Stop
 from controller.loop.fleet import Fleet, load
+from controller.loop.heard import Heard
+from controller.loop.inbox import Inbox
 from controller.loop.ledger import Ledger
-from controller.loop.linked import Linked
+from controller.loop.outage import Outage
 from controller.loop.patrol import Patrol
 from controller.loop.perform import Performer, Send
 from controller.loop.settle import Settler
@@ -45,24 +46,17 @@ from controller.loop.upkeep import Upkeep
 from controller.loop.watch import Watch
 from controller.store.artifacts import Artifacts
 from controller.store.store import Store
-from controller.store.tx import Tx
 
 log = logging.getLogger("hedgerow.daemon")
 T = TypeVar("T")
 
 _IDLE_S, _PUSHING_S = 0.5, 0.05
-_BATCH = 2000
 _SLICE_S = 0.05  # of deciding in one turn: whoever comes meanwhile is heard after it
-_AGAIN_S = 1.0  # until the next try where the database could not be written, or the link took nothing
-_LINKED = "linked"  # as which single fact the database has since when the link is up
-_REMEMBER_S = 20.0  # at most, between two times that this is written down
-_SEEN_S = 2.0  # by how much the database may be behind in when devices were last heard of
-_TOLD = 500  # devices in one change, where it is only that they were heard of: nobody is sent more at once
 
 
 class Daemon:
-    """`degraded` says why nothing can be written at present, `link_down` why the broker is not reached; empty where all
-    is well. `changes` and `figures` (how many there are of what) are of what is committed, for any thread."""
+    """`link_down` says why the broker is not reached; empty where all is well. `changes` and `figures` (how many there
+    are of what) are of what is committed, for any thread."""
 
     def __init__(
         self,
@@ -77,29 +71,28 @@ class Daemon:
         retention: Retention | None = None,
     ) -> None:
         self._store, self._link, self._jobs, self._policy, self._clock = store, link, jobs, policy, clock
-        self._queue = queue.SimpleQueue[Fact]()
-        self._watch = Watch()
+        self._inbox, self._watch = Inbox(), Watch()
         self._settler = Settler(performer, policy, self._watch)
         self._dispatcher = Dispatcher(store, link, jobs, policy, clock, self._watch)
         self._bulks = BulkWorker(store)
         self._broadcast = Broadcast(link, Blobs(store, artifacts), clock.steady_s)
         self._eraser = Eraser(link)
         self._taker = Taker(link, artifacts, self._broadcast, self._eraser, performer, self._link_moved)
+        self._outage = Outage(clock.steady_s, self._taker.ask_again)
+        self._blame = Blame(self._written, self._follow, self._refused, self._settler, self._bulks, self._outage)
+        self._heard = Heard(store, clock, self._tell)
         self._contacts = Contacts(policy)
-        self._linked, self._linked_unix_s = Linked(), 0.0
-        self._waiting: list[Fact] = []
-        self._again_s = self._seen_s = -math.inf
         self._now_unix_s = 0.0
         self._stopping = False
         self._patrol, self.missed_timers = Patrol(), 0
         expiry = Expiry(store, retention or Retention(), policy.windows_seen, self._tell)
         self._upkeep = Upkeep(store, expiry, clock.steady_s)
-        self.degraded, self.link_down = "", "not connected yet"
+        self.link_down = "not connected yet"
         self.changes, self.figures = Changes(), dict[str, int]()
 
     def enqueue(self, fact: Fact) -> None:
         """The one way in, from any thread."""
-        self._queue.put(fact)
+        self._inbox.put(fact)
 
     def ask(self, intent: Intent) -> Future[str]:
         """Hand an operator's intent to the loop; the future gets the answer or an `IntentError`."""
@@ -116,7 +109,7 @@ class Daemon:
     def start(self) -> None:
         """Take up where the last run ended: its running jobs wait again."""
         with self._store.begin() as tx:
-            self._linked = Linked.remembered(tx.get_meta(_LINKED))
+            self._heard.remember(tx)
             at_work = tx.jobs(*AT_WORK)
             for job in at_work:
                 tx.put_job(replace(job, state=JobState.QUEUED, attempts=max(job.attempts - 1, 0)))
@@ -128,69 +121,40 @@ class Daemon:
     def reload(self) -> None:
         """Read the fleet from the database, and look at every device."""
         with self._store.read() as tx:
-            self._fleet: Fleet = self._load(tx)
+            self._fleet: Fleet = load(tx, self._policy)
+        self._fleet.contacts = self._contacts
         self._begin_anew()
-
-    def _load(self, tx: Tx) -> Fleet:
-        fleet = load(tx, self._policy)
-        fleet.contacts, fleet.linked_unix_s = self._contacts, self._linked.since_unix_s
-        return fleet
 
     def run(self) -> None:
         """Turn until `Stop`; then end the jobs and the link."""
         self.start()
         gc.freeze()  # else each full collection looks at the whole fleet again
         while not self._stopping:
-            self.turn(self._drain(self._patience_s()))
-        self._write_seen()
+            self.turn(self._inbox.drain(self._patience_s()))
+        self._heard.write(self._fleet)
         self._jobs.stop()
         self._link.stop()
         log.info("event=stopped")
 
     def turn(self, facts: Iterable[Fact]) -> None:
         """One turn. While the database cannot be written facts wait, and who asks is told so at once."""
-        questions, happened = list[Question](), [*self._waiting]
+        questions, happened = list[Question](), self._outage.waited()
         for fact in facts:
             if isinstance(fact, Question):
                 questions.append(fact)
             else:
                 happened.append(fact)
         self._stopping = self._stopping or Stop() in happened
-        self._waiting = []
-        if self.degraded and self._clock.steady_s() < self._again_s:
-            self._wait(happened)
+        if self._outage.pauses:
+            self._outage.wait(happened)
         else:
-            self._attempt(happened)
+            self._blame.attempt(happened)
         self._contacts.tick(self._clock.steady_s())
         self._count()
         for each in questions:
             _answer(each, self._fleet)
         self._broadcast.go_on(self.enqueue)
         self._eraser.go_on(self._fleet.devices, self.enqueue)
-
-    def _attempt(self, facts: list[Fact], *, connected_anew: bool = False) -> None:
-        """What is refused for good is found by halves and left out: all others would wait for it.
-
-        A connection that the database has ended is only noticed when it is used: the next one is tried at once.
-        """
-        try:
-            afterwards, sends = self._written(facts)
-        except PoolTimeoutError as error:  # whoever reads has all connections
-            self._cannot_write(facts, error)
-        except OperationalError as error:
-            if error.connection_invalidated and not connected_anew:
-                log.error("event=database_error reason=%r", str(error.orig))
-                self._settler.undone()
-                self._attempt(facts, connected_anew=True)
-            else:
-                self._cannot_write(facts, error)
-        except Exception as error:  # a driver's own, or a fault of ours: the controller of all goes on
-            log.exception("event=unforeseen facts=%d", len(facts))
-            self._settler.undone()
-            self._leave_out(facts, error, doubtful=self._bulks.doubt(error))
-        else:
-            self._can_write()
-            self._follow(facts, afterwards, sends)
 
     def _written(self, facts: list[Fact], *, bulks: bool = True) -> tuple[list[Afterwards], list[Send]]:
         """Take the facts, go on with what was asked of many, decide, and commit all; what is left to do then."""
@@ -216,7 +180,7 @@ class Daemon:
             each()
         for send in sends:
             self._dispatcher.send(self._fleet, send)
-        self._write_seen_now_and_then()
+        self._heard.write_now_and_then(self._fleet)
         self._watch.wake(self._upkeep.turn(self._fleet, self._ledger, self._now_unix_s))
         self._patrol_on()
 
@@ -231,30 +195,10 @@ class Daemon:
 
     def _begin_anew(self) -> None:
         """The fleet was read from the database: whatever was derived from it is derived anew."""
+        self._fleet.linked_unix_s = self._heard.linked.since_unix_s
         self._count()
         self.changes.begin(self._fleet.commit)
         self._settler.forget(self._ledger())
-
-    def _leave_out(self, facts: list[Fact], error: Exception, *, doubtful: bool) -> None:
-        """Without any fact, and without what was asked of many, does a turn go through? Else none of it is to blame.
-
-        Where some of the latter is `doubtful`, less of it is tried before any fact is refused.
-        """
-        try:
-            if not facts and not doubtful:
-                raise error
-            afterwards, sends = self._written([], bulks=False)
-        except Exception as still:
-            self._cannot_write(facts, still)
-            return
-        self._follow([], afterwards, sends)
-        if len(facts) == 1 and not doubtful:
-            self._refused(facts[0], error)
-        elif len(facts) == 1:
-            self._attempt(facts)
-        elif facts:
-            self._attempt(facts[: len(facts) // 2])
-            self._attempt(facts[len(facts) // 2 :])
 
     def _patrol_on(self) -> None:
         """A device that nobody woke is a fault of ours: it is looked at all the same, and told of."""
@@ -278,35 +222,9 @@ class Daemon:
 
     # --- what may go wrong -------------------------------------------------------------------------------------------
 
-    def _cannot_write(self, facts: list[Fact], error: Exception) -> None:
-        reason, what = error, "nothing can be written down"
-        if isinstance(error, DBAPIError):
-            reason, what = error.orig or error, "the database cannot be written"
-        log.error("event=database_error reason=%r", str(reason))
-        self.degraded = f"{what}: {reason}"
-        self._again_s = self._clock.steady_s() + _AGAIN_S
-        self._settler.undone()
-        self._wait(facts)
-
-    def _can_write(self) -> None:
-        """By now all that waited is written; of what found no room in the broker meanwhile the newest is asked for."""
-        if self.degraded:
-            log.info("event=database_back after=%r", self.degraded)
-            self.degraded = ""
-            self._taker.ask_again()
-
     def _acknowledge(self, facts: list[Fact]) -> None:
         """What is written need not come again."""
         self._link.acknowledge([each.token for each in facts if isinstance(each, Arrived) and each.token is not None])
-
-    def _wait(self, facts: list[Fact]) -> None:
-        """Facts wait; operators do not, and what they asked for is not done later behind their backs."""
-        for fact in facts:
-            if isinstance(fact, Asked):
-                fact.answer.set_exception(IntentError(503, f"nothing was changed: {self.degraded}"))
-            else:
-                self._waiting.append(fact)
-        self._waiting = without_repeats(self._waiting)
 
     def _refused(self, fact: Fact, error: Exception) -> None:
         log.error("event=refused fact=%r reason=%r", fact, str(error))
@@ -316,31 +234,18 @@ class Daemon:
                     reason = f"the controller cannot keep it: {error}"
                     tx.add_dead_letter(fact.topic, fact.payload, reason, self._clock.now())
             except SQLAlchemyError as full:
-                self._cannot_write([fact], full)
+                self._blame.cannot_write([fact], full)
                 return
         elif isinstance(fact, Asked):
             fact.answer.set_exception(IntentError(500, f"the controller cannot keep it: {error}"))
         self._acknowledge([fact])
 
     def _correct_clock(self) -> None:
-        """The host's clock has jumped: follow it, with all that durations are still measured from."""
-        step_s = self._clock.step_s()
-        if not step_s:
-            return
-        log.warning("event=clock_corrected by_s=%.0f", step_s)
-        with self._store.begin() as tx:
-            tx.saw_devices(self._fleet.seen)
-            tx.restamp(self._clock.now() - self._policy.longest_s, step_s)
-            tx.put_meta("clock", self._clock.memory(step_s))
-            tx.number_commit(self._fleet.commit + 1)
-            fleet = self._load(tx)
-        self._clock.step(step_s)
-        self._upkeep.clock_stepped(step_s)
-        self._linked.step(step_s)
-        fleet.linked_unix_s = self._linked.since_unix_s
-        fleet.sent_unix_s = {device: sent_s + step_s for device, sent_s in self._fleet.sent_unix_s.items()}
-        self._fleet = fleet
-        self._begin_anew()
+        if step_s := self._clock.step_s():
+            self._fleet = correct(self._store, self._clock, self._policy, self._fleet, step_s)
+            self._upkeep.clock_stepped(step_s)
+            self._heard.linked.step(step_s)
+            self._begin_anew()
 
     # --- in and out --------------------------------------------------------------------------------------------------
 
@@ -349,15 +254,10 @@ class Daemon:
             return 0.0
         return _PUSHING_S if self._broadcast.push.busy else _IDLE_S
 
-    def _drain(self, timeout_s: float) -> list[Fact]:
-        facts = []
-        try:
-            facts.append(self._queue.get(timeout=timeout_s) if timeout_s else self._queue.get_nowait())
-            while len(facts) < _BATCH:
-                facts.append(self._queue.get_nowait())
-        except queue.Empty:
-            pass
-        return facts
+    @property
+    def degraded(self) -> str:
+        """Why nothing can be written at present; empty where all is well."""
+        return self._outage.reason
 
     @property
     def troubles(self) -> list[str]:
@@ -373,45 +273,14 @@ class Daemon:
         """It went down for a `reason`, or came up. Then nobody knows what the broker still has: what was sent and not
         answered is sent again."""
         self.link_down = reason
-        move = self._linked.down if reason else self._linked.up
+        linked = self._heard.linked
+        move = linked.down if reason else linked.up
         move(self._clock.now())
-        self._fleet.linked_unix_s = self._linked.since_unix_s
+        self._fleet.linked_unix_s = linked.since_unix_s
         if reason:
             return
         self._fleet.sent_unix_s.clear()
         self._watch.wake_later(self._fleet.desired)
-
-    def _write_seen_now_and_then(self) -> None:
-        now_s = self._clock.steady_s()
-        if now_s - self._seen_s >= _SEEN_S:
-            self._seen_s = now_s
-            self._write_seen()
-
-    def _write_seen(self) -> None:
-        """Who was heard of, and since when our link is up; that also where nobody is, as deadlines wait for the silent.
-
-        Where it fails now it is written later: nothing hangs on it. Who watches is told of it then, too, and of those
-        whose presence has changed.
-        """
-        fleet, now_unix_s = self._fleet, self._clock.now()
-        memory, moved = self._linked.memory(now_unix_s), [*(fleet.seen | self._contacts.moved)]
-        if not moved and (memory is None or now_unix_s - self._linked_unix_s < _REMEMBER_S):
-            return
-        try:
-            told = [moved[at : at + _TOLD] for at in range(0, len(moved), _TOLD)]
-            with self._store.begin() as tx:
-                tx.saw_devices(fleet.seen)
-                tx.number_commit(fleet.commit + len(told))
-                if memory is not None:
-                    tx.put_meta(_LINKED, memory)
-            self._linked_unix_s = now_unix_s
-            for each in told:
-                fleet.commit += 1
-                self._tell(Change(fleet.commit, (*each,)))
-            fleet.seen.clear()
-            self._contacts.moved.clear()
-        except SQLAlchemyError as error:
-            log.error("event=database_error reason=%r", str(error))
 
 
 def _answer(question: Question, fleet: Fleet) -> None:

@@ -1,0 +1,90 @@
+"""Has facts written down. Where that fails, it finds which of them is to blame, as all others would wait for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from controller.loop.bulks import BulkWorker
+from controller.loop.facts import Fact
+from controller.loop.outage import Outage
+from controller.loop.perform import Send
+from controller.loop.settle import Settler
+from controller.loop.take import Afterwards
+
+log = logging.getLogger("hedgerow.blame")
+
+
+class Write(Protocol):
+    def __call__(self, facts: list[Fact], *, bulks: bool = True) -> tuple[list[Afterwards], list[Send]]:
+        """All of a turn in one transaction, with some of what was asked of many or without; what is left to do then."""
+
+
+class Blame:
+    """`follow` does what is left to do once it is written; `refuse` hears of a fact that is left out, and why."""
+
+    def __init__(
+        self,
+        write: Write,
+        follow: Callable[[list[Fact], list[Afterwards], list[Send]], None],
+        refuse: Callable[[Fact, Exception], None],
+        settler: Settler,
+        bulks: BulkWorker,
+        outage: Outage,
+    ) -> None:
+        self._write, self._follow, self._refuse = write, follow, refuse
+        self._settler, self._bulks, self._outage = settler, bulks, outage
+
+    def attempt(self, facts: list[Fact], *, connected_anew: bool = False) -> None:
+        """What is refused for good is found by halves and left out: all others would wait for it.
+
+        A connection that the database has ended is only noticed when it is used: the next one is tried at once.
+        """
+        try:
+            afterwards, sends = self._write(facts)
+        except PoolTimeoutError as error:  # whoever reads has all connections
+            self.cannot_write(facts, error)
+        except OperationalError as error:
+            if error.connection_invalidated and not connected_anew:
+                log.error("event=database_error reason=%r", str(error.orig))
+                self._settler.undone()
+                self.attempt(facts, connected_anew=True)
+            else:
+                self.cannot_write(facts, error)
+        except Exception as error:  # a driver's own, or a fault of ours: the controller of all goes on
+            log.exception("event=unforeseen facts=%d", len(facts))
+            self._settler.undone()
+            self._leave_out(facts, error, doubtful=self._bulks.doubt(error))
+        else:
+            self._outage.end()
+            self._follow(facts, afterwards, sends)
+
+    def cannot_write(self, facts: list[Fact], error: Exception) -> None:
+        """None of these is to blame: they wait."""
+        self._settler.undone()
+        self._outage.begin(facts, error)
+
+    def _leave_out(self, facts: list[Fact], error: Exception, *, doubtful: bool) -> None:
+        """Without any fact, and without what was asked of many, does a turn go through? Else none of it is to blame.
+
+        Where some of the latter is `doubtful`, less of it is tried before any fact is refused.
+        """
+        try:
+            if not facts and not doubtful:
+                raise error
+            afterwards, sends = self._write([], bulks=False)
+        except Exception as still:
+            self.cannot_write(facts, still)
+            return
+        self._follow([], afterwards, sends)
+        if len(facts) == 1 and not doubtful:
+            self._refuse(facts[0], error)
+        elif len(facts) == 1:
+            self.attempt(facts)
+        elif facts:
+            self.attempt(facts[: len(facts) // 2])
+            self.attempt(facts[len(facts) // 2 :])
