@@ -39,52 +39,60 @@ class Blame:
         self._write, self._follow, self._refuse = write, follow, refuse
         self._settler, self._bulks, self._outage = settler, bulks, outage
 
-    def attempt(self, facts: list[Fact], *, connected_anew: bool = False) -> None:
-        """What is refused for good is found by halves and left out: all others would wait for it.
-
-        A connection that the database has ended is only noticed when it is used: the next one is tried at once.
-        """
+    def attempt(self, facts: list[Fact], *, bulks: bool = True, connected_anew: bool = False) -> None:
+        """A connection that the database has ended is only noticed when it is used: the next one is tried at once."""
+        self._bulks.took, failed = 0, None
         try:
-            afterwards, sends = self._write(facts)
+            afterwards, sends = self._write(facts, bulks=bulks)
         except PoolTimeoutError as error:  # whoever reads has all connections
             self.cannot_write(facts, error)
         except OperationalError as error:
             if error.connection_invalidated and not connected_anew:
                 log.error("event=database_error reason=%r", str(error.orig))
                 self._settler.undone()
-                self.attempt(facts, connected_anew=True)
+                self.attempt(facts, bulks=bulks, connected_anew=True)
             else:
                 self.cannot_write(facts, error)
         except Exception as error:  # a driver's own, or a fault of ours: the controller of all goes on
             log.exception("event=unforeseen facts=%d", len(facts))
             self._settler.undone()
-            self._leave_out(facts, error, doubtful=self._bulks.doubt(error))
+            failed = error
         else:
             self._outage.end()
             self._follow(facts, afterwards, sends)
+        if failed is not None:
+            self._find(facts, failed, bulks=bulks, took=self._bulks.took)
 
     def cannot_write(self, facts: list[Fact], error: Exception) -> None:
         """None of these is to blame: they wait."""
         self._settler.undone()
         self._outage.begin(facts, error)
 
-    def _leave_out(self, facts: list[Fact], error: Exception, *, doubtful: bool) -> None:
-        """Without any fact, and without what was asked of many, does a turn go through? Else none of it is to blame.
+    def _find(self, facts: list[Fact], error: Exception, *, bulks: bool, took: int) -> None:
+        """Facts are tried without what was asked of many, of which the turn `took` some, and that without any facts: so
+        neither is blamed for the other. What is to blame is found by halves and left out."""
+        if facts and took:
+            self.attempt(facts, bulks=False)
+            if not self._outage.pauses:
+                self.attempt([])
+        elif not self._goes_without(facts, error, took=took):
+            return
+        elif took:
+            self._bulks.blame(took, error)
+        elif len(facts) == 1:
+            self._refuse(facts[0], error)
+        else:
+            self.attempt(facts[: len(facts) // 2], bulks=bulks)
+            self.attempt(facts[len(facts) // 2 :], bulks=bulks)
 
-        Where some of the latter is `doubtful`, less of it is tried before any fact is refused.
-        """
+    def _goes_without(self, facts: list[Fact], error: Exception, *, took: int) -> bool:
+        """Whether a turn goes through without any of it. If not, none of it is to blame."""
         try:
-            if not facts and not doubtful:
+            if not facts and not took:
                 raise error
             afterwards, sends = self._write([], bulks=False)
         except Exception as still:
             self.cannot_write(facts, still)
-            return
+            return False
         self._follow([], afterwards, sends)
-        if len(facts) == 1 and not doubtful:
-            self._refuse(facts[0], error)
-        elif len(facts) == 1:
-            self.attempt(facts)
-        elif facts:
-            self.attempt(facts[: len(facts) // 2])
-            self.attempt(facts[len(facts) // 2 :])
+        return True

@@ -1,7 +1,7 @@
 """Works off what was asked of many devices: in each turn a few items, with how far it is in the same transaction.
 
 So it goes on where it was, whatever ends the controller, and no item is done twice. What cannot be done is listed with
-the reason. An item that the database refuses is found by halves, as messages are.
+the reason. An item that the database refuses is found by halves, as messages are, and apart from them.
 """
 
 from __future__ import annotations
@@ -25,17 +25,16 @@ _MOST = 250  # items in one turn: each leaves a row to write, and a device to lo
 
 
 class BulkWorker:
-    """`busy` while there may be something to do."""
+    """`busy` while there may be something to do. `took` counts items; whoever cares sets it to 0 before a turn."""
 
     def __init__(self, store: Store) -> None:
         self._store, self.busy = store, True
         self._part: tuple[str, int, Sequence[Item]] = ("", 0, [])
-        self._most, self._took, self._tried = _MOST, 0, ("", 0)
+        self._most, self.took, self._tried = _MOST, 0, ("", 0)
         self._spoilt: tuple[str, int, str] = ("", 0, "")
 
     def work(self, ledger: Ledger, now_unix_s: float, enough: Callable[[], bool]) -> None:
         """Go on with the oldest that is not done, until it is `enough` for one turn."""
-        self._took = 0
         if not (self.busy or ledger.bulks_moved):
             return
         bulk = ledger.running_bulk()
@@ -43,14 +42,13 @@ class BulkWorker:
         if bulk is not None:
             self._go_on(ledger, bulk, now_unix_s, enough)
 
-    def doubt(self, error: Exception) -> bool:
-        """The turn cannot be written: whether what was done here may be why. The next one does less of it, and leaves
-        out a single item that was all."""
+    def blame(self, took: int, error: Exception) -> None:
+        """A turn of nothing but this, of which it `took` so many items, cannot be written. The next one does less of
+        it, and leaves out a single item that was all."""
         self.busy = True
-        if self._took == 1:
+        if took == 1:
             self._spoilt = (*self._tried, f"the controller cannot keep it: {error}")
-        self._most = max(self._took // 2, 1)
-        return self._took > 0
+        self._most = max(took // 2, 1)
 
     def _go_on(self, ledger: Ledger, bulk: Bulk, now_unix_s: float, enough: Callable[[], bool]) -> None:
         here = (bulk.id, bulk.cursor)
@@ -90,7 +88,7 @@ class BulkWorker:
         """Why it was not; nothing where it was."""
         if (bulk.id, at) == self._spoilt[:2]:
             return self._spoilt[2]
-        self._took += 1
+        self.took += 1
         try:
             return _do(ledger, bulk.kind, item, now_unix_s)
         except IntentError as refusal:

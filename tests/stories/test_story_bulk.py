@@ -20,8 +20,9 @@ from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
 from controller.loop import bulks
 from controller.store.devices import DeviceRows
+from controller.store.events import EventRows
 from controller.store.tables import devices
-from tests.stories.test_story_unwritable import unwritable
+from tests.stories.test_story_unwritable import kinds, said, unwritable
 from tests.stories.world import World, profile
 
 ACCEPT = AskBulk(BulkKind.ACCEPT, "once", "site=north")
@@ -170,19 +171,35 @@ def test_while_nothing_can_be_written_it_waits_and_then_goes_on(world: World, mo
     assert (bulk(world).done, bulk(world).failed) == (10, 0)
 
 
-@pytest.mark.parametrize("poison", ["d01", "d07", "d13", "d19"])
-def test_one_that_the_database_refuses_is_listed_and_all_others_are_done(
-    world: World, monkeypatch: pytest.MonkeyPatch, poison: str
-) -> None:
+def refuse_device(patch: pytest.MonkeyPatch, name: str) -> None:
     put = DeviceRows.put_devices
 
     def refusing(rows: DeviceRows, changed: Iterable[Device]) -> None:
         changed = [*changed]
-        if any(each.id == poison for each in changed):
+        if any(each.id == name for each in changed):
             raise DataError("INSERT", {}, Exception("out of range"))
         put(rows, changed)
 
-    monkeypatch.setattr(DeviceRows, "put_devices", refusing)
+    patch.setattr(DeviceRows, "put_devices", refusing)
+
+
+def refuse_messages(patch: pytest.MonkeyPatch) -> None:
+    """Those of the kind *poison*."""
+    add = EventRows.add_event
+
+    def refusing(rows: EventRows, device: str, boot: str, kind: str, message: str, unix_s: float) -> None:
+        if kind == "poison":
+            raise DataError("INSERT", {}, Exception("no such kind"))
+        add(rows, device, boot, kind, message, unix_s)
+
+    patch.setattr(EventRows, "add_event", refusing)
+
+
+@pytest.mark.parametrize("poison", ["d01", "d07", "d13", "d19"])
+def test_one_that_the_database_refuses_is_listed_and_all_others_are_done(
+    world: World, monkeypatch: pytest.MonkeyPatch, poison: str
+) -> None:
+    refuse_device(monkeypatch, poison)
     world.ask(ACCEPT)
     for at in range(3):
         event = Event(device="d00", boot="b", kind=f"k{at}", message="")
@@ -196,6 +213,37 @@ def test_one_that_the_database_refuses_is_listed_and_all_others_are_done(
         assert sorted(each.kind for each in tx.events("d00")) == ["k0", "k1", "k2"], "nothing else was refused"
     assert world.dead_letters() == []
     assert world.daemon.troubles == []
+
+
+@pytest.mark.parametrize("device", ["d00", "d01"])
+def test_the_only_item_of_a_turn_is_not_blamed_for_a_bad_message(
+    world: World, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    refuse_messages(monkeypatch)
+    upload(world, BulkKind.ACCEPT, ["d01"])
+    world.daemon.turn([said(device, "poison")])
+    world.until(lambda: done(world))
+    assert failures(world) == []
+    assert accepted(world) == {"d01"}
+    assert ["no such kind" in each.reason for each in world.dead_letters()] == [True]
+
+
+@pytest.mark.parametrize("poison", ["d01", "d07", "d19", "nobody"])
+def test_beside_bad_messages_in_every_turn_each_is_blamed_for_what_is_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch, poison: str
+) -> None:
+    refuse_messages(monkeypatch)
+    refuse_device(monkeypatch, poison)
+    world.ask(ACCEPT)
+    for at in range(12):
+        world.daemon.turn([said("d00", f"k{at}"), said("d00", "poison"), said("d02", f"k{at}")])
+    world.until(lambda: done(world), limit_s=30)
+    assert [each.device for each in failures(world)] == [poison] * (poison != "nobody")
+    assert all("out of range" in each.reason for each in failures(world))
+    assert accepted(world) == NORTH - {poison}
+    assert ["no such kind" in each.reason for each in world.dead_letters()] == [True] * 12
+    assert sorted(kinds(world, "d00")) == sorted(kinds(world, "d02")) == sorted(f"k{at}" for at in range(12))
+    assert world.daemon.degraded == ""
 
 
 def test_a_rollout_that_runs_takes_in_those_that_are_accepted_meanwhile(tmp_path: Path) -> None:
