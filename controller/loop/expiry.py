@@ -10,7 +10,7 @@ from collections.abc import Callable
 from controller.core.history import History
 from controller.core.nouns.incident import IncidentState
 from controller.core.nouns.job import UNFINISHED
-from controller.core.retention import Retention
+from controller.core.retention import Retention, old_bulks
 from controller.loop import ring
 from controller.loop.changes import Change
 from controller.loop.fleet import Fleet
@@ -61,10 +61,11 @@ class Expiry:
         if now_s < max(self._rests_until_s, self._due_s):
             return []
         self._forget_jobs(fleet, ledger(), now_unix_s)
+        bulks_left = self._forget_bulk(fleet, ledger(), now_unix_s)
         telemetry = self._store.telemetry
         with self._store.begin() as tx:
             tx.forget_dead_letters(now_unix_s - self._keep.dead_letters_s)
-            more = tx.forget_rollups(now_unix_s - self._keep.rollups_s, _ROWS) == _ROWS
+            more = tx.forget_rollups(now_unix_s - self._keep.rollups_s, _ROWS) == _ROWS or bulks_left
             sizes = {part.name: tx.part_bytes(part) for part in telemetry.parts}
             if telemetry.parts and sizes[telemetry.parts[-1].name] > self._keep.bytes / _PARTS:
                 telemetry.is_full = True  # the next window begins another
@@ -93,6 +94,18 @@ class Expiry:
         for job in old[:_ROWS]:
             ledger.drop_job(job)
         self._tell(ledger.commit())
+
+    def _forget_bulk(self, fleet: Fleet, ledger: Ledger, now_unix_s: float) -> bool:
+        """The oldest that is old, with its failures before it. Whether there may be more."""
+        old = old_bulks(fleet.bulks.values(), now_unix_s - self._keep.bulks_s)
+        if not old:
+            return False
+        with self._store.begin() as tx:
+            if tx.forget_bulk_failures(old[0].id, _ROWS) == _ROWS:
+                return True
+        ledger.drop_bulk(old[0].id)
+        self._tell(ledger.commit())
+        return len(old) > 1
 
     def _follow(self, fleet: Fleet, ended_unix_s: float | None) -> list[str]:
         """Newest windows of devices that have been silent for so long are gone; the fleet has what a restart loads."""

@@ -41,6 +41,17 @@ class BulkRows(Rows):
     def drop_bulk_items(self, bulk: str) -> None:
         self._connection.execute(delete(bulk_items).where(bulk_items.c.bulk == bulk))
 
+    def drop_bulks(self, ids: Sequence[str]) -> None:
+        """Of which there are neither items nor failures any more."""
+        if ids:
+            self._connection.execute(delete(bulks).where(bulks.c.id.in_(ids)))
+
+    def forget_bulk_failures(self, bulk: str, most: int) -> int:
+        """So many at a time; how many went."""
+        its = bulk_failures.c.bulk == bulk
+        some = select(bulk_failures.c.position).where(its).limit(most)
+        return self._connection.execute(delete(bulk_failures).where(its, bulk_failures.c.position.in_(some))).rowcount
+
     def add_bulk_failures(self, failed: Iterable[BulkFailure]) -> None:
         self._put_all(bulk_failures, [to_row(each) for each in failed])
 

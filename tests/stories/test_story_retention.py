@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
+from controller.core.intents import AskBulk
+from controller.core.nouns.bulk import Bulk, BulkFailure, BulkKind, BulkState
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.incident import BreachKind, Incident, IncidentState
 from controller.core.nouns.job import JobState
 from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import DAY_S, Policy
 from controller.core.retention import Retention
+from controller.loop import expiry
+from controller.loop.bulks import BulkWorker
 from controller.store.tx import Tx
 from tests.stories.world import World, profile
 
@@ -120,6 +126,46 @@ def test_facts_go_by_rules_of_their_own_and_what_is_in_use_stays(tmp_path: Path)
         assert "ancient" not in {each.kind for each in tx.events("cam")}
     assert world.assignments("cam") == assignments, "the newest one stays, however old"
     world.assert_memory_is_what_is_stored()
+    world.store.close()
+
+
+def test_requests_about_many_go_with_their_failures_but_one_that_runs_and_the_newest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expiry, "_ROWS", 2)  # of which each has five failures
+    monkeypatch.setattr(BulkWorker, "work", lambda *_: None)  # one that runs takes its time
+    world = World(tmp_path, POLICY)
+    world.kill_controller()
+    world.retention = Retention(bulks_s=5 * DAY_S)
+    world.restart_controller()
+
+    def bulk(number: int, state: BulkState, ended_days: float | None, asked_days: float = 9.0) -> Bulk:
+        unix_s = None if ended_days is None else world.now_s - ended_days * DAY_S
+        return Bulk(
+            id=f"b{number}", token=f"t{number}", kind=BulkKind.ACCEPT, state=state, total=9, failed=5,
+            asked_unix_s=world.now_s - asked_days * DAY_S, finished_unix_s=unix_s,
+        )  # fmt: skip
+
+    asked = [
+        bulk(1, BulkState.DONE, 6), bulk(2, BulkState.DONE, 4), bulk(3, BulkState.RUNNING, None),
+        bulk(4, BulkState.UPLOADING, None), bulk(5, BulkState.UPLOADING, None, asked_days=1),
+        bulk(6, BulkState.DONE, 6),
+    ]  # fmt: skip
+
+    def put(tx: Tx) -> None:
+        tx.put_bulks(asked)
+        tx.put_bulk_items((each.id, 0, ["cam"] * 9) for each in asked if each.finished_unix_s is None)
+        tx.add_bulk_failures(BulkFailure(each.id, at, "cam", "no") for each in asked for at in range(5))
+
+    world.put(put)
+    world.run(120)
+    with world.store.read() as tx:
+        assert {each.id for each in tx.bulks()} == {"b2", "b3", "b5", "b6"}
+        assert [tx.count_bulk_failures(each.id) for each in asked] == [0, 5, 5, 0, 5, 5]
+        assert [bool(tx.bulk_items(each.id, 0)[1]) for each in asked] == [False, False, True, False, True, False]
+    world.assert_memory_is_what_is_stored()
+    assert world.ask(AskBulk(BulkKind.ACCEPT, "t1", "")) == "b7", "the word of one that is gone is new again"
+    assert world.ask(AskBulk(BulkKind.ACCEPT, "t6", None)) == "b6"
     world.store.close()
 
 

@@ -40,6 +40,11 @@ class BulkBook(Book):
         self._bulks.put(bulk.id, bulk)
         self.bulks_moved = True
 
+    def drop_bulk(self, bulk: str) -> None:
+        """With its items; its failures went before."""
+        self._bulks.drop(bulk)
+        self._emptied.append(bulk)
+
     def add_bulk_items(self, bulk: str, first: int, items: Sequence[Item]) -> None:
         """Those from position `first` on."""
         self._parts.append((bulk, first, items))
@@ -55,4 +60,5 @@ class BulkBook(Book):
         tx.put_bulk_items(self._parts)
         for bulk in self._emptied:
             tx.drop_bulk_items(bulk)
+        tx.drop_bulks(self._bulks.dropped())
         tx.add_bulk_failures(self._failures)
