@@ -110,6 +110,7 @@ class Daemon:
         """Take up where the last run ended: its running jobs wait again."""
         with self._store.begin() as tx:
             self._heard.remember(tx)
+            self._upkeep.remember(tx)
             at_work = tx.jobs(*AT_WORK)
             for job in at_work:
                 tx.put_job(replace(job, state=JobState.QUEUED, attempts=max(job.attempts - 1, 0)))

@@ -2,7 +2,7 @@
 
 A round goes past every device: its windows are rolled up, and what it has of old events, incidents and assignments
 goes. A part of the telemetry goes once a round that began after its last window has ended, so that all of it is rolled
-up. Nothing hangs on when this is done: what fails now is done later.
+up; a restart goes on with it. Nothing hangs on when this is done: what fails now is done later.
 """
 
 from __future__ import annotations
@@ -10,14 +10,17 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from controller.core.nouns.incident import IncidentState
+from controller.core.selector import Selector
 from controller.loop.expiry import Expiry
 from controller.loop.fleet import Fleet
 from controller.loop.ledger import Ledger
 from controller.loop.rollup import roll_up
+from controller.loop.round import Round
 from controller.store.store import Store
 from controller.store.tx import Tx
 
@@ -26,6 +29,7 @@ log = logging.getLogger("hedgerow.upkeep")
 _MARKS_S, _MARKS = 5.0, 500  # so long until all marks that moved are written down; so many in one turn
 _ROUND_S, _VISITS_HZ = 600.0, 30.0  # how long a round takes, but no more visits a second
 _TOGETHER = 5
+_ROUND = "round"  # as which single fact the database has how far it is
 _WINDOWS = 300  # of a device, in one turn
 _SLICE_S = 0.02
 _FAR_S, _DOUBT_S = 3600.0, 86_400.0
@@ -36,9 +40,13 @@ class Upkeep:
     def __init__(self, store: Store, expiry: Expiry, steady_s: Callable[[], float]) -> None:
         self._store, self._expiry, self._steady_s = store, expiry, steady_s
         self._marks_due_s = self._rest_until_s = 0.0
-        self._left = list[str]()
-        self._owed, self._before_s = 0.0, steady_s()
-        self._began_id = 0
+        self._owed, self._before_s = float(_TOGETHER), steady_s()  # at once, however soon the next restart is
+        self._round, self._failed = Round(0, 0), set[str]()
+
+    def remember(self, tx: Tx) -> None:
+        """Go on with the round of the last run."""
+        self._round = Round.remembered(tx.get_meta(_ROUND), self._store.telemetry.next_id)
+        self._expiry.rolled_up_to(self._round.done_id)
 
     def turn(self, fleet: Fleet, ledger: Callable[[], Ledger], now_unix_s: float) -> list[str]:
         """One slice of it. Returns the devices of which something went that decisions look at."""
@@ -83,28 +91,35 @@ class Upkeep:
         return 0 < min(number, _TOGETHER) <= self._owed
 
     def _visit(self, fleet: Fleet, began_s: float, now_unix_s: float) -> None:
-        if not self._left:
-            self._left, self._began_id = list(fleet.devices), self._store.telemetry.next_id
         visited, gone, name = 0, Counter[IncidentState](), ""
+        names, going = self._next(fleet), self._round.going_on(self._store.telemetry.next_id)
         try:
             with self._store.begin() as tx:
-                for name in reversed(self._left[-int(self._owed) :]):
+                for name in names[: int(self._owed)]:
                     if self._steady_s() - began_s >= _SLICE_S or self._is_behind(tx, fleet, name):
                         break
                     gone += self._expiry.visit(tx, name, fleet.histories.get(name), began_s, now_unix_s)
-                    visited += 1
+                    visited, going = visited + 1, going.visited(name)
+                if visited == len(names):
+                    going = going.ended()
+                tx.put_meta(_ROUND, going.memory())
         except (OperationalError, OSError):  # the database's trouble, and no device's
             raise
         except Exception:
             log.exception("event=not_rolled_up device=%s", name)
-            self._left.remove(name)
+            self._failed.add(name)
             self._owed -= 1
             return
         fleet.census.incidents_go(gone)
-        self._owed -= visited
-        del self._left[len(self._left) - visited :]
-        if not self._left:
-            self._expiry.rolled_up_to(self._began_id)
+        self._owed, self._round = self._owed - visited, going
+        if visited == len(names):
+            self._failed.clear()
+            self._expiry.rolled_up_to(going.done_id)
+
+    def _next(self, fleet: Fleet) -> list[str]:
+        """Those whose turn it is, and the one after them, if any."""
+        left = fleet.directory.matching(Selector(), after=self._round.after)
+        return [*islice((each for each in left if each not in self._failed), int(self._owed) + 1)]
 
     def _is_behind(self, tx: Tx, fleet: Fleet, name: str) -> bool:
         """Roll up what it has; whether that may be more than one visit takes: then it is visited once more."""

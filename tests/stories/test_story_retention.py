@@ -79,6 +79,33 @@ def test_windows_go_by_age_once_they_are_rolled_up(tmp_path: Path) -> None:
     world.store.close()
 
 
+def test_a_controller_that_is_restarted_every_few_minutes_lets_old_windows_go_all_the_same(tmp_path: Path) -> None:
+    """More devices than one visit sees, so that each restart is amid a round; nobody is left out of it."""
+    world = served(tmp_path, windows_s=2 * DAY_S)
+    for at in range(10):
+        world.add_device(profile(f"m{at:02}", "deadline: 200 ms"))
+    world.until(lambda: all(len(world.windows(each)) > 5 for each in world.devices))
+    before = {device: len(world.windows(device)) for device in world.devices}
+    silent(world, 1)
+    world.devices["m07"].restart(world.now_s)
+    world.run(10)
+    silent(world, 0.001)
+    _, newest = parts(world)
+    world.kill_controller()
+    world.run(1.5 * DAY_S, step_s=600)
+    for _ in range(12):
+        world.restart_controller()
+        world.run(120, step_s=10)
+        world.kill_controller()
+    world.restart_controller()
+    assert parts(world) == [newest]
+    assert {device: in_hours(world, device) for device in world.devices if device != "m07"} == {
+        device: count for device, count in before.items() if device != "m07"
+    }
+    assert in_hours(world, "m07") == before["m07"] + len(world.windows("m07"))
+    world.store.close()
+
+
 def test_windows_go_by_size_the_oldest_first(tmp_path: Path) -> None:
     world = served(tmp_path, bytes=150_000)
     world.run(900)
