@@ -124,6 +124,7 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
     _log_to_stderr()
     lock = _lock(config.state)
     store = Store(config.database_url)
+    store.claim()
     store.open()
     if (reason := why_emptied(store, config.state)) is not None:
         log.warning("event=empty_fleet reason=%r", reason)

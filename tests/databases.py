@@ -24,9 +24,11 @@ class Databases(ABC):
         self._opened: list[Store] = []
 
     def open(self, folder: Path) -> Store:
-        """The store of `folder`, opened anew; it is closed by `close_stores` where nobody else does."""
+        """The store of `folder`, opened anew as a controller does; it is closed by `close_stores` where nobody else
+        does."""
         store = Store(self.url(folder))
         self._opened.append(store)
+        store.claim()
         store.open()
         return store
 

@@ -15,6 +15,7 @@ from controller.loop.outage import Outage
 from controller.loop.perform import Send
 from controller.loop.settle import Settler
 from controller.loop.take import Afterwards
+from controller.store.errors import ClaimedError
 
 log = logging.getLogger("hedgerow.blame")
 
@@ -44,6 +45,8 @@ class Blame:
         self._bulks.took, failed = 0, None
         try:
             afterwards, sends = self._write(facts, bulks=bulks)
+        except ClaimedError:  # this controller is at its end
+            raise
         except PoolTimeoutError as error:  # whoever reads has all connections
             self.cannot_write(facts, error)
         except OperationalError as error:

@@ -127,14 +127,17 @@ class Daemon:
         self._begin_anew()
 
     def run(self) -> None:
-        """Turn until `Stop`; then end the jobs and the link."""
+        """Turn until `Stop`; then end the jobs and the link. Raises `ClaimedError` where another controller has got the
+        database."""
         self.start()
         gc.freeze()  # else each full collection looks at the whole fleet again
-        while not self._stopping:
-            self.turn(self._inbox.drain(self._patience_s()))
-        self._heard.write(self._fleet)
-        self._jobs.stop()
-        self._link.stop()
+        try:
+            while not self._stopping:
+                self.turn(self._inbox.drain(self._patience_s()))
+            self._heard.write(self._fleet)
+        finally:
+            self._jobs.stop()
+            self._link.stop()
         log.info("event=stopped")
 
     def turn(self, facts: Iterable[Fact]) -> None:
