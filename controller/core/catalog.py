@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 
@@ -37,6 +37,19 @@ class Catalog:
             variants = [each for each in self.variants if each.runtime == runtime]
             self._by_runtime[runtime] = replace(self, variants=variants)
         return self._by_runtime[runtime]
+
+    def with_jobs(self, moved: Sequence[Job]) -> Catalog:
+        """With these jobs as they are by now. What hangs on none of them is not worked out anew: a large fleet asks for
+        one prune after the other."""
+        after = replace(self, jobs={**self.jobs, **{each.key: each for each in moved}})
+        jobs = [*moved, *filter(None, (self.jobs.get(each.key) for each in moved))]
+        states = {each.state for each in jobs}
+        after._chosen.update(self._chosen)
+        after._by_state.update((state, found) for state, found in self._by_state.items() if state not in states)
+        if not any(each.least is not None for each in jobs):
+            after._least.update(self._least)
+        after._by_runtime.update((runtime, each.with_jobs(moved)) for runtime, each in self._by_runtime.items())
+        return after
 
     def newer_than(self, unix_s: float) -> bool:
         """Whether any variant was made since then."""
@@ -105,7 +118,8 @@ class Catalog:
 
     def _prunes(self, state: JobState) -> list[tuple[Job, Prune]]:
         if state not in self._by_state:
-            self._by_state[state] = prunes(each for each in self.jobs.values() if each.state is state)
+            found = prunes(each for each in self.jobs.values() if each.state is state)
+            self._by_state[state] = sorted(found, key=lambda each: (each[0].created_unix_s, each[0].id))
         return self._by_state[state]
 
     @cached_property
@@ -123,3 +137,12 @@ class Catalog:
     @cached_property
     def _by_state(self) -> dict[JobState, list[tuple[Job, Prune]]]:
         return {}
+
+
+def catalog_of(model: Model, variants: Iterable[Variant], jobs: Iterable[Job]) -> Catalog:
+    """What of all these is of the model, in the order in which it was made or asked for."""
+    made = [each for each in variants if each.model == model.ref]
+    asked = [each for each in jobs if each.model == model.ref]
+    made.sort(key=lambda each: (each.created_unix_s, each.sha256))
+    asked.sort(key=lambda each: (each.created_unix_s, each.id))
+    return Catalog(model, made, {each.key: each for each in asked})

@@ -16,12 +16,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from agent.simulate.device import SimDevice
 from agent.simulate.memory import Faults, MemoryBroker, MemoryLink
 from agent.simulate.runtime import P95
+from controller.core.catalog import catalog_of
 from controller.core.intents import AcceptDevice, AddModel, Intent, RegisterDevice, StartRollout
 from controller.core.nouns.constraint import Constraint
 from controller.core.nouns.desired import Desired
 from controller.core.nouns.device import Device
 from controller.core.nouns.incident import Incident
-from controller.core.nouns.job import Job, JobState
+from controller.core.nouns.job import AT_WORK, Job, JobState
 from controller.core.nouns.member import Member
 from controller.core.nouns.model import Model
 from controller.core.nouns.owner import Owner
@@ -255,6 +256,9 @@ class World:
         assert _timeless(known.devices) == _timeless(stored.devices)
         assert (known.wishes.all, known.wishes.needed) == (stored.wishes.all, stored.wishes.needed)
         assert _judged(known) == _judged(stored)
+        for ref, each in known.catalogs.items():
+            fresh = catalog_of(stored.models[ref], stored.variants.values(), stored.jobs.values())
+            assert (each.model, each.variants, _still(each.jobs)) == (fresh.model, fresh.variants, _still(fresh.jobs))
 
     def until(self, happened: Callable[[], bool], limit_s: float = 600.0) -> None:
         """Let time pass until it happened; fails where it does not within `limit_s`."""
@@ -374,6 +378,11 @@ class World:
 
     def describe(self) -> str:
         return "; ".join(f"{each}: {self.placement(each)} {self.results(each)}" for each in self.devices)
+
+
+def _still(jobs: Mapping[str, Job]) -> dict[str, Job]:
+    """But for how far they are."""
+    return {key: replace(job, detail="") if job.state in AT_WORK else job for key, job in jobs.items()}
 
 
 def _timeless(devices: Mapping[str, Device]) -> dict[str, Device]:

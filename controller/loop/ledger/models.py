@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import replace
 
-from controller.core.catalog import Catalog
+from controller.core.catalog import Catalog, catalog_of
 from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.manifest import KeptManifest, Named
 from controller.core.nouns.model import Model
@@ -22,6 +23,7 @@ class ModelBook(Book):
         self._models, self._variants, self._jobs = Staged(fleet.models), Staged(fleet.variants), Staged(fleet.jobs)
         self._manifests = Staged(fleet.manifests)
         self._catalogs, self._stale = dict[str, Catalog](), set[str]()
+        self._moved = defaultdict[str, dict[str, Job]](dict)
 
     def get_model(self, ref: str) -> Model | None:
         return self._models.get(ref)
@@ -86,7 +88,9 @@ class ModelBook(Book):
         known = self._jobs.get(job.id)
         self._jobs.put(job.id, job)
         if known is None or replace(known, detail=job.detail) != job:  # how far it is moves nobody
-            self._changed(job.model)
+            self.models.add(job.model)
+            self.jobs_moved = True
+            self._moved[job.model][job.id] = job
 
     def drop_job(self, job: str) -> None:
         known = self._jobs.get(job)
@@ -96,19 +100,28 @@ class ModelBook(Book):
 
     def catalog(self, ref: str) -> Catalog | None:
         """What is known of a model; None where the model is not."""
-        found = self._catalogs.get(ref) or (None if ref in self._stale else self._fleet.catalogs.get(ref))
-        model = self._models.get(ref)
-        if found is None and model is not None:
-            found = Catalog(model, self.variants(ref), {job.key: job for job in self.jobs() if job.model == ref})
-        if found is not None:
-            self._catalogs[ref] = found
-        return found
+        known = self._catalogs.get(ref) or (None if ref in self._stale else self._fleet.catalogs.get(ref))
+        moved, model = [*self._moved.pop(ref, {}).values()], self._models.get(ref)
+        if model is None:
+            return None
+        if known is None or any(known.jobs.get(each.key, each).id != each.id for each in moved):
+            known = catalog_of(model, self._variants.values(), self._jobs.values())
+        elif moved:
+            known = known.with_jobs(moved)
+        self._catalogs[ref] = known
+        return known
 
     def _changed(self, model: str) -> None:
         self.models.add(model)
         self._stale.add(model)
         self._catalogs.pop(model, None)
         self.jobs_moved = True
+
+    def _finish_catalogs(self) -> None:
+        """What was asked for before some job moved, as in the end."""
+        for ref in {*self._moved}:
+            if ref in self._catalogs or (ref in self._fleet.catalogs and ref not in self._stale):
+                self.catalog(ref)
 
     def _write_models(self, tx: Tx) -> None:
         tx.put_models(self._models.written())
@@ -121,11 +134,12 @@ class ModelBook(Book):
 
     def _apply_models(self) -> None:
         fleet = self._fleet
+        self._finish_catalogs()
         self._models.apply(fleet.models)
         self._variants.apply(fleet.variants)
         fleet.census.jobs_move(fleet.jobs, self._jobs.new)
         self._jobs.apply(fleet.jobs)
         self._manifests.apply(fleet.manifests)
-        for model in self._stale:
+        for model in self._stale - self._catalogs.keys():
             fleet.catalogs.pop(model, None)
         fleet.catalogs.update(self._catalogs)
