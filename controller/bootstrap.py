@@ -21,12 +21,7 @@ from agent.mqtt import MqttLink
 from controller.broker import ExternalBroker, broker_from
 from controller.broker.limits import NoAnswerError, measure
 from controller.config import settings
-from controller.core.catalog import Catalog
-from controller.core.fit import fit
 from controller.core.intents import Intent, IntentError
-from controller.core.nouns.device import Device
-from controller.core.nouns.placement import Placement
-from controller.core.place import placement_of
 from controller.core.presence import Presence
 from controller.core.selector import parse_selector
 from controller.keys import signing_key
@@ -37,6 +32,7 @@ from controller.loop.facts import Stop
 from controller.loop.fleet import Fleet
 from controller.loop.jobs import ProcessJobs
 from controller.loop.perform import Performer
+from controller.loop.plan import Plan, planned
 from controller.store.artifacts import Artifacts
 from controller.store.emptied import ARTIFACTS, KEYS, why_emptied
 from controller.store.store import Store
@@ -93,17 +89,9 @@ class Port:
     def artifact(self, sha256: str) -> Path:
         return self._artifacts.path(sha256)
 
-    def plan(self, model: str, selector: str) -> list[tuple[Device, Placement]]:
-        wanted, now = parse_selector(selector), self._clock.now()
-        with self._store.read() as tx:
-            known = tx.get_model(model)
-            if known is None:
-                raise IntentError(404, f"model {model!r} is not known; 'model list' shows those that are")
-            jobs = {job.key: job for job in tx.jobs() if job.model == model}
-            catalog = Catalog(known, tx.variants(model), jobs)
-            devices = [device for device in tx.devices() if wanted.matches(device)]
-        fits = (fit(each.profile, each.calibration, catalog) for each in devices)
-        return [(each, placement_of(each.id, model, found, now)) for each, found in zip(devices, fits, strict=True)]
+    def plan(self, model: str, selector: str) -> Plan:
+        wanted, attempts = parse_selector(selector), self._daemon.policy.attempts
+        return planned(self.look, model, wanted, attempts, self._clock.now())
 
 
 def _answer_of(asked: Future[T]) -> T:

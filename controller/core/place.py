@@ -10,6 +10,7 @@ from controller.core.choose import better
 from controller.core.fit import Fit, Fitted, Infeasible, NeedsPrune, Proposal, fit
 from controller.core.incumbent import still_fits
 from controller.core.jobs import audited
+from controller.core.nouns.device import Device
 from controller.core.nouns.job import Job, JobState
 from controller.core.nouns.placement import Placement
 from controller.core.nouns.rollout import RolloutState
@@ -35,7 +36,7 @@ def place(view: DeviceView, policy: Policy, now_unix_s: float) -> list[Action]:
         fits = isinstance(found, Fitted)
         new = replace(staying, waiting_for=new.waiting_for if fits else None, reason=new.reason if fits else "")
     new = replace(new, rollout=view.rollout.id, offered=here and old is not None and old.offered)
-    new = _told(view, _withdrawn(view, new))
+    new = told(view.device, _withdrawn(view, new))
     return [*wanted(view, found, policy), *([] if same(old, new) else [Place(new)])]
 
 
@@ -159,7 +160,7 @@ def _withdrawn(view: DeviceView, placement: Placement) -> Placement:
     return placement if running is None else replace(placement, sha256=running.sha256)
 
 
-def _told(view: DeviceView, placement: Placement) -> Placement:
+def told(device: Device, placement: Placement) -> Placement:
     """With the reason why a device that fits is given nothing all the same."""
-    refused = foreign(view.device)
+    refused = foreign(device)
     return replace(placement, reason=refused) if refused and placement.feasible else placement

@@ -56,7 +56,7 @@ _SLICE_S = 0.05  # of deciding in one turn: whoever comes meanwhile is heard aft
 
 class Daemon:
     """`link_down` says why the broker is not reached; empty where all is well. `changes` and `figures` (how many there
-    are of what) are of what is committed, for any thread."""
+    are of what) are of what is committed, for any thread. `policy` is what it goes by."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Daemon:
         clock: Clock,
         retention: Retention | None = None,
     ) -> None:
-        self._store, self._link, self._jobs, self._policy, self._clock = store, link, jobs, policy, clock
+        self._store, self._link, self._jobs, self.policy, self._clock = store, link, jobs, policy, clock
         self._inbox, self._watch = Inbox(), Watch()
         self._settler = Settler(performer, policy, self._watch)
         self._dispatcher = Dispatcher(store, link, jobs, policy, clock, self._watch)
@@ -122,7 +122,7 @@ class Daemon:
     def reload(self) -> None:
         """Read the fleet from the database, and look at every device."""
         with self._store.read() as tx:
-            self._fleet: Fleet = load(tx, self._policy)
+            self._fleet: Fleet = load(tx, self.policy)
         self._fleet.contacts = self._contacts
         self._begin_anew()
 
@@ -222,7 +222,7 @@ class Daemon:
         return self._settler.miscounted(self._ledger())
 
     def _ledger(self) -> Ledger:
-        return Ledger(self._fleet, self._store, self._policy, self._clock.steady_s())
+        return Ledger(self._fleet, self._store, self.policy, self._clock.steady_s())
 
     # --- what may go wrong -------------------------------------------------------------------------------------------
 
@@ -246,7 +246,7 @@ class Daemon:
 
     def _correct_clock(self) -> None:
         if step_s := self._clock.step_s():
-            self._fleet = correct(self._store, self._clock, self._policy, self._fleet, step_s)
+            self._fleet = correct(self._store, self._clock, self.policy, self._fleet, step_s)
             self._upkeep.clock_stepped(step_s)
             self._heard.linked.step(step_s)
             self._begin_anew()
@@ -271,7 +271,7 @@ class Daemon:
 
     def presence(self, device: str) -> Presence:
         """Whether it is there; from any thread."""
-        return presence(self._contacts.get(device), self._policy, self._clock.steady_s())
+        return presence(self._contacts.get(device), self.policy, self._clock.steady_s())
 
     def _link_moved(self, reason: str) -> None:
         """It went down for a `reason`, or came up. Then nobody knows what the broker still has: what was sent and not

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from controller.core.intents import Intent
-from controller.core.nouns.device import Device
-from controller.core.nouns.placement import Placement
 from controller.core.presence import Presence
 from controller.loop.changes import Changes
 from controller.loop.fleet import Fleet
+from controller.loop.plan import Plan
 from controller.store import Tx
 
 T = TypeVar("T")
@@ -52,5 +51,5 @@ class ControllerPort(Protocol):
     def artifact(self, sha256: str) -> Path:
         """Where the artifact is on the controller's disk."""
 
-    def plan(self, model: str, selector: str) -> list[tuple[Device, Placement]]:
+    def plan(self, model: str, selector: str) -> Plan:
         """What the fit says of `model` (a full ref) for each device that `selector` matches; nothing is changed."""

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter
 
-from controller.core.catalog import Catalog
 from controller.core.intents import AddModel, IntentError, SetModel
 from controller.core.nouns.model import Model, Recovery
 from controller.core.selector import parse_selector
@@ -106,6 +105,6 @@ def plan(port: Port, model: str, selector: str = "") -> Json:
     """What the fit says for each device that `selector` matches. Nothing is changed by asking."""
     parse_selector(selector)
     with port.read() as tx:
-        known = resolve(tx, model)
-        catalog = Catalog(known, tx.variants(known.ref), {})
-    return Json([plan_view(placement, device, catalog) for device, placement in port.plan(known.ref, selector)])
+        known = resolve(tx, model).ref
+    found = port.plan(known, selector)
+    return Json([plan_view(placement, device, found.catalog) for device, placement in found.rows])
