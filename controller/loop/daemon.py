@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -18,6 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agent.link import Arrived, Link
 from controller.core.intents import Intent, IntentError
 from controller.core.nouns.job import AT_WORK, JobState
+from controller.core.pace import REMEMBERED, Cost, deciding_s
 from controller.core.policy import Policy
 from controller.core.presence import Presence, presence
 from controller.core.retention import Retention
@@ -51,7 +53,6 @@ log = logging.getLogger("hedgerow.daemon")
 T = TypeVar("T")
 
 _IDLE_S, _PUSHING_S = 0.5, 0.05
-_SLICE_S = 0.05  # of deciding in one turn: whoever comes meanwhile is heard after it
 
 
 class Daemon:
@@ -82,6 +83,7 @@ class Daemon:
         self._blame = Blame(self._written, self._follow, self._refused, self._settler, self._bulks, self._outage)
         self._heard = Heard(store, clock, self._tell)
         self._contacts = Contacts(policy)
+        self._costs, self._began_s, self._settled_s = deque[Cost](maxlen=REMEMBERED), 0.0, 0.0
         self._now_unix_s = 0.0
         self._stopping = False
         self._patrol, self.missed_timers = Patrol(), 0
@@ -163,16 +165,19 @@ class Daemon:
     def _written(self, facts: list[Fact], *, bulks: bool = True) -> tuple[list[Afterwards], list[Send]]:
         """Take the facts, go on with what was asked of many, decide, and commit all; what is left to do then."""
         self._correct_clock()
+        self._began_s = self._clock.steady_s()
         ledger, self._now_unix_s = self._ledger(), self._clock.now()
         afterwards = [each for fact in facts for each in self._taker.take(ledger, fact, self._now_unix_s)]
-        began_s = self._clock.steady_s()
+        taken_s = self._clock.steady_s()
+        slice_s = deciding_s(self._costs, taken_s - self._began_s + self._upkeep.asks_s())
 
         def enough() -> bool:
-            return self._clock.steady_s() - began_s > _SLICE_S
+            return self._clock.steady_s() - taken_s > slice_s
 
         if bulks:
             self._bulks.work(ledger, self._now_unix_s, enough)
         sends = self._settler.settle(ledger, self._now_unix_s, enough)
+        self._settled_s = self._clock.steady_s()
         self._tell(ledger.commit(even_if_empty=bool(self.degraded)))
         afterwards.append(lambda: self._eraser.erase(ledger.forgotten_now))
         afterwards.append(lambda: self._link.tell(ledger.answers))
@@ -184,6 +189,7 @@ class Daemon:
             each()
         for send in sends:
             self._dispatcher.send(self._fleet, send)
+        self._costs.append(Cost(self._settled_s - self._began_s, self._clock.steady_s() - self._settled_s))
         self._heard.write_now_and_then(self._fleet)
         self._watch.wake(self._upkeep.turn(self._fleet, self._ledger, self._now_unix_s))
         self._patrol_on()

@@ -171,7 +171,7 @@ def test_who_is_revoked_is_counted_no_longer_and_comes_back_where_it_was(two: Wo
 def test_a_restart_amid_the_slices_of_a_start_loses_no_device_and_lets_nobody_go_too_early(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(daemon, "_SLICE_S", -1.0)  # a turn sees one device
+    monkeypatch.setattr(daemon, "deciding_s", lambda *_: -1.0)  # a turn sees one device
     world.add_model()
     for number in range(10):
         world.add_device(profile(f"d{number}", DEADLINE))

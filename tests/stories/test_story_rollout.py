@@ -197,7 +197,7 @@ def test_a_rollout_in_which_nobody_is_feasible_has_failed_and_goes_to_nobody_lat
 
 def test_a_turn_that_has_time_for_one_device_gets_there_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """As with a fleet of which a turn sees a part: nothing that was to be done next is forgotten between two turns."""
-    monkeypatch.setattr(daemon, "_SLICE_S", -1.0)
+    monkeypatch.setattr(daemon, "deciding_s", lambda *_: -1.0)
     world.add_model()
     for device, deadline in (("a", "200 ms"), ("b", "6 ms"), ("c", "7 ms"), ("d", "200 ms")):
         world.add_device(profile(device, f"deadline: {deadline}"))
