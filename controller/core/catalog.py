@@ -46,7 +46,7 @@ class Catalog:
         states = {each.state for each in jobs}
         after._chosen.update(self._chosen)
         after._by_state.update((state, found) for state, found in self._by_state.items() if state not in states)
-        if not any(each.least is not None for each in jobs):
+        if not any(prune.least is not None for _, prune in prunes(jobs)):
             after._least.update(self._least)
         after._by_runtime.update((runtime, each.with_jobs(moved)) for runtime, each in self._by_runtime.items())
         return after
