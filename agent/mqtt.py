@@ -30,7 +30,7 @@ from agent.receipts import Receipts
 INFLIGHT = 20
 OUTBOX = 4096
 KEEPALIVE_S = 20
-_BACKOFF_FIRST_S, _BACKOFF_MAX_S = 0.5, 60.0
+_BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 60.0
 _SILENCE = 1.5  # of a keepalive: paho itself takes two to notice that nobody is there
 _CHORES_S = 0.5  # at most: where keepalives are short, a sixteenth of one, so that a ping's answer has its time
 _LASTING = 0.25  # of a keepalive, before the backoff starts anew: two of one name throw each other out much sooner
@@ -40,9 +40,9 @@ _PORTION = 32  # packets read in a turn: a sink may take its time over each, and
 _log = logging.getLogger("agent")
 
 
-def backoff_s(attempt: int, uniform: Callable[[float, float], float]) -> float:
-    """Full jitter: uniform in [0, min(cap, first * 2^attempt)], so that a fleet does not reconnect in step."""
-    return uniform(0.0, min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2.0 ** min(attempt, 16)))
+def backoff_s(attempt: int, uniform: Callable[[float, float], float], most_s: float = BACKOFF_MAX_S) -> float:
+    """Full jitter: uniform in [0, min(most, first * 2^attempt)], so that a fleet does not reconnect in step."""
+    return uniform(0.0, min(most_s, _BACKOFF_FIRST_S * 2.0 ** min(attempt, 16)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class MqttLink:
     """A persistent MQTT 3.1.1 session over TCP, as `client_id`, with an optional retained last will.
 
     It runs in a thread of its own, or on a `pump` that others turn. With `manual_ack` a message is acknowledged when
-    `acknowledge` is told so, else as soon as the sink has it.
+    `acknowledge` is told so, else as soon as the sink has it. `backoff_max_s` is the longest wait before it connects
+    again: a minute for one of many, less for one that all others wait for.
     """
 
     def __init__(
@@ -75,7 +76,9 @@ class MqttLink:
         keepalive_s: int = KEEPALIVE_S,
         pump: Pump | None = None,
         manual_ack: bool = False,
+        backoff_max_s: float = BACKOFF_MAX_S,
     ) -> None:
+        self._backoff_max_s = backoff_max_s
         self._host, self._port, self._keepalive_s = host, port, keepalive_s
         self._client = BoundedClient(
             CallbackAPIVersion.VERSION2,
@@ -190,7 +193,7 @@ class MqttLink:
         self._settle()
 
     def _connect_later(self) -> None:
-        self._pump.later(backoff_s(self._attempt, random.uniform), self._connect)
+        self._pump.later(backoff_s(self._attempt, random.uniform, self._backoff_max_s), self._connect)
         self._attempt += 1
 
     def _ready(self, mask: int) -> None:

@@ -43,6 +43,7 @@ from controller.web.server import WebServer
 log = logging.getLogger("hedgerow")
 T = TypeVar("T")
 _ANSWER_S = 30.0
+_CLIENT, _RECONNECT_S = "hedgerow-controller", 5.0  # a whole fleet waits for it
 _SWITCH_S = 0.5e-3
 """The loop waits so long for a thread of the web that is busy, each time that it comes back from the disk."""
 
@@ -126,7 +127,7 @@ def serve(state: Path, broker: str | None, http: str | None, database: str | Non
     daemon = Daemon(
         store=store,
         artifacts=artifacts,
-        link=MqttLink(running_broker.host, running_broker.port, "hedgerow-controller", manual_ack=True),
+        link=MqttLink(running_broker.host, running_broker.port, _CLIENT, manual_ack=True, backoff_max_s=_RECONNECT_S),
         jobs=jobs,
         performer=Performer(key, _epoch(store), artifacts),
         policy=config.policy,

@@ -79,17 +79,17 @@ class Crowd:
         self._said, self._stuck = dict.fromkeys(self._lines), set[Line]()
 
     def hear(self, leaf: str, qos: int) -> None:
-        """Until the broker has said yes to all of it; what else comes meanwhile is lost."""
+        """Where one hears for all, until the broker has said yes; what else comes meanwhile is lost."""
         if len(self._lines) == len(self.ids):
             for device, line in self._of.items():
                 line.subscribe(f"{ROOT}/{device}/{leaf}", qos)
-            asked = self._lines
-        else:
-            self._lines[0].subscribe(f"{ROOT}/+/{leaf}", qos)
-            asked = self._lines[:1]
-        self._said.update(dict.fromkeys(asked))
-        wanted = {line: line.subscribed + 1 for line in asked}
-        while any(line.subscribed < count for line, count in wanted.items()):
+            self._said.update(dict.fromkeys(self._lines))
+            return
+        ear = self._lines[0]
+        ear.subscribe(f"{ROOT}/+/{leaf}", qos)
+        self._said[ear] = None
+        wanted = ear.subscribed + 1
+        while ear.subscribed < wanted:
             for _ in self.turn(0.1):
                 pass
 
