@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from agent.link import Arrived, Link
+from agent.link import Arrived, Connected, Disconnected, Link
 from controller.core.intents import Intent, IntentError
 from controller.core.nouns.job import AT_WORK, JobState
 from controller.core.pace import REMEMBERED, Cost, deciding_s
@@ -237,6 +237,10 @@ class Daemon:
         self._link.acknowledge([each.token for each in facts if isinstance(each, Arrived) and each.token is not None])
 
     def _refused(self, fact: Fact, error: Exception) -> None:
+        """It is left out; but that the link moved has nothing in it to refuse, and whatever hangs on it has to come."""
+        if isinstance(fact, Connected | Disconnected):
+            self._blame.cannot_write([fact], error)
+            return
         log.error("event=refused fact=%r reason=%r", fact, str(error))
         if isinstance(fact, Arrived):
             try:

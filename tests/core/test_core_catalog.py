@@ -10,19 +10,20 @@ from hypothesis import strategies as st
 from controller.core.catalog import Catalog, catalog_of
 from controller.core.jobs import identified
 from controller.core.nouns.caps import Caps
-from controller.core.nouns.job import JobKind, JobState, PruneJob
+from controller.core.nouns.job import Job, JobState
+from controller.core.nouns.work import Prune
 from tests.core.builders import LADDER, MODEL, always, catalog
 
 LATENCIES_S = (0.001, 0.002, 0.0021, 0.005)
 CAPS = [Caps(latency_s=each) for each in LATENCIES_S]
 
 
-def job(at: int, state: JobState, least_s: float | None) -> PruneJob:
+def job(at: int, state: JobState, least_s: float | None) -> Job:
     least = None if least_s is None else Caps(latency_s=least_s)
     made = LADDER[at % 3].sha256 if state is JobState.DONE else None
     asked_unix_s = float(at % 2)
-    asked = PruneJob(id="", model=MODEL.ref, kind=JobKind.PRUNE, caps=CAPS[at], created_unix_s=asked_unix_s)
-    return identified(replace(asked, state=state, sha256=made, least=least))
+    asked = identified(Job(id="", model=MODEL.ref, work=Prune(CAPS[at], least=least), created_unix_s=asked_unix_s))
+    return replace(asked, state=state, sha256=made)
 
 
 jobs = st.builds(
@@ -42,8 +43,8 @@ def answers(of: Catalog) -> list[object]:
 
 @always
 @given(st.lists(st.lists(jobs, min_size=1, max_size=3), max_size=8), st.sets(st.integers(0, 7)))
-def test_whatever_was_asked_of_it_before(told: list[list[PruneJob]], asked: set[int]) -> None:
-    grown, known = catalog(), dict[str, PruneJob]()
+def test_whatever_was_asked_of_it_before(told: list[list[Job]], asked: set[int]) -> None:
+    grown, known = catalog(), dict[str, Job]()
     for at, moved in enumerate(told):
         if at in asked:
             answers(grown)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.core.catalog import Catalog, catalog_of
-from controller.core.nouns.job import PruneJob
+from controller.core.nouns.job import Job
 from controller.core.nouns.model import Model
 from controller.core.nouns.variant import Variant
 from controller.core.policy import Policy
@@ -23,7 +23,7 @@ def test_while_many_devices_ask_each_for_a_prune_of_its_own(tmp_path: Path, monk
         world.add_device(profile(f"d{at:02}", f"deadline: {8 - at * 0.2} ms"))
     world.run(1)
 
-    def counted(model: Model, variants: Iterable[Variant], jobs: Iterable[PruneJob]) -> Catalog:
+    def counted(model: Model, variants: Iterable[Variant], jobs: Iterable[Job]) -> Catalog:
         made.append(model.ref)
         return catalog_of(model, variants, jobs)
 

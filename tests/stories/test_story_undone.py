@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def commits_fail(*errors: Exception | None) -> Iterator[None]:
     def failing(ledger: Ledger, *, even_if_empty: bool = False) -> Change | None:
         error = left.pop(0) if left else None
         if error is not None:
-            raise error
+            raise copy(error)  # one that was raised before grows by all that it passed
         return commit(ledger, even_if_empty=even_if_empty)
 
     with pytest.MonkeyPatch.context() as patch:
