@@ -6,7 +6,6 @@ decided about it. What is to be sent leaves after its commit.
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -41,6 +40,7 @@ from controller.loop.inbox import Inbox
 from controller.loop.ledger import Ledger
 from controller.loop.outage import Outage
 from controller.loop.patrol import Patrol
+from controller.loop.pauses import Pauses
 from controller.loop.perform import Performer, Send
 from controller.loop.settle import Settler
 from controller.loop.take import Afterwards, Taker
@@ -87,6 +87,7 @@ class Daemon:
         self._now_unix_s = 0.0
         self._stopping = False
         self._patrol, self.missed_timers = Patrol(), 0
+        self._pauses = Pauses(clock.steady_s)
         expiry = Expiry(store, retention or Retention(), policy.windows_seen, self._tell)
         self._upkeep = Upkeep(store, expiry, clock.steady_s)
         self.link_down = "not connected yet"
@@ -132,12 +133,13 @@ class Daemon:
         """Turn until `Stop`; then end the jobs and the link. Raises `ClaimedError` where another controller has got the
         database."""
         self.start()
-        gc.freeze()  # else each full collection looks at the whole fleet again
+        self._pauses.watch()
         try:
             while not self._stopping:
                 self.turn(self._inbox.drain(self._patience_s()))
             self._heard.write(self._fleet)
         finally:
+            self._pauses.end()
             self._jobs.stop()
             self._link.stop()
         log.info("event=stopped")
@@ -200,8 +202,8 @@ class Daemon:
             self.changes.tell(change)
 
     def _count(self) -> None:
-        census = self._fleet.census
-        self.figures = census.figures() | self._contacts.figures(census.devices.total())
+        census, pauses = self._fleet.census, {"pauses": self._pauses.count}
+        self.figures = census.figures() | self._contacts.figures(census.devices.total()) | pauses
 
     def _begin_anew(self) -> None:
         """The fleet was read from the database: whatever was derived from it is derived anew."""
