@@ -328,7 +328,8 @@ class MqttLink:
     def _on_socket_open(self, _client: Client, _data: Any, sock: Any) -> None:
         self._since_s = self._heard_s = time.monotonic()
         self._hung_up = ""
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else a small packet waits 40 ms for the last one
+        with contextlib.suppress(OSError):  # else a small packet waits 40 ms for the last one
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._pump.watch(sock, self._ready)
         self._pump.later(self._chores_s, lambda: self._chores(sock))
 

@@ -3,32 +3,35 @@ heard after it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 TURN_S = 0.1
 """What a turn takes at most on a usual disk."""
 
-REMEMBERED = 20
-"""So many turns say what the next one costs."""
+LEAST_S, MOST_S = 0.015, 0.05
+"""Of deciding: however slow the disk is, or much to be taken, what was asked for goes on."""
 
 _AIM_S = 0.08  # no disk takes the same time twice
-_LEAST_S, MOST_S = 0.005, 0.05  # of deciding
+_LESS, _MORE = 0.5, 1.1  # a disk that stumbles once is no slow disk
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one turn: in `worked_s` it took facts and decided, in `rest_s` what came of that was written and sent."""
+    """Of a turn: how long it decided, and how long it took with all else."""
 
-    worked_s: float
-    rest_s: float
+    decided_s: float = 0.0
+    took_s: float = 0.0
 
 
-def deciding_s(lately: Iterable[Cost], taken_s: float) -> float:
-    """Of the next turn, in which all that does not hang on what is decided takes `taken_s`: to take facts, and upkeep.
+def deciding_s(might_s: float, cost: Cost) -> float:
+    """Of the next turn, after one that might decide for `might_s`.
 
-    What is decided is to be written: the rest takes as many times as long as in the dearest of the last turns. Of those
-    that hardly did anything nothing follows.
+    Less where that took too long, by as much, but by half at most; a little more where it did not, though it decided
+    for as long as it might. What it takes besides need not be known: some of it hangs on what was decided, as rows do,
+    and some on nothing, as the disk's sync does.
     """
-    times = max((each.rest_s / each.worked_s for each in lately if each.worked_s >= _LEAST_S), default=0.0)
-    return min(max(_AIM_S / (1.0 + times) - taken_s, _LEAST_S), MOST_S)
+    if cost.took_s > _AIM_S:
+        might_s *= max(_AIM_S / cost.took_s, _LESS)
+    elif cost.decided_s >= 0.9 * might_s:
+        might_s *= _MORE
+    return min(max(might_s, LEAST_S), MOST_S)

@@ -85,8 +85,15 @@ class Blame:
         elif len(facts) == 1:
             self._refuse(facts[0], error)
         else:
-            self.attempt(facts[: len(facts) // 2], bulks=bulks)
-            self.attempt(facts[len(facts) // 2 :], bulks=bulks)
+            self._in_turn(facts[: len(facts) // 2], facts[len(facts) // 2 :], bulks=bulks)
+
+    def _in_turn(self, first: list[Fact], second: list[Fact], *, bulks: bool) -> None:
+        """What came later waits for what came before."""
+        self.attempt(first, bulks=bulks)
+        if self._outage.pauses:
+            self._outage.wait(second)
+        else:
+            self.attempt(second, bulks=bulks)
 
     def _goes_without(self, facts: list[Fact], error: Exception, *, took: int) -> bool:
         """Whether a turn goes through without any of it. If not, none of it is to blame."""

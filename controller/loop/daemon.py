@@ -7,7 +7,6 @@ decided about it. What is to be sent leaves after its commit.
 from __future__ import annotations
 
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import replace
@@ -18,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from agent.link import Arrived, Connected, Disconnected, Link
 from controller.core.intents import Intent, IntentError
 from controller.core.nouns.job import AT_WORK, JobState
-from controller.core.pace import REMEMBERED, Cost, deciding_s
+from controller.core.pace import MOST_S, Cost, deciding_s
 from controller.core.policy import Policy
 from controller.core.presence import Presence, presence
 from controller.core.retention import Retention
@@ -83,7 +82,7 @@ class Daemon:
         self._blame = Blame(self._written, self._follow, self._refused, self._settler, self._bulks, self._outage)
         self._heard = Heard(store, clock, self._tell)
         self._contacts = Contacts(policy)
-        self._costs, self._began_s, self._settled_s = deque[Cost](maxlen=REMEMBERED), 0.0, 0.0
+        self._slice_s, self._cost, self._began_s, self._decided_s = MOST_S, Cost(), 0.0, 0.0
         self._now_unix_s = 0.0
         self._stopping = False
         self._patrol, self.missed_timers = Patrol(), 0
@@ -171,15 +170,15 @@ class Daemon:
         ledger, self._now_unix_s = self._ledger(), self._clock.now()
         afterwards = [each for fact in facts for each in self._taker.take(ledger, fact, self._now_unix_s)]
         taken_s = self._clock.steady_s()
-        slice_s = deciding_s(self._costs, taken_s - self._began_s + self._upkeep.asks_s())
+        self._slice_s = slice_s = deciding_s(self._slice_s, self._cost)
 
-        def enough() -> bool:
-            return self._clock.steady_s() - taken_s > slice_s
+        def enough(share: float = 1.0) -> bool:
+            return self._clock.steady_s() - taken_s > share * slice_s
 
-        if bulks:
-            self._bulks.work(ledger, self._now_unix_s, enough)
+        if bulks:  # for half of it: what was asked of many is not to keep all others waiting
+            self._bulks.work(ledger, self._now_unix_s, lambda: enough(0.5))
         sends = self._settler.settle(ledger, self._now_unix_s, enough)
-        self._settled_s = self._clock.steady_s()
+        self._decided_s = self._clock.steady_s() - taken_s
         self._tell(ledger.commit(even_if_empty=bool(self.degraded)))
         afterwards.append(lambda: self._eraser.erase(ledger.forgotten_now))
         afterwards.append(lambda: self._link.tell(ledger.answers))
@@ -191,10 +190,10 @@ class Daemon:
             each()
         for send in sends:
             self._dispatcher.send(self._fleet, send)
-        self._costs.append(Cost(self._settled_s - self._began_s, self._clock.steady_s() - self._settled_s))
         self._heard.write_now_and_then(self._fleet)
         self._watch.wake(self._upkeep.turn(self._fleet, self._ledger, self._now_unix_s))
         self._patrol_on()
+        self._cost = Cost(self._decided_s, self._clock.steady_s() - self._began_s)
 
     def _tell(self, change: Change | None) -> None:
         if change is not None:

@@ -40,7 +40,7 @@ class Outage:
         self.wait(facts)
 
     def end(self) -> None:
-        """By now all that waited is written; of what found no room in the broker meanwhile the newest is asked for."""
+        """Something is written again; of what found no room in the broker meanwhile the newest is asked for."""
         if self.reason:
             log.info("event=database_back after=%r", self.reason)
             self.reason = ""

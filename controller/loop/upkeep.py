@@ -39,7 +39,7 @@ _REST, _BEHIND_REST = 10.0, 3.0  # so many times as long as it took until the ne
 class Upkeep:
     def __init__(self, store: Store, expiry: Expiry, steady_s: Callable[[], float]) -> None:
         self._store, self._expiry, self._steady_s = store, expiry, steady_s
-        self._marks_due_s = self._rest_until_s = self._took_s = 0.0
+        self._marks_due_s = self._rest_until_s = 0.0
         self._owed, self._before_s = float(_TOGETHER), steady_s()  # at once, however soon the next restart is
         self._round, self._failed = Round(0, 0), set[str]()
 
@@ -47,10 +47,6 @@ class Upkeep:
         """Go on with the round of the last run."""
         self._round = Round.remembered(tx.get_meta(_ROUND), self._store.telemetry.next_id)
         self._expiry.rolled_up_to(self._round.done_id)
-
-    def asks_s(self) -> float:
-        """Of the turn that goes on now: as much as the last time."""
-        return 0.0 if self._steady_s() < self._rest_until_s else max(_SLICE_S, self._took_s)
 
     def turn(self, fleet: Fleet, ledger: Callable[[], Ledger], now_unix_s: float) -> list[str]:
         """One slice of it. Returns the devices of which something went that decisions look at."""
@@ -68,8 +64,7 @@ class Upkeep:
         except Exception:  # a fault of ours: nothing hangs on it, and the controller goes on
             log.exception("event=unforeseen")
         rest = _BEHIND_REST if self._owed >= _VISITS_HZ else _REST
-        self._took_s = self._steady_s() - began_s
-        self._rest_until_s = began_s + (1.0 + rest) * self._took_s
+        self._rest_until_s = began_s + (1.0 + rest) * (self._steady_s() - began_s)
         return moved
 
     def clock_stepped(self, step_s: float) -> None:

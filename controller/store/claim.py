@@ -1,7 +1,7 @@
-"""One controller alone writes a database: on a server it holds a lock, by a connection of its own. Where that is lost,
-so is the lock, and it is taken again before anything is written, unless another controller was there meanwhile.
+"""One controller alone is to write a database: on a server it holds a lock, by a connection of its own. Where that is
+lost, so is the lock, and it is taken again before anything is written, unless another controller was there meanwhile.
 
-A file of SQLite is in the state folder, which has a lock of its own.
+Of SQLite the state folder is locked, where its file is unless `--database` names another one.
 """
 
 from __future__ import annotations
@@ -76,10 +76,12 @@ class Claim:
             if holder is not None:
                 connection.execute(_END, {"pid": holder.pid, "since": holder.backend_start})
             raise OperationalError("pg_try_advisory_lock", None, Exception("a connection that was lost still holds it"))
-        where = "this host" if holder.client_addr is None else holder.client_addr
+        # Of a connection of another role the server tells neither.
+        where = "" if holder.client_addr is None else f" from {holder.client_addr}"
+        since = "" if holder.backend_start is None else f" since {holder.backend_start:%Y-%m-%d %H:%M:%S %Z}"
         raise ClaimedError(
-            f"another controller has the database {self._engine.url!r} (from {where}, since "
-            f"{holder.backend_start:%Y-%m-%d %H:%M:%S %Z}): only one may. Stop it first, or name another database"
+            f"another controller has the database {self._engine.url!r}{where}{since}: only one may. Stop it first, or "
+            "name another database"
         )
 
     def _refuse_gap(self) -> None:

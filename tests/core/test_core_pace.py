@@ -2,53 +2,53 @@
 
 from __future__ import annotations
 
-from collections import deque
-
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.core.pace import MOST_S, REMEMBERED, TURN_S, Cost, deciding_s
+from controller.core.pace import LEAST_S, MOST_S, TURN_S, Cost, deciding_s
 
-LEAST_S = 0.005
+
+def played(each_s: float, times: float, shares: list[float]) -> list[Cost]:
+    """Turns whose writing takes `each_s`, and `times` as long as what was decided; of the time to decide so much is
+    needed."""
+    might_s, costs = MOST_S, list[Cost]()
+    for share in shares:
+        decided_s = might_s * share
+        costs.append(Cost(decided_s, decided_s + each_s + times * decided_s))
+        might_s = deciding_s(might_s, costs[-1])
+    return costs
 
 
 def test_on_a_disk_that_costs_nothing_it_decides_as_long_as_it_may() -> None:
-    assert deciding_s([], 0.0) == deciding_s([Cost(MOST_S, 0.0)] * 9, 0.0) == MOST_S
+    assert {each.decided_s for each in played(0.0, 0.0, [1.0] * 9)} == {MOST_S}
 
 
-def test_one_dear_turn_is_enough_and_is_forgotten_in_time() -> None:
-    lately = deque([Cost(MOST_S, 0.01)] * REMEMBERED, maxlen=REMEMBERED)
-    before_s = deciding_s(lately, 0.0)
-    lately.append(Cost(MOST_S, 0.4))
-    assert deciding_s(lately, 0.0) < before_s / 4
-    lately.extend([Cost(LEAST_S, 0.001)] * REMEMBERED)
-    assert deciding_s(lately, 0.0) == before_s
+@pytest.mark.parametrize("each_s", [0.02, 0.05, 0.08, 0.3])
+def test_a_disk_whose_sync_is_slow_leaves_time_to_decide(each_s: float) -> None:
+    """Deciding less makes that no quicker."""
+    assert played(each_s, 0.5, [1.0] * 50)[-1].decided_s >= max(LEAST_S, min(0.9 * (0.08 - each_s) / 1.5, MOST_S))
 
 
-def test_turns_that_did_next_to_nothing_say_nothing() -> None:
-    assert deciding_s([Cost(0.0, 0.02), Cost(0.0001, 0.02)], 0.0) == MOST_S
+def test_a_disk_that_stumbles_once_is_believed_again_soon() -> None:
+    might_s = deciding_s(MOST_S, Cost(MOST_S, 0.4))
+    assert might_s == MOST_S / 2
+    for _ in range(8):
+        might_s = deciding_s(might_s, Cost(might_s, 1.2 * might_s))
+    assert might_s == MOST_S
 
 
-@given(st.floats(0, 10), st.floats(0, 1), st.floats(0, 0.2))
-def test_there_is_always_some_time_to_decide(worked_s: float, rest_s: float, taken_s: float) -> None:
-    assert LEAST_S <= deciding_s([Cost(worked_s, rest_s)], taken_s) <= MOST_S
+def test_turns_that_had_little_to_do_say_nothing_of_more() -> None:
+    assert deciding_s(0.02, Cost(0.001, 0.01)) == 0.02
 
 
-@given(
-    st.floats(0, 0.06),
-    st.floats(0, 12),
-    st.floats(0, 0.02),
-    st.lists(st.floats(0.1, 1), min_size=4, max_size=60),
-)
-def test_from_the_third_turn_on_none_is_long(each_s: float, times: float, taken_s: float, shares: list[float]) -> None:
-    """Writing costs something for each turn, and for what was decided in it; some turns have less to do than they may.
-    Where not even the least can be written in time, no turn does more than that."""
-    lately, before = deque[Cost](maxlen=REMEMBERED), list[Cost]()
-    for share in shares:
-        worked_s = taken_s + max(deciding_s(lately, taken_s) * share, LEAST_S)
-        cost = Cost(worked_s, each_s + times * worked_s)
-        lately.append(cost)
-        before.append(cost)
-    least_s = each_s + (1 + times) * (taken_s + LEAST_S)
-    for cost in before[2:]:
-        assert cost.worked_s + cost.rest_s <= max(TURN_S, least_s) + 1e-9
+@given(st.floats(0, 10), st.floats(0, 10), st.floats(0, 1))
+def test_there_is_always_some_time_to_decide(decided_s: float, more_s: float, might_s: float) -> None:
+    assert LEAST_S <= deciding_s(might_s, Cost(decided_s, decided_s + more_s)) <= MOST_S
+
+
+@given(st.floats(0, 0.06), st.floats(0, 12), st.lists(st.floats(0.1, 1), min_size=4, max_size=60))
+def test_from_the_third_turn_in_full_on_none_is_long(each_s: float, times: float, shares: list[float]) -> None:
+    """Where not even the least can be written in time, no turn does more than that."""
+    costs = played(each_s, times, [1.0, 1.0, *shares])[2:]
+    assert max(each.took_s for each in costs) <= max(TURN_S, each_s + (1 + times) * LEAST_S) + 1e-9

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.exc import DataError, OperationalError
 
+from agent.link import Connected, Disconnected
 from controller.core.intents import IntentError
 from controller.core.policy import Policy
 from controller.loop.changes import Change
@@ -62,6 +63,16 @@ def test_one_message_that_cannot_be_kept_has_nobody_else_looked_at(
         world.tick()
     assert [each.reason for each in world.dead_letters()] == [f"the controller cannot keep it: {REFUSED}"]
     assert looked == {"d03"}
+
+
+def test_what_came_later_waits_for_what_came_before(tmp_path: Path) -> None:
+    """Else a link that broke and is there again would be taken for broken."""
+    world = World(tmp_path, Policy())
+    world.tick()
+    with commits_fail(REFUSED, None, FULL):
+        world.daemon.turn([Disconnected("cut"), said("d01", "hot"), Connected(), said("d02", "hot")])
+    world.run(5)
+    assert world.daemon.troubles == []
 
 
 def check_derived(world: World) -> None:
