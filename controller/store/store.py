@@ -77,7 +77,7 @@ class Store:
             self._engine.dispose()
             self._engine = None
         if self._claim is not None:
-            self._claim.release()
+            self._claim.end()
             self._claim = None
 
     @contextmanager
