@@ -26,6 +26,7 @@ _WHO = text(
 )
 _SELF = text("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
 _END = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = :pid AND backend_start = :since")
+_LOCK, _TRIES = text("SELECT pg_try_advisory_lock(:key)"), 3
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)")
 _LAST = text("SELECT value FROM meta WHERE key = :key")
 
@@ -45,8 +46,12 @@ class Claim:
         try:
             for setting in _GONE_S:
                 connection.exec_driver_sql(f"SET {setting}")
-            if not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), {"key": _KEY}).scalar():
+            for _ in range(_TRIES):
+                if connection.execute(_LOCK, {"key": _KEY}).scalar():
+                    break
                 self._refuse(connection)
+            else:
+                raise _lost()
             pid, since = connection.execute(_SELF).one()
         except BaseException:
             connection.invalidate()
@@ -79,12 +84,14 @@ class Claim:
             self._connection = None
 
     def _refuse(self, connection: Connection) -> None:
-        """Where the server has not noticed yet that a connection of ours was lost, that one is ended."""
+        """Unless it was let go of just now. Where the server has not noticed yet that a connection of ours was lost,
+        that one is ended."""
         holder: Row[tuple[int, object, object]] | None = connection.execute(_WHO, {"key": _KEY}).first()
-        if holder is None or (holder.pid, holder.backend_start) == self._self:
-            if holder is not None:
-                connection.execute(_END, {"pid": holder.pid, "since": holder.backend_start})
-            raise OperationalError("pg_try_advisory_lock", None, Exception("a connection that was lost still holds it"))
+        if holder is None:
+            return
+        if (holder.pid, holder.backend_start) == self._self:
+            connection.execute(_END, {"pid": holder.pid, "since": holder.backend_start})
+            raise _lost()
         # Of a connection of another role the server tells neither.
         where = "" if holder.client_addr is None else f" from {holder.client_addr}"
         since = "" if holder.backend_start is None else f" since {holder.backend_start:%Y-%m-%d %H:%M:%S %Z}"
@@ -103,3 +110,8 @@ class Claim:
                 f"another controller had the database {self._engine.url!r} while the connection to it was lost: "
                 "start this one anew, once the other is stopped"
             )
+
+
+def _lost() -> OperationalError:
+    """It passes by itself."""
+    return OperationalError("pg_try_advisory_lock", None, Exception("a connection that was lost still holds it"))
