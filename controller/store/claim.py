@@ -7,6 +7,7 @@ Of SQLite the state folder is locked, where its file is unless `--database` name
 from __future__ import annotations
 
 from contextlib import suppress
+from time import sleep
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, Row, text
@@ -26,7 +27,8 @@ _WHO = text(
 )
 _SELF = text("SELECT pid, backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()")
 _END = text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = :pid AND backend_start = :since")
-_LOCK, _TRIES = text("SELECT pg_try_advisory_lock(:key)"), 3
+_LOCK = text("SELECT pg_try_advisory_lock(:key)")
+_TRIES, _PAUSE_S = 30, 0.1
 _UNLOCK = text("SELECT pg_advisory_unlock(:key)")
 _LAST = text("SELECT value FROM meta WHERE key = :key")
 
@@ -40,18 +42,21 @@ class Claim:
         self._connection: Connection | None = None
         self._self: tuple[object, object] | None = None
 
-    def hold(self) -> None:
-        """Raises `ClaimedError` where another controller has it, and what the database does."""
+    def hold(self, *, at_start: bool = False) -> None:
+        """Raises `ClaimedError` where another controller has it, and what the database does.
+
+        One that was killed a moment ago may still have it by the server's word: `at_start` that is waited for.
+        """
         connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
         try:
             for setting in _GONE_S:
                 connection.exec_driver_sql(f"SET {setting}")
-            for _ in range(_TRIES):
+            for _ in range(_TRIES if at_start else 1):
                 if connection.execute(_LOCK, {"key": _KEY}).scalar():
                     break
-                self._refuse(connection)
+                sleep(_PAUSE_S)
             else:
-                raise _lost()
+                self._refuse(connection)
             pid, since = connection.execute(_SELF).one()
         except BaseException:
             connection.invalidate()
@@ -84,14 +89,12 @@ class Claim:
             self._connection = None
 
     def _refuse(self, connection: Connection) -> None:
-        """Unless it was let go of just now. Where the server has not noticed yet that a connection of ours was lost,
-        that one is ended."""
+        """Where the server has not noticed yet that a connection of ours was lost, that one is ended."""
         holder: Row[tuple[int, object, object]] | None = connection.execute(_WHO, {"key": _KEY}).first()
-        if holder is None:
-            return
-        if (holder.pid, holder.backend_start) == self._self:
-            connection.execute(_END, {"pid": holder.pid, "since": holder.backend_start})
-            raise _lost()
+        if holder is None or (holder.pid, holder.backend_start) == self._self:
+            if holder is not None:
+                connection.execute(_END, {"pid": holder.pid, "since": holder.backend_start})
+            raise OperationalError("pg_try_advisory_lock", None, Exception("a connection that was lost still holds it"))
         # Of a connection of another role the server tells neither.
         where = "" if holder.client_addr is None else f" from {holder.client_addr}"
         since = "" if holder.backend_start is None else f" since {holder.backend_start:%Y-%m-%d %H:%M:%S %Z}"
@@ -110,8 +113,3 @@ class Claim:
                 f"another controller had the database {self._engine.url!r} while the connection to it was lost: "
                 "start this one anew, once the other is stopped"
             )
-
-
-def _lost() -> OperationalError:
-    """It passes by itself."""
-    return OperationalError("pg_try_advisory_lock", None, Exception("a connection that was lost still holds it"))

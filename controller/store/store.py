@@ -42,7 +42,7 @@ class Store:
             return
         try:
             claim = Claim(engine)
-            claim.hold()
+            claim.hold(at_start=True)
         except DatabaseError as error:
             raise StoreError(f"database {engine.url!r} cannot be used: {error.orig}") from None
         self._claim = claim
