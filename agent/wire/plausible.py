@@ -15,7 +15,7 @@ import msgspec
 
 from agent.wire.bounded import Bounded
 from agent.wire.messages import Trial, Window
-from agent.wire.ranges import FIELDS, MOST_HZ, OLDEST_S, SOURCED, SOURCES, WORDS
+from agent.wire.ranges import FIELDS, MOST_HZ, OLDEST_S, SOURCED, SOURCES, UNKNOWN, WORDS
 
 _ASCENDING = (
     ("latency_p50_ms", "latency_p95_ms", "latency_p99_ms"),
@@ -31,7 +31,7 @@ _DERIVED = {
     "cpu_share": ("duration_s",),
     "cpu_per_inference_s": ("count",),
 }
-_UNKNOWN = {"latency_source": "unknown"}
+_UNKNOWN = {"latency_source": UNKNOWN}
 _Figures = Callable[[Window | Trial], tuple[float | None, ...]]
 M = TypeVar("M", Window, Trial)
 

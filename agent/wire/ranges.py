@@ -89,7 +89,8 @@ FIELDS = {
 
 SOURCES = ("measured", "package", "modelled", "emulated")
 SOURCED = ("power_source", "latency_source")
-WORDS = frozenset((*SOURCES, "unknown"))
+UNKNOWN = "unknown"
+WORDS = frozenset((*SOURCES, UNKNOWN))
 """What those that say where a figure is from may say."""
 
 

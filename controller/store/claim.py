@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from time import sleep
+from typing import NoReturn
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, Row, text
@@ -51,12 +52,12 @@ class Claim:
         try:
             for setting in _GONE_S:
                 connection.exec_driver_sql(f"SET {setting}")
-            for _ in range(_TRIES if at_start else 1):
-                if connection.execute(_LOCK, {"key": _KEY}).scalar():
-                    break
+            tries = _TRIES if at_start else 1
+            while not connection.execute(_LOCK, {"key": _KEY}).scalar():
+                tries -= 1
+                if not tries:
+                    self._refuse(connection)
                 sleep(_PAUSE_S)
-            else:
-                self._refuse(connection)
             pid, since = connection.execute(_SELF).one()
         except BaseException:
             connection.invalidate()
@@ -88,7 +89,7 @@ class Claim:
             self._connection.close()
             self._connection = None
 
-    def _refuse(self, connection: Connection) -> None:
+    def _refuse(self, connection: Connection) -> NoReturn:
         """Where the server has not noticed yet that a connection of ours was lost, that one is ended."""
         holder: Row[tuple[int, object, object]] | None = connection.execute(_WHO, {"key": _KEY}).first()
         if holder is None or (holder.pid, holder.backend_start) == self._self:

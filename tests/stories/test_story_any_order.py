@@ -85,16 +85,22 @@ def may_join(device: Device, rollout: Rollout) -> bool:
     return device.state is DeviceState.ACCEPTED and parse_selector(rollout.selector).matches(device)
 
 
+def peopled(folder: Path) -> World:
+    """Two models, and devices of both sites."""
+    world = World(folder, Policy(soak_s=4, retry_s=5, resend_s=5, cooldown_s=10, repair_deadline_s=100))
+    world.jobs.seconds = 3.0
+    world.add_model()
+    world.add_model("other")
+    for at, name in enumerate(NAMES):
+        world.add_device(of_site(name, SITES[at % 2]))
+    return world
+
+
 @settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 @given(st.lists(deeds, min_size=3, max_size=12))
 def test_any_order(told: list[tuple[str, object, object]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder), Policy(soak_s=4, retry_s=5, resend_s=5, cooldown_s=10, repair_deadline_s=100))
-        world.jobs.seconds = 3.0
-        world.add_model()
-        world.add_model("other")
-        for at, name in enumerate(NAMES):
-            world.add_device(of_site(name, SITES[at % 2]))
+        world = peopled(Path(folder))
         try:
             for what, of, by in told:
                 try:

@@ -20,9 +20,8 @@ from controller.core.nouns.rollout import RolloutState
 from controller.core.policy import Policy
 from controller.loop import bulks
 from controller.store.devices import DeviceRows
-from controller.store.events import EventRows
 from controller.store.tables import devices
-from tests.stories.test_story_unwritable import kinds, said, unwritable
+from tests.stories.test_story_unwritable import kinds, refuse_messages, said, unwritable
 from tests.stories.world import World, profile
 
 ACCEPT = AskBulk(BulkKind.ACCEPT, "once", "site=north")
@@ -181,18 +180,6 @@ def refuse_device(patch: pytest.MonkeyPatch, name: str) -> None:
         put(rows, changed)
 
     patch.setattr(DeviceRows, "put_devices", refusing)
-
-
-def refuse_messages(patch: pytest.MonkeyPatch) -> None:
-    """Those of the kind *poison*."""
-    add = EventRows.add_event
-
-    def refusing(rows: EventRows, device: str, boot: str, kind: str, message: str, unix_s: float) -> None:
-        if kind == "poison":
-            raise DataError("INSERT", {}, Exception("no such kind"))
-        add(rows, device, boot, kind, message, unix_s)
-
-    patch.setattr(EventRows, "add_event", refusing)
 
 
 @pytest.mark.parametrize("poison", ["d01", "d07", "d13", "d19"])

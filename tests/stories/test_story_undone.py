@@ -21,7 +21,7 @@ from controller.loop.ledger import Ledger
 from controller.loop.look import Looker
 from controller.loop.perform import Send
 from controller.loop.settle import Settler
-from tests.stories.test_story_any_order import NAMES, SITES, check, deeds, do, of_site
+from tests.stories.test_story_any_order import check, deeds, do, peopled
 from tests.stories.test_story_bulk import pending
 from tests.stories.test_story_unwritable import said
 from tests.stories.world import World
@@ -95,12 +95,7 @@ def test_whatever_is_done_while_turns_fail_nobody_is_forgotten(
     told: list[tuple[tuple[str, object, object], list[Exception | None]]],
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder), Policy(soak_s=4, retry_s=5, resend_s=5, cooldown_s=10, repair_deadline_s=100))
-        world.jobs.seconds = 3.0
-        world.add_model()
-        world.add_model("other")
-        for at, name in enumerate(NAMES):
-            world.add_device(of_site(name, SITES[at % 2]))
+        world = peopled(Path(folder))
         try:
             for (what, of, by), failing in told:
                 with commits_fail(*failing):

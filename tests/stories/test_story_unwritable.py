@@ -113,20 +113,25 @@ def test_who_only_looks_is_answered_meanwhile_and_what_he_gets_wrong_is_his_own(
                 wrong.result(0)
 
 
+def refuse_messages(patch: pytest.MonkeyPatch, reason: str = "no such kind") -> None:
+    """Those of the kind *poison*."""
+    add = EventRows.add_event
+
+    def refusing(rows: EventRows, device: str, boot: str, kind: str, message: str, unix_s: float) -> None:
+        if kind == "poison":
+            raise DataError("INSERT", {}, Exception(reason))
+        add(rows, device, boot, kind, message, unix_s)
+
+    patch.setattr(EventRows, "add_event", refusing)
+
+
 def test_what_the_database_refuses_for_good_is_a_dead_letter_and_stops_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = World(tmp_path, Policy())
     world.add_device(profile("cam"))
     world.run(2)
-    add = EventRows.add_event
-
-    def refused(rows: EventRows, device: str, boot: str, kind: str, message: str, unix_s: float) -> None:
-        if kind == "poison":
-            raise DataError("INSERT", {}, Exception("out of range"))
-        add(rows, device, boot, kind, message, unix_s)
-
-    monkeypatch.setattr(EventRows, "add_event", refused)
+    refuse_messages(monkeypatch, "out of range")
     status = Status(device="cam", boot="cam-1", online=False)
     facts = [said("cam", "before"), said("cam", "poison"), said("cam", "after")]
     world.daemon.turn([*facts, Arrived(topic("cam", Leaf.STATUS), encode(status))])
